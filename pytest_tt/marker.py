@@ -1,0 +1,105 @@
+"""The marker ``@pytest.mark.tt(mesh="1x8", axes=("x", "y"), system="t3k", options={...})``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_tt.mesh import MeshShape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SIGNATURE = (
+    'tt(mesh=None, axes=("batch", "model"), system=None, options=None): run on a mesh of Tenstorrent chips. mesh: '
+    '"1x8", or a list of meshes to run the test on each; axes: names of the two mesh axes; system: name or names of '
+    "boxes that the test is meant for; options: TT compiler options"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TTMarker:
+    """The merged ``tt`` markers of a test; None where nothing was said."""
+
+    mesh: tuple[MeshShape, ...] | None = None
+    axes: tuple[str, str] | None = None
+    system: tuple[str, ...] | None = None
+    options: Mapping[str, str] | None = None
+
+
+_KEYS = tuple(field.name for field in fields(TTMarker))
+
+
+def read_marker(marks: Iterable[pytest.Mark], nodeid: str) -> TTMarker | None:
+    """Merge `marks`, closest to the test first: of each keyword the closest wins.
+
+    Returns None where there are no marks. Raises pytest.UsageError that names the test and what is accepted.
+    """
+    merged: dict[str, Any] = {}
+    found = False
+    for mark in marks:
+        found = True
+        if mark.args:
+            shown = ", ".join(map(repr, mark.args))
+            raise pytest.UsageError(
+                f"{nodeid}: the tt marker takes keywords only, got {shown}; write e.g. "
+                f"@pytest.mark.tt(mesh={mark.args[0]!r})"
+            )
+        unknown = sorted(set(mark.kwargs) - set(_KEYS))
+        if unknown:
+            raise pytest.UsageError(
+                f"{nodeid}: the tt marker has no keyword {', '.join(map(repr, unknown))}; "
+                f"accepted are {', '.join(_KEYS)}"
+            )
+        for key, value in mark.kwargs.items():
+            if value is None or key in merged:
+                continue
+            try:
+                merged[key] = _PARSERS[key](value)
+            except (ValueError, TypeError) as error:
+                raise pytest.UsageError(f"{nodeid}: tt marker: {key}: {error}") from None
+    return TTMarker(**merged) if found else None
+
+
+def _meshes(value: object) -> tuple[MeshShape, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not texts:
+        raise ValueError(f'{value!r} is neither a mesh such as "1x8" nor a list of meshes such as ["1x2", "1x4"]')
+    meshes = tuple(MeshShape.parse(text) for text in texts)
+    for mesh in meshes:
+        if meshes.count(mesh) > 1:
+            raise ValueError(f"{mesh} is listed twice; name each mesh once")
+    return meshes
+
+
+def _axes(value: object) -> tuple[str, str]:
+    if (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(isinstance(name, str) and name for name in value)
+        and value[0] != value[1]
+    ):
+        return (value[0], value[1])
+    raise ValueError(f'{value!r} is not two different axis names such as ("batch", "model")')
+
+
+def _systems(value: object) -> tuple[str, ...]:
+    from pytest_tt.systems import get_system
+
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f'{value!r} is neither a system name such as "n300" nor a list of them')
+    return tuple(get_system(name).name for name in names)
+
+
+def _options(value: object) -> dict[str, str]:
+    from pytest_tt.backend import compiler_options
+
+    if not isinstance(value, dict):
+        raise ValueError(f'{value!r} is not a dict of TT compiler options such as {{"optimization_level": 1}}')
+    return compiler_options.check(value)
+
+
+_PARSERS = {"mesh": _meshes, "axes": _axes, "system": _systems, "options": _options}

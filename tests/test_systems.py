@@ -1,0 +1,71 @@
+"""The table of systems."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_tt.mesh import MeshShape
+from pytest_tt.systems import SYSTEMS, get_system
+
+GIB = 2**30
+
+
+def test_names_and_chips() -> None:
+    assert {name: system.chips for name, system in SYSTEMS.items()} == {
+        "n150": 1,
+        "n300": 2,
+        "t3k": 8,
+        "galaxy": 32,
+        "p100": 1,
+        "p150": 1,
+        "qb2": 4,
+        "lb-blackhole": 8,
+        "galaxy-bh": 32,
+    }
+    wormhole = {name for name, system in SYSTEMS.items() if system.arch == "wormhole_b0"}
+    assert wormhole == {"n150", "n300", "t3k", "galaxy"}
+    assert {system.arch for system in SYSTEMS.values()} == {"wormhole_b0", "blackhole"}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_facts_hang_together(name: str) -> None:
+    system = SYSTEMS[name]
+    assert system.name == name
+    assert get_system(name) is system
+    assert system.title
+    assert system.source
+    meshes = [MeshShape.parse(mesh) for mesh in system.meshes]
+    assert max(mesh.chips for mesh in meshes) == system.chips
+
+
+@pytest.mark.parametrize(
+    ("name", "gib"),
+    [("n150", 11.96), ("n300", 11.96), ("t3k", 11.96), ("p150", 31.82), ("p100", 27.84), ("qb2", 31.82)],
+)
+def test_usable_memory_per_chip(name: str, gib: float) -> None:
+    assert SYSTEMS[name].dram_bytes_per_chip / GIB == pytest.approx(gib, abs=0.005)
+
+
+def test_runner_labels_are_those_of_the_real_machines() -> None:
+    assert SYSTEMS["t3k"].runner_label == "n300-llmbox"
+    assert SYSTEMS["galaxy"].runner_label == "galaxy-wh-6u"
+    assert SYSTEMS["lb-blackhole"].runner_label is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("n15", "n150"), ("N300", "n300"), ("n300-llmbox", "t3k"), ("p150b", "p150"), ("galaxy-wh-6u", "galaxy")],
+)
+def test_unknown_name_points_at_the_nearest(wrong: str, right: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        get_system(wrong)
+    text = str(caught.value)
+    assert f"{wrong!r} is not a system (did you mean {right}?)" in text
+    assert all(name in text for name in SYSTEMS)
+
+
+def test_name_like_none_lists_all() -> None:
+    with pytest.raises(ValueError) as caught:
+        get_system("zzzz")
+    assert "did you mean" not in str(caught.value)
+    assert all(name in str(caught.value) for name in SYSTEMS)
