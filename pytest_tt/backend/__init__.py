@@ -1,0 +1,1 @@
+"""What executes the tests: simulated chips on the CPU, or Tenstorrent chips (detected, locked, prepared)."""

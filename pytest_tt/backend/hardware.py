@@ -1,0 +1,127 @@
+"""Tenstorrent chips through the wheel pjrt-plugin-tt: is it there, and what to do before jax starts.
+
+Nothing here imports the wheel: its native part opens every chip, and aborts the process where there is none.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+from typing import TYPE_CHECKING
+
+from pytest_tt.backend.chips import UNKNOWN, VISIBLE_VARIABLE, is_bdf_pattern
+from pytest_tt.systems import SYSTEMS
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from pytest_tt.backend.chips import Box
+
+DISTRIBUTION = "pjrt-plugin-tt"
+ENTRY_POINT_GROUP = "jax_plugins"
+
+_ENTRY_POINT = "pjrt_plugin_tt"
+_MODULES = ("jax_plugin_tt", "pjrt_plugin_tt")
+_INSTALL = 'pip install "pytest-tt[tt]" (the wheel needs Python 3.12)'
+
+
+def wheel_version() -> str | None:
+    """The version of the installed pjrt-plugin-tt, None where there is none; it is not imported."""
+    try:
+        return importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def tt_entry_points() -> tuple[EntryPoint, ...]:
+    """The entry points through which jax would load a ``tt`` platform."""
+    return tuple(entry for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP) if _is_tt(entry))
+
+
+def plugin_importable() -> bool:
+    """Whether jax would find TT's plugin: an entry point whose module exists; it is not imported."""
+    return any(_findable(entry.module.partition(".")[0]) for entry in tt_entry_points())
+
+
+def choose(requested: str, box: Box) -> tuple[str, str]:
+    """The backend for `requested` (auto, sim or hw) on `box`, and why, e.g. ``"auto: n300 (2 chips) found"``.
+
+    Raises ValueError where ``hw`` is requested and cannot be: jax would abort the process, or not know the
+    platform.
+    """
+    if requested == "sim":
+        return "sim", "requested"
+    if requested == "hw":
+        if not box.chips:
+            raise ValueError(
+                f"backend hw: {box.description} found: expected device nodes below /dev/tenstorrent; load "
+                "the driver (tt-kmd), pass the devices into the container, or use --tt-backend sim"
+            )
+        missing = _missing_plugin()
+        if missing:
+            raise ValueError(
+                f"backend hw: {box.description} found but {missing}: {_INSTALL}, or use --tt-backend sim"
+            )
+        return "hw", f"requested: {box.description} found"
+    if requested != "auto":
+        raise ValueError(f"{requested!r} is not a backend: expected auto, sim or hw")
+    if not box.chips:
+        return "sim", f"auto: {box.description} found"
+    missing = _missing_plugin()
+    if missing:
+        return "sim", f"auto: {box.description} found but {missing}"
+    return "hw", f"auto: {box.description} found"
+
+
+def expected_system(box: Box, name: str) -> None:
+    """Raise ValueError unless `box` is the system called `name`: tests would run on chips not meant."""
+    if box.system == name:
+        return
+    chips = SYSTEMS[name].chips
+    wanted = f"{name} ({chips} chip{'s' if chips > 1 else ''})"
+    if any(board.card == UNKNOWN for board in box.boards):
+        hint = "the driver does not tell the card's type; update tt-kmd and firmware, or leave the system out"
+    else:
+        hint = f"name {box.system}, or leave the system out" if box.system else "leave the system out"
+    raise ValueError(f"system {wanted} expected, but this machine has {box.description}: {hint}")
+
+
+def prepare(box: Box) -> None:
+    """What must happen before jax starts its backends on the chips of `box`.
+
+    Integers in TT_VISIBLE_DEVICES become PCI addresses, because every one but 0 is refused further down
+    (tt-xla#5521); flax.linen is imported, because TT's plugin marks the weights of its modules only if it is
+    there first.
+    """
+    visible = os.environ.get(VISIBLE_VARIABLE)
+    tokens = [token.strip() for token in (visible or "").split(",")]
+    addresses = [board.bdf for board in box.boards if board.bdf is not None]
+    if any(token and not is_bdf_pattern(token) for token in tokens) and len(addresses) == len(box.boards):
+        os.environ[VISIBLE_VARIABLE] = ",".join(addresses)
+    if _findable("flax"):
+        importlib.import_module("flax.linen")
+
+
+def _missing_plugin() -> str | None:
+    """Why jax would not get a ``tt`` platform from the wheel, None if it would."""
+    version = wheel_version()
+    if plugin_importable():
+        return None
+    if version is None:
+        return f"{DISTRIBUTION} is not installed"
+    return f"{DISTRIBUTION} {version} is broken (no importable entry point in group {ENTRY_POINT_GROUP})"
+
+
+def _is_tt(entry: EntryPoint) -> bool:
+    owner = re.sub(r"[-_.]+", "-", entry.dist.name).lower() if entry.dist is not None else None
+    return owner == DISTRIBUTION or entry.name == _ENTRY_POINT or entry.module.partition(".")[0] in _MODULES
+
+
+def _findable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,162 @@
+"""Simulated chips: a second CPU client of XLA, registered with jax under the platform name ``tt``.
+
+``jax.devices("tt")`` then gives the chips and ``jax.devices("cpu")`` stays the host. The two are different clients, so
+arrays committed to one do not silently mix with the other. This is the only module that uses private jax API
+(``jax._src``); tests/test_simulated.py says when a jax version breaks it.
+
+How many chips there are is known only after collection, while a conftest may start jax's backends at import. Then
+``EARLY_CHIPS`` are started, and if the tests turn out to need more, the client is replaced by a larger one.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import types
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pytest_tt.backend import hardware
+from pytest_tt.backend.platforms import PLATFORM, complete_platforms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+
+# When nothing says how many: as many as the largest boxes that JAX users have on a desk (T3K, LoudBox).
+DEFAULT_CHIPS = 8
+# When jax is started before the tests are known: a Galaxy. 32 chips start in 10 to 20 ms.
+EARLY_CHIPS = 32
+# TT-XLA's own tests set this number of host devices, and jax refuses to change it once it has started.
+HOST_DEVICES = 8
+
+# XLA aborts the process when a participant of a collective is not given a core for 40 s. On a busy machine with fewer
+# cores than chips that is a slow run, not a dead lock. (XLA flag, first jaxlib that knows it, seconds.) An unknown flag
+# aborts the process too. Before jaxlib 0.8 the limit is 10 s and compiled in.
+COLLECTIVE_TIMEOUTS = (
+    ("xla_cpu_collective_call_warn_stuck_timeout_seconds", (0, 8, 0), 300),
+    ("xla_cpu_collective_call_terminate_timeout_seconds", (0, 8, 0), 7200),
+    ("xla_cpu_collective_timeout_seconds", (0, 8, 2), 7200),
+)
+
+
+class ChipsInUseError(RuntimeError):
+    """More chips are needed than were started, and somebody holds arrays on those."""
+
+
+class SimulatedChips:
+    """The simulated chips of this process. jax must be imported before any method is called."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._client: Any = None
+
+    def attach(self) -> None:
+        """Make the platform ``tt`` known to jax, keep a real ``tt`` plugin from loading, start nothing."""
+        from jax._src import xla_bridge
+
+        if not xla_bridge.backends_are_initialized():
+            set_collective_timeouts(os.environ)
+        if PLATFORM not in xla_bridge._backends:
+            # Lower than the host's 0, so that the host stays jax's default device.
+            xla_bridge.register_backend_factory(PLATFORM, self._start, priority=-50, fail_quietly=False)
+        _skip_real_plugin(xla_bridge)
+        complete_platforms(when_unset=False)
+
+    def provide(self, count: int, *, host_devices: bool) -> None:
+        """See to it that there are `count` chips or more; raises ChipsInUseError if that cannot be mended."""
+        from jax._src import xla_bridge
+
+        self._count = count
+        if not xla_bridge.backends_are_initialized():
+            if host_devices:
+                _set_host_devices(HOST_DEVICES)
+            return
+        client = xla_bridge._backends.get(PLATFORM)
+        if client is not None and client is self._client:
+            started = client.device_count()
+            if started >= count:
+                return
+            gc.collect()
+            held = len(client.live_arrays())
+            if held:
+                raise ChipsInUseError(
+                    f"{count} chips are needed, but code that ran while tests were collected started jax with "
+                    f"{started} and keeps {held} array{'s' * (held > 1)} on them: move that code into a fixture, or "
+                    f"give the number from the start, e.g. --tt-mesh 1x{count}"
+                )
+        # Started without enough chips, but nothing depends on the client yet: put a larger one in its place.
+        xla_bridge._backends[PLATFORM] = self._start()
+        xla_bridge.get_backend.cache_clear()
+
+    def _start(self) -> Any:
+        from jax._src.lib import xla_client  # type: ignore[attr-defined]
+
+        self._client = xla_client.make_cpu_client(num_devices=self._count, asynchronous=True)
+        return self._client
+
+
+def set_collective_timeouts(environ: MutableMapping[str, str]) -> None:
+    """Add the time-outs that this jaxlib knows to ``XLA_FLAGS``; what the user set there stays as it is."""
+    from jaxlib import version
+
+    present = environ.get("XLA_FLAGS", "")
+    known = tuple(version.__version_info__)
+    added = [
+        f"--{flag}={value}" for flag, since, value in COLLECTIVE_TIMEOUTS if known >= since and flag not in present
+    ]
+    if added:
+        environ["XLA_FLAGS"] = " ".join([present, *added]).strip()
+
+
+def _skip_real_plugin(xla_bridge: Any) -> None:
+    """Leave Tenstorrent's plugin out when jax discovers plugins: its start opens every chip, or aborts without one."""
+    discover = xla_bridge._discover_and_register_pjrt_plugins
+
+    def discover_without_tt() -> None:
+        with _inert_modules({entry.value for entry in hardware.tt_entry_points()}), _without_tt_library():
+            discover()
+
+    xla_bridge._discover_and_register_pjrt_plugins = discover_without_tt
+
+
+@contextmanager
+def _inert_modules(names: set[str]) -> Iterator[None]:
+    """Put an empty plugin in the place of modules `names` for a while."""
+    before = {name: sys.modules.get(name) for name in names}
+    for name in names:
+        inert = types.ModuleType(name)
+        inert.initialize = lambda: None  # type: ignore[attr-defined]
+        sys.modules[name] = inert
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
+
+
+@contextmanager
+def _without_tt_library() -> Iterator[None]:
+    """Hide ``tt`` from PJRT_NAMES_AND_LIBRARY_PATHS (``name:path,name:path``) for a while."""
+    variable = "PJRT_NAMES_AND_LIBRARY_PATHS"
+    before = os.environ.get(variable)
+    if before is None:
+        yield
+        return
+    os.environ[variable] = ",".join(part for part in before.split(",") if not part.startswith(f"{PLATFORM}:"))
+    try:
+        yield
+    finally:
+        os.environ[variable] = before
+
+
+def _set_host_devices(count: int) -> None:
+    """Give the host `count` devices unless the user said how many."""
+    import jax
+
+    chosen: int = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined]
+    if chosen < 0 and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        jax.config.update("jax_num_cpu_devices", count)

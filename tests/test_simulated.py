@@ -1,0 +1,205 @@
+"""Simulated chips: as many as the tests need, whatever started jax and however early."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_tt.backend.simulated import COLLECTIVE_TIMEOUTS, set_collective_timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    RunTT = Callable[..., pytest.RunResult]
+
+GALAXY = """
+    import pytest
+
+    @pytest.mark.tt(mesh="8x4")
+    def test_galaxy(tt_mesh): assert tt_mesh.devices.shape == (8, 4)
+
+    @pytest.mark.tt(mesh=["1x1", "1x2", "1x8"])
+    def test_smaller(tt_mesh, tt_device):
+        import jax
+        assert list(tt_mesh.devices.flat) == jax.devices("tt")[: tt_mesh.devices.size]
+        assert tt_device == jax.devices("tt")[0]
+        assert tt_mesh.axis_types == (jax.sharding.AxisType.Auto,) * 2
+
+    def test_no_fixture():
+        import jax
+        import jax.numpy as jnp
+        import numpy as np
+        assert len(jax.devices("tt")) == 32
+        assert jax.default_backend() == "cpu"
+        assert jax.devices("cpu")[0].client is not jax.devices("tt")[0].client
+        on_chip = jax.device_put(np.ones(4), jax.devices("tt")[31])
+        assert (on_chip + 1).devices() == {jax.devices("tt")[31]}
+        on_host = jax.device_put(np.ones(4), jax.devices("cpu")[0])
+        with pytest.raises(ValueError, match="incompatible devices"):
+            on_chip + on_host
+"""
+
+STARTS = {
+    "nothing": "",
+    "conftest-starts-jax": "import jax\njax.devices()",
+    "conftest-looks-at-chips": "import jax\nassert len(jax.devices('tt')) == 32",
+    "conftest-computes": "import jax.numpy as jnp\nX = jnp.ones(3) + 1",
+    "conftest-fixes-platforms": "import jax\njax.config.update('jax_platforms', 'cpu')\njax.devices()",
+    "conftest-fixes-host": "import jax\njax.config.update('jax_num_cpu_devices', 2)\nassert len(jax.devices()) == 2",
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_as_many_as_needed(pytester: pytest.Pytester, run_tt: RunTT, start: str) -> None:
+    pytester.makeconftest(STARTS[start])
+    pytester.makepyfile(GALAXY)
+    run_tt().assert_outcomes(passed=5)
+
+
+def test_jax_platforms_of_the_user(pytester: pytest.Pytester, run_tt: RunTT, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    pytester.makepyfile(GALAXY)
+    run_tt().assert_outcomes(passed=5)
+
+
+def test_plugin_that_starts_jax_before_ours_is_mended(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    pytester.makepyfile(eager="import jax\nassert jax.devices()")
+    pytester.makepyfile(GALAXY)
+    result = pytester.runpytest_subprocess("-p", "eager", "-p", "pytest_tt", "-W", "error")
+    result.assert_outcomes(passed=5)
+
+
+def test_too_few_and_in_use_is_one_clear_error(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    pytester.makeconftest("import jax, numpy\nKEPT = jax.device_put(numpy.ones(2), jax.devices('tt')[0])")
+    pytester.makepyfile("import pytest\n@pytest.mark.tt(mesh='8x8')\ndef test_x(tt_mesh): pass")
+    result = run_tt()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: 64 chips are needed*with 32 and keeps 1 array on them: move*--tt-mesh 1x64"])
+    run_tt("--tt-mesh", "1x64").assert_outcomes(passed=1)
+
+
+def test_mesh_beyond_a_galaxy_replaces_early_chips(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    pytester.makeconftest("import jax\nassert len(jax.devices('tt')) == 32")
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.tt(mesh='8x8')\ndef test_x(tt_mesh, tt_jit):\n"
+        "    import numpy as np\n"
+        "    from jax.sharding import PartitionSpec as P\n"
+        "    out = tt_jit(lambda x: x.sum(), in_shardings=P(('batch', 'model')), out_shardings=P())(np.ones(128, np.float32))\n"
+        "    assert out == 128 and len(out.devices()) == 64\n"
+    )
+    run_tt().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(("args", "chips"), [((), 8), (("--tt-mesh", "1x2"), 2), (("--tt-system", "t3k"), 8), (("--tt-system", "n150"), 1)])
+def test_number_of_chips_when_no_test_says(
+    pytester: pytest.Pytester, run_tt: RunTT, args: tuple[str, ...], chips: int
+) -> None:
+    pytester.makepyfile(f"import jax\ndef test_x(): assert len(jax.devices('tt')) == {chips}")
+    run_tt(*args).assert_outcomes(passed=1)
+
+
+def test_compile_cache(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    """Programs are kept in pytest's cache directory by default, in DIR, or not at all."""
+    pytester.makepyfile(
+        """
+        import jax.numpy as jnp
+        import numpy as np
+        from jax import monitoring
+
+        def test_x(tt_jit):
+            events = []
+            monitoring.register_event_listener(lambda event, **_: events.append(event))
+            def deep(x):
+                for _ in range(60):
+                    x = jnp.tanh(x @ x) + jnp.sort(x)
+                return x
+            tt_jit(deep)(np.eye(16, dtype=np.float32))
+            print("hits", sum(event.endswith("/cache_hits") for event in events))
+        """
+    )
+
+    def hits(*args: str) -> str:
+        result = run_tt("-s", *args)
+        result.assert_outcomes(passed=1)
+        return next(line for line in result.outlines if "hits" in line).partition("hits ")[2]
+
+    assert hits("--tt-compile-cache", "off") == "0"
+    assert hits() == "0"
+    assert list(pytester.path.glob(".pytest_cache/d/tt-compiled/*-cache"))
+    assert hits() == "1"
+    assert hits("--tt-compile-cache", "kept") == "0"
+    assert hits("--tt-compile-cache", "kept") == "1"
+    assert hits("--tt-compile-cache", "off") == "0"
+
+
+def test_collective_timeouts_leave_the_users_flags_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = pytest.importorskip("jaxlib.version")
+    flags = [flag for flag, _, _ in COLLECTIVE_TIMEOUTS]
+
+    def resulting(since: tuple[int, ...], before: str) -> str:
+        monkeypatch.setattr(version, "__version_info__", since)
+        environ = {"XLA_FLAGS": before}
+        set_collective_timeouts(environ)
+        return environ["XLA_FLAGS"]
+
+    assert resulting((0, 7, 1), "--xla_user=1") == "--xla_user=1"
+    assert resulting((0, 8, 0), "") == f"--{flags[0]}=300 --{flags[1]}=7200"
+    assert resulting((0, 12, 0, 1), f"--{flags[1]}=5") == f"--{flags[1]}=5 --{flags[0]}=300 --{flags[2]}=7200"
+
+
+def test_slow_participant_is_waited_for(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    """XLA is really given the time-outs: a limit of one second in their place ends the process."""
+    import jaxlib.version
+
+    if jaxlib.version.__version_info__ < (0, 8, 0):
+        pytest.skip("jaxlib before 0.8 has its limit of 10 s compiled in")
+    pytester.makepyfile(
+        """
+        import time
+        import jax
+        import numpy as np
+        from jax.sharding import PartitionSpec as P
+
+        def late(x):
+            if x[0] == 0:
+                time.sleep(4)
+            return x
+
+        def test_x(tt_mesh, tt_jit):
+            def body(x):
+                x = jax.pure_callback(late, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+                return jax.lax.psum(x, "model")
+            f = jax.shard_map(body, mesh=tt_mesh, in_specs=P("model"), out_specs=P())
+            assert tt_jit(f, in_shardings=P("model"))(np.arange(2, dtype=np.float32))[0] == 1
+        """
+    )
+    run_tt("--tt-mesh", "1x2").assert_outcomes(passed=1)
+    flags = " ".join(f"--{flag}=1" for flag, _, _ in COLLECTIVE_TIMEOUTS[:2])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XLA_FLAGS", flags)
+        assert run_tt("--tt-mesh", "1x2").ret not in (0, 1)
+
+
+def test_private_jax_api_is_still_there() -> None:
+    """Fails, naming what is gone, on a jax with which the simulated chips no longer work."""
+    import inspect
+    import subprocess
+
+    code = f"""
+import inspect
+from jax._src import xla_bridge as bridge
+from jax._src.lib import xla_client
+needed = ("register_backend_factory", "backends_are_initialized", "get_backend", "_backends", "_discover_and_register_pjrt_plugins")
+missing = [name for name in needed if not hasattr(bridge, name)]
+assert not missing, f"jax._src.xla_bridge lacks {{missing}}"
+assert {{"priority", "fail_quietly"}} <= set(inspect.signature(bridge.register_backend_factory).parameters)
+assert "_discover_and_register_pjrt_plugins()" in inspect.getsource(bridge.backends), "backends() discovers plugins another way"
+assert hasattr(bridge.get_backend, "cache_clear"), "xla_bridge.get_backend is no longer cached, or in another way"
+assert isinstance(bridge._backends, dict)
+client = xla_client.make_cpu_client(num_devices=3, asynchronous=True)
+assert client.device_count() == 3 and client.live_arrays() == []
+"""
+    done = subprocess.run([sys.executable, "-c", inspect.cleandoc(code)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
