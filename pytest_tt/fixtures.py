@@ -1,0 +1,110 @@
+"""The fixtures."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_tt.backend.platforms import PLATFORM
+from pytest_tt.items import recorder_of, run_of, session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import jax
+    from jax.sharding import Mesh
+
+    from pytest_tt.golden import GoldenChecker
+    from pytest_tt.jit import TTJit
+    from pytest_tt.run import TTRun
+
+FIXTURES = frozenset({"tt_run", "tt_mesh", "tt_device", "tt_jit", "tt_golden", "cpu_init_params"})
+
+
+@pytest.fixture
+def tt_run(request: pytest.FixtureRequest) -> TTRun:
+    """Resolved settings of this test: backend, system, mesh, axes, options, and where each came from."""
+    return run_of(request.node)
+
+
+@pytest.fixture
+def tt_mesh(tt_run: TTRun) -> Mesh:
+    """jax.sharding.Mesh of this test's chips, axes ("batch", "model") unless the marker names others."""
+    devices = _chips(tt_run)
+    from pytest_tt.mesh import build_mesh
+
+    return build_mesh(tt_run.mesh, tt_run.axes, devices)
+
+
+@pytest.fixture
+def tt_device(tt_mesh: Mesh) -> jax.Device:
+    """The first chip of this test's mesh."""
+    device: jax.Device = tt_mesh.devices.flat[0]
+    return device
+
+
+@pytest.fixture
+def tt_jit(request: pytest.FixtureRequest, tt_run: TTRun, tt_mesh: Mesh) -> TTJit:
+    """jax.jit for this test's chips and compiler options; records times, bytes per chip and collectives."""
+    from pytest_tt.jit import TTJit
+
+    artifacts = session_of(request.config).settings.artifacts.value
+    directory = None
+    if artifacts is not None:
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "_", request.node.nodeid).strip("_")
+        directory = Path(request.config.invocation_params.dir, artifacts, name)
+    return TTJit(tt_run, tt_mesh, recorder_of(request.node), directory)
+
+
+@pytest.fixture
+def tt_golden(request: pytest.FixtureRequest, tt_run: TTRun) -> GoldenChecker:
+    """Compares outputs with this test's golden, golden/<case>.safetensors beside the test file."""
+    from pytest_tt.golden import GoldenChecker
+
+    node = request.node
+    return GoldenChecker(
+        directory=node.path.parent / "golden",
+        default_case=getattr(node, "originalname", None) or node.name,
+        backend=tt_run.backend,
+        update=session_of(request.config).settings.golden_update.value,
+        record=recorder_of(node).record,
+    )
+
+
+@pytest.fixture
+def cpu_init_params(tt_mesh: Mesh) -> Callable[..., Any]:
+    """(module, *inputs, rng=0, shardings=None): parameters initialised on the host, then placed on the mesh."""
+    import jax
+
+    from pytest_tt.params import init_params
+
+    host = jax.devices("cpu")[0]
+
+    def init(module: Any, *inputs: Any, rng: Any = 0, shardings: Any = None) -> Any:
+        return init_params(module, *inputs, mesh=tt_mesh, host=host, rng=rng, shardings=shardings)
+
+    return init
+
+
+def _chips(run: TTRun) -> Sequence[jax.Device]:
+    """The run's chips; fails the test where there are none or too few."""
+    __tracebackhide__ = True
+    try:
+        import jax
+    except ImportError as error:
+        pytest.fail(f"this test needs jax, which cannot be imported here ({error}): pip install jax", pytrace=False)
+    try:
+        devices = jax.devices(PLATFORM)
+    except RuntimeError as error:
+        pytest.fail(f"jax could not start the chips ({run.backend}): {error}", pytrace=False)
+    if len(devices) < run.mesh.chips:
+        hint = f" (JAX_PLATFORMS={os.environ['JAX_PLATFORMS']})" if "JAX_PLATFORMS" in os.environ else ""
+        pytest.fail(
+            f"mesh {run.mesh} needs {run.mesh.chips} chips, but jax has {len(devices)} on platform tt{hint}",
+            pytrace=False,
+        )
+    return devices

@@ -1,0 +1,84 @@
+"""What the plugin knows of a collected test: its run, its row, and the session it belongs to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_tt.marker import TTMarker, read_marker
+from pytest_tt.recorder import Recorder
+from pytest_tt.results.row import Row
+from pytest_tt.run import TTRun, resolve_run
+from pytest_tt.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_tt.mesh import MeshShape
+
+SESSION = pytest.StashKey[Session]()
+_RUN = pytest.StashKey[TTRun]()
+_RECORDER = pytest.StashKey[Recorder]()
+
+# Parameter by which a test whose marker lists several meshes is run once for each.
+MESH_PARAMETER = "_tt_mesh"
+
+
+def session_of(config: pytest.Config) -> Session:
+    return config.stash[SESSION]
+
+
+def meshes_to_run(marker: TTMarker | None, session: Session) -> tuple[MeshShape, ...]:
+    """The meshes of a test that lists several; empty where it does not. ``--tt-mesh`` picks one if it is listed."""
+    if marker is None or marker.mesh is None or len(marker.mesh) < 2:
+        return ()
+    wanted = session.settings.mesh
+    return (wanted.value,) if wanted.given and wanted.value in marker.mesh else marker.mesh
+
+
+def uses_tt(item: pytest.Item, fixtures: frozenset[str]) -> bool:
+    """Whether the test has the marker or asks for one of `fixtures`."""
+    return item.get_closest_marker("tt") is not None or not fixtures.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def run_of(item: pytest.Item) -> TTRun:
+    """The settings of `item`, resolved at collection, or now for a fixture that was asked for at run time."""
+    if _RUN not in item.stash:
+        session = session_of(item.config)
+        marker = read_marker(_marks(item), item.nodeid)
+        chosen = None
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None:
+            chosen = callspec.params.get(MESH_PARAMETER)
+        if chosen is None and marker is not None and marker.mesh is not None and len(marker.mesh) > 1:
+            raise pytest.UsageError(
+                f"{item.nodeid}: the tt marker lists several meshes, which only a test function or method of a plain "
+                "class can be run on; name one mesh"
+            )
+        item.stash[_RUN] = resolve_run(session.settings, session.ground, marker, chosen)
+    return item.stash[_RUN]
+
+
+def recorder_of(item: pytest.Item) -> Recorder:
+    """The recorder of `item`."""
+    if _RECORDER not in item.stash:
+        item.stash[_RECORDER] = Recorder(Row.begin(item.nodeid, run_of(item)), session_of(item.config).tell_phase)
+    return item.stash[_RECORDER]
+
+
+def find_recorder(item: pytest.Item) -> Recorder | None:
+    """The recorder of `item`; None if it is no tt test."""
+    return item.stash.get(_RECORDER, None)
+
+
+def _marks(item: pytest.Item) -> Iterable[pytest.Mark]:
+    """The item's tt marks, closest first: parameter, function, class, module.
+
+    pytest lists a parameter's marks after the function's own.
+    """
+    for mark in reversed(item.own_markers):
+        if mark.name == "tt":
+            yield mark
+    if item.parent is not None:
+        yield from item.parent.iter_markers("tt")

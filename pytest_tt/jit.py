@@ -1,0 +1,321 @@
+"""``tt_jit``: jax.jit on the test's mesh, with what it compiles and how long that took on record."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import time
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec, Sharding
+
+from pytest_tt.results.document import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from jax.sharding import Mesh
+
+    from pytest_tt.recorder import Recorder
+    from pytest_tt.run import TTRun
+
+# Collectives as XLA's HLO text names them; an asynchronous one is counted at its start.
+_COLLECTIVE = re.compile(
+    r"^\s*(?:ROOT )?%?\S+ = .*? "
+    r"(all-reduce|all-gather|reduce-scatter|all-to-all|ragged-all-to-all|collective-permute|collective-broadcast)"
+    r"(?:-start)?\(",
+    re.MULTILINE,
+)
+
+
+class TTArtifactWarning(UserWarning):
+    """An artifact asked for by ``--tt-artifacts`` could not be written."""
+
+
+@dataclass(slots=True)
+class Program:
+    """One compiled program: a function at given shapes, dtypes and shardings."""
+
+    name: str
+    lowered: Any = field(repr=False)
+    compiled: Any = field(repr=False)
+    trace_s: float
+    compile_s: float
+    bytes_per_chip: int | None
+    """Arguments, outputs and temporaries on one chip; None where the backend does not tell."""
+    collectives: dict[str, int] | None
+    """Kind, e.g. ``all-reduce``, to count in the compiled program; None where the backend does not tell."""
+    runs_s: list[float] = field(default_factory=list)
+
+    @property
+    def stablehlo(self) -> str:
+        """The StableHLO text that is handed to the compiler."""
+        return str(self.lowered.as_text())
+
+    @property
+    def run_s(self) -> float | None:
+        """Median time of an execution, until its results are ready."""
+        return median(self.runs_s) if self.runs_s else None
+
+
+class TTJit:
+    """What the fixture ``tt_jit`` gives: call it like ``jax.jit``."""
+
+    def __init__(self, run: TTRun, mesh: Mesh, recorder: Recorder, artifacts: Path | None) -> None:
+        self._run = run
+        self._mesh = mesh
+        self._recorder = recorder
+        self._artifacts = artifacts
+        self._functions: list[JittedFunction] = []
+
+    def __call__(self, function: Callable[..., Any], **jit_options: Any) -> JittedFunction:
+        """Compile `function` for the chips of the test's mesh.
+
+        Takes the keywords of jax.jit. A PartitionSpec in ``in_shardings`` or ``out_shardings`` is bound to ``tt_mesh``.
+        Arguments that are not on chips yet (NumPy, Python numbers, uncommitted arrays) are placed by ``in_shardings``,
+        replicated where it says nothing; arrays committed to the host are an error, as with jax.jit.
+        """
+        jitted = JittedFunction(function, jit_options, self._run, self._mesh, self._recorder, self._artifacts)
+        self._functions.append(jitted)
+        return jitted
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """Everything compiled so far in this test."""
+        return tuple(program for function in self._functions for program in function.programs)
+
+
+class JittedFunction:
+    """A function bound to the test's chips and compiler options."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        jit_options: Mapping[str, Any],
+        run: TTRun,
+        mesh: Mesh,
+        recorder: Recorder,
+        artifacts: Path | None,
+    ) -> None:
+        options = dict(jit_options)
+        for key in ("backend", "device"):
+            if key in options:
+                raise TypeError(f"tt_jit takes no {key}=: it is bound to the mesh {run.mesh} of this test")
+        for key in ("in_shardings", "out_shardings"):
+            if options.get(key) is not None:
+                options[key] = _bind(options[key], mesh)
+        self._function = function
+        self._in_shardings = options.get("in_shardings")
+        self._static_nums, self._static_names = _static(function, options)
+        self._jitted = jax.jit(function, **options)
+        self._run = run
+        self._mesh = mesh
+        self._recorder = recorder
+        self._artifacts = artifacts
+        self._programs: dict[object, Program] = {}
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """What has been compiled so far, in order."""
+        return tuple(self._programs.values())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run on the chips and wait for the results."""
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs))):
+            return self._jitted(*args, **kwargs)
+        args, kwargs = self._place(args, kwargs)
+        program = self._program(args, kwargs)
+        dynamic_args = [arg for index, arg in enumerate(args) if index not in self._static_nums]
+        dynamic_kwargs = {name: value for name, value in kwargs.items() if name not in self._static_names}
+        self._recorder.phase("execute")
+        start = time.perf_counter()
+        result = jax.block_until_ready(program.compiled(*dynamic_args, **dynamic_kwargs))
+        program.runs_s.append(time.perf_counter() - start)
+        self._recorder.ran(program.runs_s[-1])
+        return result
+
+    def lower(self, *args: Any, **kwargs: Any) -> Any:
+        """As ``jax.jit(f).lower``, for the arguments as they would be placed."""
+        args, kwargs = self._place(args, kwargs)
+        return self._jitted.lower(*args, **kwargs)
+
+    def compile(self, *args: Any, **kwargs: Any) -> Program:
+        """Compile for these arguments without running."""
+        return self._program(*self._place(args, kwargs))
+
+    def _program(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+        key = self._key(args, kwargs)
+        program = self._programs.get(key)
+        if program is None:
+            program = self._programs[key] = self._compile(args, kwargs)
+        return program
+
+    def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+        self._recorder.phase("trace")
+        start = time.perf_counter()
+        traced = self._jitted.trace(*args, **kwargs)
+        traced_at = time.perf_counter()
+        self._recorder.phase("compile")
+        lowered = traced.lower()
+        if self._artifacts is not None:
+            self._keep_stablehlo(lowered)
+        # XLA's CPU compiler refuses options that are not its own: in sim they are checked, not passed on.
+        options = dict(self._run.options) if self._run.backend == "hw" else {}
+        compiled = lowered.compile(compiler_options=options) if options else lowered.compile()
+        compiled_at = time.perf_counter()
+        program = Program(
+            name=self.__name__,
+            lowered=lowered,
+            compiled=compiled,
+            trace_s=traced_at - start,
+            compile_s=compiled_at - traced_at,
+            bytes_per_chip=_bytes_per_chip(compiled),
+            collectives=count_collectives(compiled),
+        )
+        self._recorder.compiled(program.trace_s, program.compile_s, program.bytes_per_chip, program.collectives)
+        if self._artifacts is not None and self._run.backend == "hw":
+            self._keep_tt_artifacts(args, kwargs, options)
+        return program
+
+    def _artifact(self) -> str:
+        return f"{len(self._programs):02}_{re.sub(r'[^A-Za-z0-9_.-]+', '_', self.__name__).strip('_')}"
+
+    def _keep_stablehlo(self, lowered: Any) -> None:
+        assert self._artifacts is not None
+        write_atomically(self._artifacts / f"{self._artifact()}.stablehlo.mlir", str(lowered.as_text()))
+
+    def _keep_tt_artifacts(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, str]) -> None:
+        assert self._artifacts is not None
+        try:
+            from tt_jax import serialize_compiled_artifacts_to_disk
+
+            serialize_compiled_artifacts_to_disk(
+                self._function,
+                *args,
+                output_prefix=str(self._artifacts / self._artifact()),
+                compiler_options=options,
+                **kwargs,
+            )
+        except Exception as error:
+            text = f"--tt-artifacts: no TTIR, TTNN and flatbuffer of {self.__name__}: {type(error).__name__}: {error}"
+            warnings.warn(TTArtifactWarning(text), stacklevel=5)
+
+    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        static = [
+            *((index, arg) for index, arg in enumerate(args) if index in self._static_nums),
+            *((name, kwargs[name]) for name in sorted(kwargs) if name in self._static_names),
+        ]
+        dynamic = (
+            [arg for index, arg in enumerate(args) if index not in self._static_nums],
+            {name: value for name, value in kwargs.items() if name not in self._static_names},
+        )
+        leaves, structure = jax.tree.flatten(dynamic)
+        return (tuple(static), structure, tuple((x.shape, x.dtype, x.weak_type, x.sharding) for x in leaves))
+
+    def _place(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Bring what is not on chips yet onto the mesh."""
+        replicated = NamedSharding(self._mesh, PartitionSpec())
+        dynamic = [arg for index, arg in enumerate(args) if index not in self._static_nums]
+        wanted: Any = self._in_shardings
+        if isinstance(wanted, list | tuple):  # one entry an argument; a single sharding holds for all
+            if len(wanted) != len(dynamic):
+                raise ValueError(
+                    f"in_shardings of {self.__name__} holds {len(wanted)} entries, but the call has {len(dynamic)} "
+                    "positional arguments"
+                )
+            placed = [_place_tree(arg, sharding, replicated) for arg, sharding in zip(dynamic, wanted, strict=True)]
+        else:
+            placed = [_place_tree(arg, wanted, replicated) for arg in dynamic]
+        remaining = iter(placed)
+        new_args = tuple(arg if index in self._static_nums else next(remaining) for index, arg in enumerate(args))
+        new_kwargs = {
+            name: value if name in self._static_names else _place_tree(value, None, replicated)
+            for name, value in kwargs.items()
+        }
+        return new_args, new_kwargs
+
+
+def _place_tree(tree: Any, shardings: Any, replicated: NamedSharding) -> Any:
+    """`tree` with its uncommitted leaves placed; `shardings` is a prefix of it, None meaning replicated."""
+
+    def place_below(sharding: Sharding | None, subtree: Any) -> Any:
+        target = replicated if sharding is None else sharding
+        return jax.tree.map(lambda leaf: leaf if _committed(leaf) else jax.device_put(leaf, target), subtree)
+
+    return jax.tree.map(place_below, shardings, tree, is_leaf=lambda node: node is None or isinstance(node, Sharding))
+
+
+def _committed(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and bool(leaf.committed)
+
+
+def _bind(shardings: Any, mesh: Mesh) -> Any:
+    """Turn every PartitionSpec in a tree of shardings into a NamedSharding on `mesh`."""
+    return jax.tree.map(
+        lambda node: NamedSharding(mesh, node) if isinstance(node, PartitionSpec) else node,
+        shardings,
+        is_leaf=lambda node: node is None or isinstance(node, PartitionSpec | Sharding),
+    )
+
+
+def _static(function: Callable[..., Any], options: Mapping[str, Any]) -> tuple[frozenset[int], frozenset[str]]:
+    """Positions and names of static arguments; as jax does, the one is completed from the other by the signature."""
+    nums = set(_as_tuple(options.get("static_argnums")))
+    names = set(_as_tuple(options.get("static_argnames")))
+    try:
+        parameters = [
+            parameter.name
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        ]
+    except (TypeError, ValueError):
+        parameters = []
+    nums = {num % len(parameters) if num < 0 and parameters else num for num in nums}
+    names |= {parameters[num] for num in nums if num < len(parameters)}
+    nums |= {index for index, name in enumerate(parameters) if name in names}
+    return frozenset(nums), frozenset(names)
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str | int | np.integer) else tuple(value)
+
+
+def count_collectives(compiled: Any) -> dict[str, int] | None:
+    """Collectives of a compiled program by kind; None where the backend gives no HLO text."""
+    text = _told(compiled.as_text)
+    return None if text is None else dict(sorted(Counter(_kinds(text)).items()))
+
+
+def _kinds(hlo: str) -> Iterable[str]:
+    return (match[1] for match in _COLLECTIVE.finditer(hlo))
+
+
+def _bytes_per_chip(compiled: Any) -> int | None:
+    """What one chip holds while the program runs: arguments, outputs and temporaries, aliases once."""
+    memory = _told(compiled.memory_analysis)
+    if memory is None:
+        return None
+    return int(
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        + memory.temp_size_in_bytes
+        - memory.alias_size_in_bytes
+    )
+
+
+def _told(ask: Callable[[], Any]) -> Any:
+    """The answer of a compiled program, None from a backend that does not implement the question."""
+    try:
+        return ask()
+    except (NotImplementedError, RuntimeError):
+        return None

@@ -1,0 +1,67 @@
+"""Keeps a test's row up to date while the test runs."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from pytest_tt.results.row import PROPERTY_NAMES, Row, to_properties
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pytest
+
+
+class Recorder:
+    """The row of one test, with what the fixtures add to it."""
+
+    def __init__(self, row: Row, tell_phase: Callable[[str, str], None] | None = None) -> None:
+        self.row = row
+        self._tell_phase = tell_phase
+        self._runs: list[float] = []
+
+    def phase(self, phase: str) -> None:
+        """The test has come to `phase`, one of results.row.PHASES."""
+        if phase != self.row.phase:
+            self.row.phase = phase
+            if self._tell_phase is not None:
+                self._tell_phase(self.row.nodeid, phase)
+
+    def compiled(
+        self, trace_s: float, compile_s: float, bytes_per_chip: int | None, collectives: Mapping[str, int] | None
+    ) -> None:
+        """A program was compiled: times and collectives add up over a test's programs, of bytes the most counts."""
+        timing = self.row.timing
+        timing["trace_s"] = round((timing["trace_s"] or 0.0) + trace_s, 6)
+        timing["compile_s"] = round((timing["compile_s"] or 0.0) + compile_s, 6)
+        if bytes_per_chip is not None:
+            self.row.bytes_per_chip = max(bytes_per_chip, self.row.bytes_per_chip or 0)
+        if collectives is not None:
+            total = self.row.collectives or {}
+            self.row.collectives = {
+                kind: total.get(kind, 0) + collectives.get(kind, 0) for kind in sorted({*total, *collectives})
+            }
+
+    def ran(self, run_s: float) -> None:
+        """A program was executed; the row shows the median of all executions."""
+        self._runs.append(run_s)
+        self.row.timing["run_s"] = round(median(self._runs), 6)
+
+    def record(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """What ``tt_golden`` tells: ``phase``, ``golden`` (file, digest, model, variant) or ``compare`` (metrics)."""
+        if kind == "phase":
+            self.phase(facts["phase"])
+        elif kind == "golden":
+            self.row.golden = {"file": facts["file"], "digest": facts["digest"]}
+            self.row.model = facts.get("model")
+            self.row.variant = facts.get("variant")
+        elif kind == "compare":
+            self.row.metrics |= facts
+        else:
+            raise ValueError(f"unknown kind of record {kind!r}")
+
+    def publish(self, item: pytest.Item) -> None:
+        """Put the row into `item`'s user_properties, in place of what was there of it."""
+        kept = [entry for entry in item.user_properties if entry[0] not in PROPERTY_NAMES]
+        item.user_properties[:] = kept + to_properties(self.row)

@@ -1,0 +1,1 @@
+"""The results of a run: a row a test, and the documents written from them."""

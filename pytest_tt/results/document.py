@@ -1,0 +1,100 @@
+"""The results document ``{"schema": 1, "run": {...}, "tests": [...]}``, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_tt.results.row import Row
+    from pytest_tt.run import Ground
+
+SCHEMA = 1
+
+_PACKAGES = {
+    "pytest_tt": "pytest-tt",
+    "pytest": "pytest",
+    "jax": "jax",
+    "jaxlib": "jaxlib",
+    "flax": "flax",
+    "numpy": "numpy",
+    "pjrt_plugin_tt": "pjrt-plugin-tt",
+}
+
+
+def package_version(distribution: str) -> str | None:
+    """The installed version of `distribution`, without importing it."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the document says of the run as a whole."""
+
+    ground: Ground
+    root: Path
+    start: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.perf_counter)
+
+    def to_json(self) -> dict[str, Any]:
+        """``versions, backend, backend_source, system, chips, commit, start (ISO 8601, UTC), duration_s``."""
+        versions = {name: package_version(dist) for name, dist in _PACKAGES.items()}
+        versions["pytest_tt"] = sys.modules["pytest_tt"].__version__
+        return {
+            "versions": {**versions, "python": platform.python_version()},
+            "backend": self.ground.backend,
+            "backend_source": self.ground.why,
+            "system": self.ground.system,
+            "chips": self.ground.chips,
+            "commit": _commit(self.root),
+            "start": self.start.isoformat(timespec="seconds"),
+            "duration_s": round(time.perf_counter() - self.clock, 3),
+        }
+
+
+def write_document(path: Path, facts: RunFacts, rows: Iterable[Row]) -> None:
+    """Write the document to `path`, whole or not at all."""
+    document = {"schema": SCHEMA, "run": facts.to_json(), "tests": [row.to_json() for row in rows]}
+    write_atomically(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write `text` to a temporary file beside `path`, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        # mkstemp makes the file readable by its owner alone; reports are for others too.
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _commit(root: Path) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,70 @@
+"""What is known of one tt test. Plain JSON types only, so that a row travels through xdist and into every report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_tt.run import TTRun
+
+PHASES = ("setup", "trace", "compile", "execute", "compare")
+
+_PREFIX = "tt_"
+
+
+@dataclass(slots=True)
+class Row:
+    """A row of the results document. It starts as failed, so that a crash still shows."""
+
+    nodeid: str
+    model: str | None = None
+    variant: str | None = None
+    mesh: str | None = None
+    backend: str | None = None
+    system: str | None = None
+    outcome: str = "failed"
+    phase: str = "setup"
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    timing: dict[str, float | None] = field(default_factory=lambda: {"trace_s": None, "compile_s": None, "run_s": None})
+    bytes_per_chip: int | None = None
+    collectives: dict[str, int] | None = None
+    golden: dict[str, str] | None = None
+    reason: str | None = "not run: the run ended before this test"
+
+    @classmethod
+    def begin(cls, nodeid: str, run: TTRun) -> Row:
+        """The row of a collected test that has not run yet."""
+        return cls(nodeid, mesh=str(run.mesh), backend=run.backend, system=run.system)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+# What the process that runs a test knows; outcome and reason follow from pytest's reports.
+_OWN = tuple(f.name for f in fields(Row) if f.name not in ("nodeid", "outcome", "reason"))
+_STRUCTURED = frozenset({"metrics", "timing", "collectives", "golden"})
+PROPERTY_NAMES = frozenset(_PREFIX + name for name in _OWN)
+
+
+def to_properties(row: Row) -> list[tuple[str, object]]:
+    """`row` as pytest ``user_properties``: one each, what is nested as JSON text, what is unknown left out."""
+    properties: list[tuple[str, object]] = []
+    for name in _OWN:
+        value = getattr(row, name)
+        if value is None or value == {}:
+            continue
+        text = json.dumps(value, sort_keys=True) if name in _STRUCTURED else value
+        properties.append((_PREFIX + name, text))
+    return properties
+
+
+def update_from_properties(row: Row, properties: Iterable[tuple[str, object]]) -> None:
+    """Take over into `row` what `to_properties` wrote."""
+    for key, value in properties:
+        if key in PROPERTY_NAMES:
+            name = key.removeprefix(_PREFIX)
+            setattr(row, name, json.loads(str(value)) if name in _STRUCTURED else value)

@@ -1,0 +1,168 @@
+"""One pytest run on Tenstorrent chips: chooses the ground, prepares jax, and holds the chips while tests run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_tt.backend import chips as device_tree
+from pytest_tt.backend import compile_cache, hardware
+from pytest_tt.backend.jax_import import when_imported
+from pytest_tt.results.document import package_version
+from pytest_tt.run import Ground
+from pytest_tt.systems import SYSTEMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from pytest_tt.backend.lock import ChipLock
+    from pytest_tt.backend.simulated import SimulatedChips
+    from pytest_tt.config import Settings
+    from pytest_tt.results.collector import ResultsCollector, WorkerNotes
+    from pytest_tt.results.row import Row
+    from pytest_tt.run import TTRun
+
+
+class Session:
+    """State of a run. Created before any conftest is imported; imports jax only once a test needs it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.box = device_tree.Box((), 0, None, "not looked for") if settings.backend.value == "sim" else _detect()
+        self.ground = _choose(settings, self.box)
+        self.in_use = False
+        self.notes: WorkerNotes | None = None
+        self.collector: ResultsCollector | None = None
+        self._simulated: SimulatedChips | None = None
+        self._lock: ChipLock | None = None
+
+    def prepare_jax(self) -> None:
+        """Arrange that jax finds the right chips as soon as anybody imports it."""
+        when_imported("jax", self._prepare_hardware if self.ground.backend == "hw" else self._prepare_simulated)
+
+    def _prepare_hardware(self) -> None:
+        hardware.prepare(self.box)
+
+    def _prepare_simulated(self) -> None:
+        from pytest_tt.backend.simulated import EARLY_CHIPS, SimulatedChips
+
+        early = self.ground.chips or max(EARLY_CHIPS, self.settings.mesh.value.chips)
+        self._simulated = SimulatedChips(early)
+        self._simulated.attach()
+
+    def refuse_workers(self, processes: object, is_worker: bool) -> None:
+        """Raises pytest.UsageError for more than one xdist worker on hw."""
+        if self.ground.backend == "hw" and not is_worker and isinstance(processes, int) and processes > 1:
+            raise pytest.UsageError(
+                f"-n {processes}: one process at a time can open the chips of {self.ground.description}; use -n 1 or "
+                "no -n, or --tt-backend sim"
+            )
+
+    def header(self, version: str) -> str:
+        """The line of pytest's report header: every setting that matters, and where it came from."""
+        ground, settings = self.ground, self.settings
+        parts = [f"tt: {version}", f"backend {ground.backend} ({ground.why})"]
+        if ground.system is not None:
+            source = settings.system.source if settings.system.given else "detected"
+            parts.append(f"system {ground.system} ({source})")
+        parts.append(f"mesh {settings.mesh.value} ({settings.mesh.source})")
+        parts.append(f"jax {package_version('jax') or 'not installed'}")
+        if settings.require.value:
+            parts.append(f"require ({settings.require.source})")
+        return ", ".join(parts)
+
+    def begin_rows(self, rows: Sequence[Row]) -> None:
+        """The tests have been collected; `rows` says all of them failed until they are seen to pass."""
+        if self.notes is not None:
+            self.notes.begin(rows)
+        if self.collector is not None:
+            self.collector.begin(rows)
+
+    def tell_phase(self, nodeid: str, phase: str) -> None:
+        """Leave a trace of how far a test has come, for the case that this process dies."""
+        if self.notes is not None:
+            self.notes.phase(nodeid, phase)
+
+    def provide(self, runs: Sequence[TTRun]) -> None:
+        """Have enough chips for the collected tests' `runs`. Call once, after collection.
+
+        Raises pytest.UsageError where jax was started too early with too few chips that are in use.
+        """
+        self.in_use = bool(runs) or self.settings.wanted
+        if self.in_use:
+            when_imported("jax", self._select_platforms)
+        if self.ground.backend == "sim":
+            when_imported("jax", lambda: self._provide_simulated(runs))
+
+    def _select_platforms(self) -> None:
+        from pytest_tt.backend.platforms import complete_platforms
+
+        complete_platforms(when_unset=True)
+
+    def _provide_simulated(self, runs: Sequence[TTRun]) -> None:
+        from pytest_tt.backend.simulated import DEFAULT_CHIPS, ChipsInUseError
+
+        asked = [run.mesh.chips for run in runs if run.obstacle is None]
+        if self.settings.mesh.given:
+            asked.append(self.settings.mesh.value.chips)
+        count = self.ground.chips or max(asked, default=DEFAULT_CHIPS)
+        assert self._simulated is not None
+        try:
+            self._simulated.provide(count, host_devices=self.in_use)
+        except ChipsInUseError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def use_compile_cache(self, default: Path | None, invoked_in: Path) -> None:
+        """Keep compiled programs of simulated chips on disk, by default in directory `default`."""
+        chosen = self.settings.compile_cache.value
+        if self.ground.backend != "sim" or not self.in_use or chosen == "off":
+            return
+        directory = default if chosen is None else invoked_in / chosen
+        if directory is not None:
+            when_imported("jax", lambda: compile_cache.use(directory, asked=chosen is not None))
+
+    def hold_chips(self, say: Callable[[str], None]) -> None:
+        """On hw: wait for the box's chips and hold them until `close`. Raises pytest.UsageError at the time limit."""
+        if self.ground.backend != "hw" or not self.in_use or self._lock is not None:
+            return
+        from pytest_tt.backend.lock import ChipLock
+
+        lock = ChipLock(self.box, timeout_s=self.settings.lock_timeout.value, say=say)
+        try:
+            lock.acquire()
+        except TimeoutError as error:
+            raise pytest.UsageError(str(error)) from None
+        self._lock = lock
+
+    def close(self) -> None:
+        """Let go of the chips."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def _detect() -> device_tree.Box:
+    try:
+        return device_tree.detect()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _choose(settings: Settings, box: device_tree.Box) -> Ground:
+    requested = settings.backend
+    try:
+        backend, why = hardware.choose(requested.value, box)
+        if backend == "hw" and settings.system.value is not None:
+            hardware.expected_system(box, settings.system.value)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    if requested.value != "auto":
+        why = requested.source
+    if backend == "hw":
+        return Ground("hw", why, box.system, box.chips, box.description)
+    system = settings.system.value
+    if system is None:
+        return Ground("sim", why, None, None, "simulated chips")
+    return Ground("sim", why, system, SYSTEMS[system].chips, f"simulated {SYSTEMS[system].title}")
