@@ -155,7 +155,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         recorder.publish(item)
     report = yield
     if recorder is not None and report.when == "setup" and report.failed and run_of(item).obstacle is not None:
-        report.tt_obstacle = True
+        report.tt_obstacle = True  # type: ignore[attr-defined]
     return report
 
 

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import count
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,7 @@ class TTJit:
         self._recorder = recorder
         self._artifacts = artifacts
         self._functions: list[JittedFunction] = []
+        self._numbers = count()
 
     def __call__(self, function: Callable[..., Any], **jit_options: Any) -> JittedFunction:
         """Compile `function` for the chips of the test's mesh.
@@ -82,9 +84,15 @@ class TTJit:
         Arguments that are not on chips yet (NumPy, Python numbers, uncommitted arrays) are placed by ``in_shardings``,
         replicated where it says nothing; arrays committed to the host are an error, as with jax.jit.
         """
-        jitted = JittedFunction(function, jit_options, self._run, self._mesh, self._recorder, self._artifacts)
+        jitted = JittedFunction(function, jit_options, self._run, self._mesh, self._recorder, self._artifact)
         self._functions.append(jitted)
         return jitted
+
+    def _artifact(self, name: str) -> Path | None:
+        """Where to keep what is compiled of function `name`, without suffix; None where nothing is kept."""
+        if self._artifacts is None:
+            return None
+        return self._artifacts / f"{next(self._numbers):02}_{re.sub(r'[^A-Za-z0-9_.-]+', '_', name).strip('_')}"
 
     @property
     def programs(self) -> tuple[Program, ...]:
@@ -102,7 +110,7 @@ class JittedFunction:
         run: TTRun,
         mesh: Mesh,
         recorder: Recorder,
-        artifacts: Path | None,
+        artifact: Callable[[str], Path | None],
     ) -> None:
         options = dict(jit_options)
         for key in ("backend", "device"):
@@ -118,7 +126,7 @@ class JittedFunction:
         self._run = run
         self._mesh = mesh
         self._recorder = recorder
-        self._artifacts = artifacts
+        self._artifact = artifact
         self._programs: dict[object, Program] = {}
         self.__name__ = getattr(function, "__name__", type(function).__name__)
 
@@ -165,8 +173,9 @@ class JittedFunction:
         traced_at = time.perf_counter()
         self._recorder.phase("compile")
         lowered = traced.lower()
-        if self._artifacts is not None:
-            self._keep_stablehlo(lowered)
+        artifact = self._artifact(self.__name__)
+        if artifact is not None:
+            write_atomically(artifact.with_name(f"{artifact.name}.stablehlo.mlir"), str(lowered.as_text()))
         # XLA's CPU compiler refuses options that are not its own: in sim they are checked, not passed on.
         options = dict(self._run.options) if self._run.backend == "hw" else {}
         compiled = lowered.compile(compiler_options=options) if options else lowered.compile()
@@ -181,26 +190,20 @@ class JittedFunction:
             collectives=count_collectives(compiled),
         )
         self._recorder.compiled(program.trace_s, program.compile_s, program.bytes_per_chip, program.collectives)
-        if self._artifacts is not None and self._run.backend == "hw":
-            self._keep_tt_artifacts(args, kwargs, options)
+        if artifact is not None and self._run.backend == "hw":
+            self._keep_tt_artifacts(artifact, args, kwargs, options)
         return program
 
-    def _artifact(self) -> str:
-        return f"{len(self._programs):02}_{re.sub(r'[^A-Za-z0-9_.-]+', '_', self.__name__).strip('_')}"
-
-    def _keep_stablehlo(self, lowered: Any) -> None:
-        assert self._artifacts is not None
-        write_atomically(self._artifacts / f"{self._artifact()}.stablehlo.mlir", str(lowered.as_text()))
-
-    def _keep_tt_artifacts(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, str]) -> None:
-        assert self._artifacts is not None
+    def _keep_tt_artifacts(
+        self, artifact: Path, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, str]
+    ) -> None:
         try:
             from tt_jax import serialize_compiled_artifacts_to_disk
 
             serialize_compiled_artifacts_to_disk(
                 self._function,
                 *args,
-                output_prefix=str(self._artifacts / self._artifact()),
+                output_prefix=str(artifact),
                 compiler_options=options,
                 **kwargs,
             )
@@ -248,13 +251,23 @@ def _place_tree(tree: Any, shardings: Any, replicated: NamedSharding) -> Any:
 
     def place_below(sharding: Sharding | None, subtree: Any) -> Any:
         target = replicated if sharding is None else sharding
-        return jax.tree.map(lambda leaf: leaf if _committed(leaf) else jax.device_put(leaf, target), subtree)
+        return jax.tree.map(lambda leaf: _place_leaf(leaf, target, client), subtree)
+
+    client = replicated.mesh.devices.flat[0].client
 
     return jax.tree.map(place_below, shardings, tree, is_leaf=lambda node: node is None or isinstance(node, Sharding))
 
 
-def _committed(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and bool(leaf.committed)
+def _place_leaf(leaf: Any, target: Sharding, client: Any) -> Any:
+    if not (isinstance(leaf, jax.Array) and leaf.committed):
+        return jax.device_put(leaf, target)
+    device = next(iter(leaf.devices()))
+    if device.client is not client:
+        raise ValueError(
+            f"an argument of shape {leaf.shape} is committed to {device}, which is no chip of this run: place it with "
+            "jax.device_put(x, NamedSharding(tt_mesh, PartitionSpec(...))), or pass it as a NumPy array"
+        )
+    return leaf
 
 
 def _bind(shardings: Any, mesh: Mesh) -> Any:
@@ -267,7 +280,7 @@ def _bind(shardings: Any, mesh: Mesh) -> Any:
 
 
 def _static(function: Callable[..., Any], options: Mapping[str, Any]) -> tuple[frozenset[int], frozenset[str]]:
-    """Positions and names of static arguments; as jax does, the one is completed from the other by the signature."""
+    """Positions and names of static arguments; as in jax, where only one is given the other follows by the signature."""
     nums = set(_as_tuple(options.get("static_argnums")))
     names = set(_as_tuple(options.get("static_argnames")))
     try:
@@ -279,8 +292,10 @@ def _static(function: Callable[..., Any], options: Mapping[str, Any]) -> tuple[f
     except (TypeError, ValueError):
         parameters = []
     nums = {num % len(parameters) if num < 0 and parameters else num for num in nums}
-    names |= {parameters[num] for num in nums if num < len(parameters)}
-    nums |= {index for index, name in enumerate(parameters) if name in names}
+    if nums and not names:
+        names = {parameters[num] for num in nums if num < len(parameters)}
+    elif names and not nums:
+        nums = {index for index, name in enumerate(parameters) if name in names}
     return frozenset(nums), frozenset(names)
 
 

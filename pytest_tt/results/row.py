@@ -55,7 +55,7 @@ def to_properties(row: Row) -> list[tuple[str, object]]:
     properties: list[tuple[str, object]] = []
     for name in _OWN:
         value = getattr(row, name)
-        if value is None or value == {}:
+        if value is None or (name == "metrics" and not value):
             continue
         text = json.dumps(value, sort_keys=True) if name in _STRUCTURED else value
         properties.append((_PREFIX + name, text))
