@@ -6,6 +6,7 @@ that need them.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,16 +25,51 @@ from pytest_tt.items import (
     session_of,
     uses_tt,
 )
-from pytest_tt.marker import SIGNATURE, read_marker
+from pytest_tt.run_hooks import RUN_HOOKS, RunHooks
 from pytest_tt.session import Session
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Generator
+
+    from pytest_tt.golden import Golden, GoldenChecker
+    from pytest_tt.jit import TTJit
+    from pytest_tt.run import TTRun
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "cpu_init_params", "tt_device", "tt_golden", "tt_jit", "tt_mesh", "tt_run"]
+_MARKER = (
+    'tt(mesh=None, axes=("batch", "model"), system=None, options=None): run on a mesh of Tenstorrent chips. mesh: '
+    '"1x8", or a list of meshes to run the test on each; axes: names of the two mesh axes; system: name or names of '
+    "boxes that the test is meant for; options: TT compiler options"
+)
+
+__all__ = [
+    "Golden",
+    "GoldenChecker",
+    "TTJit",
+    "TTRun",
+    "__version__",
+    "cpu_init_params",
+    "tt_device",
+    "tt_golden",
+    "tt_jit",
+    "tt_mesh",
+    "tt_run",
+]
+
+# Types of what the fixtures give, imported at first use.
+_LAZY = {
+    "Golden": "pytest_tt.golden",
+    "GoldenChecker": "pytest_tt.golden",
+    "TTJit": "pytest_tt.jit",
+    "TTRun": "pytest_tt.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'pytest_tt' has no attribute {name!r}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,13 +85,15 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", SIGNATURE)
+    config.addinivalue_line("markers", _MARKER)
     if config.option.help or config.option.version:
         return
     if SESSION not in config.stash:
         _start(config, config.option)
     session = session_of(config)
     session.refuse_workers(getattr(config.option, "numprocesses", None), hasattr(config, "workerinput"))
+    if getattr(config.option, "numprocesses", None):
+        config.pluginmanager.register(RunHooks(), RUN_HOOKS)
     if session.settings.results.value is not None:
         from pytest_tt.results.plugin import register
 
@@ -82,6 +120,10 @@ def _mesh_parameter(request: pytest.FixtureRequest) -> Any:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("tt") is None:
+        return
+    from pytest_tt.marker import read_marker
+
     try:
         marker = read_marker(metafunc.definition.iter_markers("tt"), metafunc.definition.nodeid)
     except pytest.UsageError:
@@ -108,15 +150,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     ours = session_of(config)
-    recorders = [recorder for recorder in map(find_recorder, session.items) if recorder is not None]
-    ours.begin_rows([recorder.row for recorder in recorders])
+    items = [item for item in session.items if find_recorder(item) is not None]
+    ours.begin_rows([recorder_of(item).row for item in items])
     if config.option.collectonly:
         return
-    runs = [run_of(item) for item in session.items if find_recorder(item) is not None]
-    ours.provide(runs)
+    if items and not config.pluginmanager.has_plugin(RUN_HOOKS):
+        # Only now, so that runs without tt tests do not pay for hooks around each test.
+        config.pluginmanager.register(RunHooks(), RUN_HOOKS)
+    ours.provide([run_of(item) for item in items])
     cache = getattr(config, "cache", None)
     ours.use_compile_cache(
-        cache.mkdir("tt-compiled") if cache is not None else None, Path(config.invocation_params.dir)
+        lambda: None if cache is None else cache.mkdir("tt-compiled"), Path(config.invocation_params.dir)
     )
     ours.hold_chips(_say(config))
 
@@ -127,38 +171,3 @@ def _say(config: pytest.Config) -> Any:
     if reporter is not None and not hasattr(config, "workerinput"):
         return lambda line: (reporter.ensure_newline(), reporter.write_line(line), reporter.flush())
     return lambda line: print(line, file=sys.__stderr__, flush=True)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if find_recorder(item) is None:
-        return
-    obstacle = run_of(item).obstacle
-    if obstacle is None:
-        return
-    if session_of(item.config).settings.require.value:
-        pytest.fail(f"{obstacle} (--tt-require)", pytrace=False)
-    pytest.skip(obstacle)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> None:
-    recorder = find_recorder(item)
-    if recorder is not None:
-        recorder.phase("trace" if "tt_jit" in getattr(item, "fixturenames", ()) else "execute")
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    recorder = find_recorder(item)
-    if recorder is not None:
-        recorder.publish(item)
-    report = yield
-    if recorder is not None and report.when == "setup" and report.failed and run_of(item).obstacle is not None:
-        report.tt_obstacle = True  # type: ignore[attr-defined]
-    return report
-
-
-def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """A test that could not run under --tt-require has failed; pytest would call it an error of its set-up."""
-    return ("failed", "F", "FAILED") if hasattr(report, "tt_obstacle") else None

@@ -6,20 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tt.marker import TTMarker, read_marker
-from pytest_tt.recorder import Recorder
-from pytest_tt.results.row import Row
-from pytest_tt.run import TTRun, resolve_run
-from pytest_tt.session import Session
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_tt.marker import TTMarker
     from pytest_tt.mesh import MeshShape
+    from pytest_tt.recorder import Recorder
+    from pytest_tt.run import TTRun
+    from pytest_tt.session import Session
 
-SESSION = pytest.StashKey[Session]()
-_RUN = pytest.StashKey[TTRun]()
-_RECORDER = pytest.StashKey[Recorder]()
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+_RUN: pytest.StashKey[TTRun] = pytest.StashKey()
+_RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 
 # Parameter by which a test whose marker lists several meshes is run once for each.
 MESH_PARAMETER = "_tt_mesh"
@@ -45,6 +43,9 @@ def uses_tt(item: pytest.Item, fixtures: frozenset[str]) -> bool:
 def run_of(item: pytest.Item) -> TTRun:
     """The settings of `item`, resolved at collection, or now for a fixture that was asked for at run time."""
     if _RUN not in item.stash:
+        from pytest_tt.marker import read_marker
+        from pytest_tt.run import resolve_run
+
         session = session_of(item.config)
         marker = read_marker(_marks(item), item.nodeid)
         chosen = None
@@ -57,12 +58,28 @@ def run_of(item: pytest.Item) -> TTRun:
                 "class can be run on; name one mesh"
             )
         item.stash[_RUN] = resolve_run(session.settings, session.ground, marker, chosen)
+        _check_options(item)
     return item.stash[_RUN]
+
+
+def _check_options(item: pytest.Item) -> None:
+    """Refuse options that are good one by one but not together; TT's compiler would abort the process."""
+    options = item.stash[_RUN].options
+    if options:
+        from pytest_tt.backend.compiler_options import check_together
+
+        try:
+            check_together(options)
+        except ValueError as error:
+            raise pytest.UsageError(f"{item.nodeid}: {error}") from None
 
 
 def recorder_of(item: pytest.Item) -> Recorder:
     """The recorder of `item`."""
     if _RECORDER not in item.stash:
+        from pytest_tt.recorder import Recorder
+        from pytest_tt.results.row import Row
+
         item.stash[_RECORDER] = Recorder(Row.begin(item.nodeid, run_of(item)), session_of(item.config).tell_phase)
     return item.stash[_RECORDER]
 

@@ -12,12 +12,6 @@ from pytest_tt.mesh import MeshShape
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-SIGNATURE = (
-    'tt(mesh=None, axes=("batch", "model"), system=None, options=None): run on a mesh of Tenstorrent chips. mesh: '
-    '"1x8", or a list of meshes to run the test on each; axes: names of the two mesh axes; system: name or names of '
-    "boxes that the test is meant for; options: TT compiler options"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class TTMarker:

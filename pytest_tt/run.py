@@ -12,23 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_tt.config import Settings
+    from pytest_tt.ground import Ground
     from pytest_tt.marker import TTMarker
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What a pytest run executes on."""
-
-    backend: str
-    """``sim`` or ``hw``."""
-    why: str
-    """Where the choice came from, e.g. ``--tt-backend`` or ``auto: no card found``."""
-    system: str | None
-    """Name of the simulated or the real box; None for simulated chips of no particular box."""
-    chips: int | None
-    """Chips of that box; None where any number can be simulated."""
-    description: str
-    """The box in words, e.g. ``n300 (2 chips)``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tt.backend import chips as device_tree
-from pytest_tt.backend import compile_cache, hardware
+from pytest_tt.backend.device_root import nodes_directory
 from pytest_tt.backend.jax_import import when_imported
-from pytest_tt.results.document import package_version
-from pytest_tt.run import Ground
-from pytest_tt.systems import SYSTEMS
+from pytest_tt.ground import Ground
+from pytest_tt.versions import package_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from pytest_tt.backend.chips import Box
+    from pytest_tt.backend.compile_cache import CompileCache
     from pytest_tt.backend.lock import ChipLock
     from pytest_tt.backend.simulated import SimulatedChips
     from pytest_tt.config import Settings
@@ -25,32 +25,45 @@ if TYPE_CHECKING:
     from pytest_tt.run import TTRun
 
 
+# Never released: jax keeps the chips open until the process ends, and the kernel frees the lock then.
+_held: list[ChipLock] = []
+
+
 class Session:
     """State of a run. Created before any conftest is imported; imports jax only once a test needs it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.box = device_tree.Box((), 0, None, "not looked for") if settings.backend.value == "sim" else _detect()
-        self.ground = _choose(settings, self.box)
+        self.ground, self._box = _choose(settings)
         self.in_use = False
         self.notes: WorkerNotes | None = None
         self.collector: ResultsCollector | None = None
         self._simulated: SimulatedChips | None = None
-        self._lock: ChipLock | None = None
+        self._unusable: str | None = None
+        self._compile_cache: CompileCache | None = None
 
     def prepare_jax(self) -> None:
         """Arrange that jax finds the right chips as soon as anybody imports it."""
         when_imported("jax", self._prepare_hardware if self.ground.backend == "hw" else self._prepare_simulated)
 
     def _prepare_hardware(self) -> None:
-        hardware.prepare(self.box)
+        from pytest_tt.backend import hardware
+
+        assert self._box is not None
+        hardware.prepare(self._box)
 
     def _prepare_simulated(self) -> None:
         from pytest_tt.backend.simulated import EARLY_CHIPS, SimulatedChips
 
         early = self.ground.chips or max(EARLY_CHIPS, self.settings.mesh.value.chips)
-        self._simulated = SimulatedChips(early)
-        self._simulated.attach()
+        chips = SimulatedChips(early)
+        try:
+            chips.attach()
+        except (AttributeError, ImportError, TypeError) as error:
+            # The private API has changed. This runs inside `import jax`, also of runs that want no chips.
+            self._unusable = f"{type(error).__name__}: {error}"
+        else:
+            self._simulated = chips
 
     def refuse_workers(self, processes: object, is_worker: bool) -> None:
         """Raises pytest.UsageError for more than one xdist worker on hw."""
@@ -108,61 +121,78 @@ class Session:
         if self.settings.mesh.given:
             asked.append(self.settings.mesh.value.chips)
         count = self.ground.chips or max(asked, default=DEFAULT_CHIPS)
-        assert self._simulated is not None
+        if self._simulated is None:
+            if self.in_use:
+                raise pytest.UsageError(
+                    f"pytest-tt cannot simulate chips with jax {package_version('jax')} ({self._unusable}); install a "
+                    "jax that it supports, see the README's table"
+                )
+            return
         try:
             self._simulated.provide(count, host_devices=self.in_use)
         except ChipsInUseError as error:
             raise pytest.UsageError(str(error)) from None
 
-    def use_compile_cache(self, default: Path | None, invoked_in: Path) -> None:
-        """Keep compiled programs of simulated chips on disk, by default in directory `default`."""
+    def use_compile_cache(self, default: Callable[[], Path | None], invoked_in: Path) -> None:
+        """Keep compiled programs of simulated chips on disk, by default in the directory that `default` makes."""
         chosen = self.settings.compile_cache.value
         if self.ground.backend != "sim" or not self.in_use or chosen == "off":
             return
-        directory = default if chosen is None else invoked_in / chosen
+        directory = default() if chosen is None else invoked_in / chosen
         if directory is not None:
-            when_imported("jax", lambda: compile_cache.use(directory, asked=chosen is not None))
+            from pytest_tt.backend.compile_cache import CompileCache
+
+            cache = self._compile_cache = CompileCache(directory)
+            when_imported("jax", lambda: cache.open(asked=chosen is not None))
 
     def hold_chips(self, say: Callable[[str], None]) -> None:
-        """On hw: wait for the box's chips and hold them until `close`. Raises pytest.UsageError at the time limit."""
-        if self.ground.backend != "hw" or not self.in_use or self._lock is not None:
+        """On hw: wait for the box's chips and hold them as long as this process lives.
+
+        Raises pytest.UsageError when they do not come free in time.
+        """
+        if self.ground.backend != "hw" or not self.in_use or _held:
             return
         from pytest_tt.backend.lock import ChipLock
 
-        lock = ChipLock(self.box, timeout_s=self.settings.lock_timeout.value, say=say)
+        assert self._box is not None
+        lock = ChipLock(self._box, timeout_s=self.settings.lock_timeout.value, say=say)
         try:
             lock.acquire()
-        except TimeoutError as error:
+        except OSError as error:  # TimeoutError too: the chips did not come free, or the lock cannot be used
             raise pytest.UsageError(str(error)) from None
-        self._lock = lock
+        _held.append(lock)
 
     def close(self) -> None:
-        """Let go of the chips."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        """Keep what was compiled."""
+        if self._compile_cache is not None:
+            self._compile_cache.close()
+            self._compile_cache = None
 
 
-def _detect() -> device_tree.Box:
+def _choose(settings: Settings) -> tuple[Ground, Box | None]:
+    """Where to run, and on hw the box. Looks for cards only where that matters, and never opens one."""
+    requested, system = settings.backend, settings.system.value
+    if requested.value == "sim" or (requested.value == "auto" and not nodes_directory().is_dir()):
+        return _simulated("auto: no card found" if requested.value == "auto" else requested.source, system), None
+    from pytest_tt.backend import chips, hardware
+
     try:
-        return device_tree.detect()
-    except ValueError as error:
-        raise pytest.UsageError(str(error)) from None
-
-
-def _choose(settings: Settings, box: device_tree.Box) -> Ground:
-    requested = settings.backend
-    try:
+        box = chips.detect()
         backend, why = hardware.choose(requested.value, box)
-        if backend == "hw" and settings.system.value is not None:
-            hardware.expected_system(box, settings.system.value)
+        if backend == "hw" and system is not None:
+            hardware.expected_system(box, system)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+    if backend == "sim":
+        return _simulated(why, system), None
     if requested.value != "auto":
         why = requested.source
-    if backend == "hw":
-        return Ground("hw", why, box.system, box.chips, box.description)
-    system = settings.system.value
+    return Ground("hw", why, box.system, box.chips, box.description), box
+
+
+def _simulated(why: str, system: str | None) -> Ground:
     if system is None:
         return Ground("sim", why, None, None, "simulated chips")
+    from pytest_tt.systems import SYSTEMS
+
     return Ground("sim", why, system, SYSTEMS[system].chips, f"simulated {SYSTEMS[system].title}")

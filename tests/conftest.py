@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No setting of the machine or of the outer run reaches the inner ones, and no real card is found."""
     for name in list(os.environ):
-        if name.startswith(("PYTEST_TT_", "JAX_", "TT_")) or name in ("CI", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "XLA_FLAGS"):
+        if name.startswith(("PYTEST_TT_", "JAX_", "TT_")) or name in (
+            "CI",
+            "PYTEST_ADDOPTS",
+            "PYTEST_PLUGINS",
+            "XLA_FLAGS",
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTEST_TT_DEVICE_ROOT", str(tmp_path_factory.getbasetemp() / "no-devices"))
 

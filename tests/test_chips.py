@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TT_VISIBLE_DEVICES", raising=False)
-    monkeypatch.delenv("PYTEST_TT_DEVICE_ROOT", raising=False)
-
-
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system_is_recognised(name: str, tmp_path: Path) -> None:
     box = chips.detect(make_system(tmp_path, name))

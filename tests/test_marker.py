@@ -20,7 +20,9 @@ def read(*marks: pytest.MarkDecorator) -> TTMarker | None:
 
 
 def test_everything_is_read() -> None:
-    marker = read(pytest.mark.tt(mesh="1x8", axes=["x", "y"], system=["t3k", "lb-blackhole"], options={"enable_trace": True}))
+    marker = read(
+        pytest.mark.tt(mesh="1x8", axes=["x", "y"], system=["t3k", "lb-blackhole"], options={"enable_trace": True})
+    )
     assert marker == TTMarker(
         mesh=(MeshShape(1, 8),), axes=("x", "y"), system=("t3k", "lb-blackhole"), options={"enable_trace": "true"}
     )
@@ -34,7 +36,7 @@ def test_everything_is_read() -> None:
         (pytest.mark.tt("1x8"), "the tt marker takes keywords only, got '1x8'; write e.g. @pytest.mark.tt(mesh='1x8')"),
         (pytest.mark.tt(msh="1x8"), "the tt marker has no keyword 'msh'; accepted are mesh, axes, system, options"),
         (pytest.mark.tt(mesh="1by8"), "tt marker: mesh: '1by8' is not a mesh: expected ROWSxCOLS"),
-        (pytest.mark.tt(mesh=8), "tt marker: mesh: 8 is neither a mesh such as \"1x8\" nor a list"),
+        (pytest.mark.tt(mesh=8), 'tt marker: mesh: 8 is neither a mesh such as "1x8" nor a list'),
         (pytest.mark.tt(mesh=[]), "tt marker: mesh: [] is neither a mesh"),
         (pytest.mark.tt(mesh=["1x2", "1x2"]), "tt marker: mesh: 1x2 is listed twice"),
         (pytest.mark.tt(axes=("x",)), "tt marker: axes: ('x',) is not two different axis names"),
@@ -84,8 +86,13 @@ def test_one_run_a_mesh(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     result.assert_outcomes(passed=8)
     names = [line.split()[0].split("::")[1] for line in result.outlines if line.startswith("test_m.py::")]
     assert sorted(names) == sorted(
-        [*(f"test_several[{mesh}-{n}]" for mesh in ("1x2", "1x4") for n in (1, 2))]
-        + ["test_without_fixture[1x2]", "test_without_fixture[1x4]", "test_pinned", "test_unpinned"]
+        [
+            *(f"test_several[{mesh}-{n}]" for mesh in ("1x2", "1x4") for n in (1, 2)),
+            "test_without_fixture[1x2]",
+            "test_without_fixture[1x4]",
+            "test_pinned",
+            "test_unpinned",
+        ]
     )
 
 

@@ -10,7 +10,9 @@ def test_parse_and_print() -> None:
     assert (shape.rows, shape.cols, shape.chips, str(shape)) == (8, 4, 32, "8x4")
 
 
-@pytest.mark.parametrize("text", ["", "8", "x", "1x", "x2", "0x2", "1x0", "-1x2", "1X2", "1x2x3", " 1x2", "1x2\n", "01x2", "2by4", "१x२"])
+@pytest.mark.parametrize(
+    "text", ["", "8", "x", "1x", "x2", "0x2", "1x0", "-1x2", "1X2", "1x2x3", " 1x2", "1x2\n", "01x2", "2by4", "१x२"]
+)
 def test_bad_text_names_value_and_form(text: str) -> None:
     with pytest.raises(ValueError) as caught:
         MeshShape.parse(text)

@@ -75,7 +75,12 @@ def test_bad_option_is_one_clear_line(run_tt: RunTT, args: tuple[str, ...], mess
     ],
 )
 def test_bad_env_or_ini_names_its_place(
-    pytester: pytest.Pytester, run_tt: RunTT, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], ini: str, message: str
+    pytester: pytest.Pytester,
+    run_tt: RunTT,
+    monkeypatch: pytest.MonkeyPatch,
+    env: dict[str, str],
+    ini: str,
+    message: str,
 ) -> None:
     pytester.makeini(f"[pytest]\n{ini}")
     for key, value in env.items():
@@ -123,7 +128,10 @@ def test_options_merge_with_the_marker(pytester: pytest.Pytester, run_tt: RunTT)
     # The 1x4 mesh does not fit the simulated n300, and tt_require turns that into a failure.
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(
-        ["tt: 0.1.0, backend sim (--tt-backend), system n300 (--tt-system), mesh 1x2 (--tt-mesh), *require (ini tt_require)"]
+        [
+            "tt: 0.1.0, backend sim (--tt-backend), system n300 (--tt-system), mesh 1x2 (--tt-mesh), "
+            "*require (ini tt_require)"
+        ]
     )
     result.stdout.fnmatch_lines(["*mesh 1x4 needs 4 chips, but simulated n300 has 2 (--tt-require)*"])
 

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_tt.backend.device_root import device_root, nodes_directory
 from pytest_tt.systems import BLACKHOLE, WORMHOLE
 
-ROOT_VARIABLE = "PYTEST_TT_DEVICE_ROOT"
 VISIBLE_VARIABLE = "TT_VISIBLE_DEVICES"
 
 UNKNOWN = "unknown"
@@ -111,11 +111,6 @@ class Holder:
     chip: int
 
 
-def device_root(root: Path | None = None) -> Path:
-    """`root`, or the directory that PYTEST_TT_DEVICE_ROOT names, or ``/``."""
-    return root if root is not None else Path(os.environ.get(ROOT_VARIABLE) or "/")
-
-
 def detect(root: Path | None = None, visible: str | None = None) -> Box:
     """The chips below `root` that `visible` lets us see, without opening any.
 
@@ -152,7 +147,7 @@ def command_of(pid: int) -> str:
 
 
 def _boards(root: Path) -> tuple[Board, ...]:
-    nodes = root / "dev/tenstorrent"
+    nodes = nodes_directory(root)
     try:
         # by-id/ and whatever else lies beside the numbered nodes is no device of its own
         numbers = sorted(int(path.name) for path in nodes.iterdir() if path.name.isdigit())

@@ -1,41 +1,84 @@
-"""jax's persistent compilation cache for simulated chips: what a run compiled, the next one loads."""
+"""jax's persistent compilation cache for simulated chips: what a run compiled, the next one loads.
+
+jax writes an entry in place, so a run that is killed leaves a torn one, and another process may read one that is being
+written. Each process therefore works in a directory of its own, filled with hard links to the kept entries, and adds
+what it compiled to them when it ends in order.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+import os
+import shutil
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
 
 # A cache that only grows would fill a CI machine's disk; the oldest entries go first.
 MAX_BYTES = 2 * 1024**3
+# The directory of a run that was killed; a live one of another container may look like it, but not for so long.
+_STALE_SECONDS = 24 * 3600
+_PREFIX = "running-"
 
 
-def use(directory: Path, *, asked: bool) -> None:
-    """Let jax keep compiled programs in `directory`; a place that the user told jax stays, unless `asked` for ours."""
-    import jax
+class CompileCache:
+    """The entries kept in `directory`, and this process's working copy of them."""
 
-    if not asked and jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    prune(directory, MAX_BYTES)
-    jax.config.update("jax_compilation_cache_dir", str(directory))
-    # jax's own lower limit of one second would leave most tests' programs out.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._working: Path | None = None
+
+    def open(self, *, asked: bool) -> None:
+        """Let jax use it. A place that the user told jax himself stays, unless ours is `asked` for."""
+        import jax
+
+        if not asked and jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
+            return
+        self._directory.mkdir(parents=True, exist_ok=True)
+        remove_stale(self._directory)
+        prune(self._directory, MAX_BYTES)
+        self._working = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=self._directory))
+        _link_entries(self._directory, self._working)
+        jax.config.update("jax_compilation_cache_dir", str(self._working))
+        # Without this jax puts the directory's path into XLA's options, and so into the key of every entry.
+        jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+        # jax's own lower limit of one second would leave most tests' programs out.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+    def close(self) -> None:
+        """Keep what was compiled; called when the run ends in order."""
+        if self._working is not None:
+            _link_entries(self._working, self._directory)
+            shutil.rmtree(self._working, ignore_errors=True)
+            self._working = None
+
+
+def _link_entries(source: Path, target: Path) -> None:
+    """Make every entry of `source` appear, whole, in `target` as well."""
+    for path in source.glob("*-cache"):
+        # Another run may have added or removed the same entry just now.
+        with suppress(FileExistsError, FileNotFoundError):
+            os.link(path, target / path.name)
 
 
 def prune(directory: Path, max_bytes: int) -> None:
     """Remove the oldest entries until `directory` holds at most `max_bytes`."""
     entries = []
     for path in directory.glob("*-cache"):
-        try:
+        with suppress(FileNotFoundError):
             status = path.stat()
-        except OSError:  # another run has just removed it
-            continue
-        entries.append((status.st_mtime, status.st_size, path))
+            entries.append((status.st_mtime, status.st_size, path))
     excess = sum(size for _, size, _ in entries) - max_bytes
     for _, size, path in sorted(entries):
         if excess <= 0:
             break
         path.unlink(missing_ok=True)
         excess -= size
+
+
+def remove_stale(directory: Path) -> None:
+    """Remove the working directories of runs that ended without closing theirs."""
+    for path in directory.glob(f"{_PREFIX}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)

@@ -62,9 +62,7 @@ def choose(requested: str, box: Box) -> tuple[str, str]:
             )
         missing = _missing_plugin()
         if missing:
-            raise ValueError(
-                f"backend hw: {box.description} found but {missing}: {_INSTALL}, or use --tt-backend sim"
-            )
+            raise ValueError(f"backend hw: {box.description} found but {missing}: {_INSTALL}, or use --tt-backend sim")
         return "hw", f"requested: {box.description} found"
     if requested != "auto":
         raise ValueError(f"{requested!r} is not a backend: expected auto, sim or hw")

@@ -21,7 +21,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_tt.backend.chips import Board, Box, device_root, holders
+from pytest_tt.backend.chips import Board, Box, command_of, holders
+from pytest_tt.backend.device_root import device_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,9 +58,7 @@ class ChipLock:
     wait, `say` gets every message for the user, `root` is where the machine's directories are.
     """
 
-    def __init__(
-        self, box: Box, *, timeout_s: float, root: Path | None = None, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, box: Box, *, timeout_s: float, root: Path | None = None, say: Callable[[str], None]) -> None:
         self._box = box
         self._timeout_s = timeout_s
         self._root = device_root(root)
@@ -197,10 +196,17 @@ def _own_facts() -> str:
     facts = {
         "pid": os.getpid(),
         "user": user,
-        "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        "command": _own_command(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
     return json.dumps(facts) + "\n"
+
+
+def _own_command() -> str:
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and sys.argv == ["-c"]:  # a snippet of Python: the pytest that started this worker says more
+        return f"{command_of(os.getppid())}, worker {worker}"
+    return shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
 
 
 def _write_owner(descriptor: int, text: str) -> None:

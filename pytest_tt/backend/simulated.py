@@ -114,7 +114,7 @@ def _skip_real_plugin(xla_bridge: Any) -> None:
     discover = xla_bridge._discover_and_register_pjrt_plugins
 
     def discover_without_tt() -> None:
-        with _inert_modules({entry.value for entry in hardware.tt_entry_points()}), _without_tt_library():
+        with _inert_modules({entry.module for entry in hardware.tt_entry_points()}), _without_tt_library():
             discover()
 
     xla_bridge._discover_and_register_pjrt_plugins = discover_without_tt

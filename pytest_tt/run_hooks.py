@@ -1,0 +1,49 @@
+"""What happens around each tt test: it is kept from running where it cannot, and its row is kept up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_tt.items import find_recorder, run_of, session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+RUN_HOOKS = "pytest_tt_run_hooks"
+
+
+class RunHooks:
+    """Registered as a plugin once a tt test has been collected."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if find_recorder(item) is None:
+            return
+        obstacle = run_of(item).obstacle
+        if obstacle is None:
+            return
+        if session_of(item.config).settings.require.value:
+            pytest.fail(f"{obstacle} (--tt-require)", pytrace=False)
+        pytest.skip(obstacle)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        recorder = find_recorder(item)
+        if recorder is not None:
+            recorder.phase("trace" if "tt_jit" in getattr(item, "fixturenames", ()) else "execute")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        recorder = find_recorder(item)
+        if recorder is not None:
+            recorder.publish(item)
+        report = yield
+        if recorder is not None and report.when == "setup" and report.failed and run_of(item).obstacle is not None:
+            report.tt_obstacle = True  # type: ignore[attr-defined]
+        return report
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """A test that could not run under --tt-require has failed; pytest would call it an error of its set-up."""
+        return ("failed", "F", "FAILED") if hasattr(report, "tt_obstacle") else None

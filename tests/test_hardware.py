@@ -1,0 +1,188 @@
+"""Choosing the backend and preparing for real chips: what can be said without a card or the wheel."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from device_tree import bdf, make_system, make_tree
+
+from pytest_tt.backend import hardware
+from pytest_tt.backend.chips import Box, detect
+
+NO_CARD = Box.none()
+
+
+def make_distribution(
+    folder: Path,
+    *,
+    name: str = "pjrt-plugin-tt",
+    version: str = "1.3.0",
+    entry_point: str = "pjrt_plugin_tt = jax_plugin_tt",
+    modules: tuple[str, ...] = ("jax_plugin_tt",),
+) -> None:
+    """Put an installed distribution into `folder`. Its modules fail on import, so nothing may import them."""
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(f"[jax_plugins]\n{entry_point}\n")
+    for module in modules:
+        (folder / f"{module}.py").write_text("raise SystemExit('imported')\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The one folder of the path with distributions in it, so that a wheel installed here does not matter."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    bare = [entry for entry in sys.path if not any(Path(entry).glob("*.dist-info"))]
+    monkeypatch.setattr(sys, "path", [str(folder), *bare])
+    return folder
+
+
+@pytest.fixture
+def n300(tmp_path: Path) -> Box:
+    return detect(make_system(tmp_path / "n300", "n300"), None)
+
+
+def test_nothing_installed(site: Path) -> None:
+    assert hardware.wheel_version() is None
+    assert hardware.tt_entry_points() == ()
+    assert not hardware.plugin_importable()
+
+
+def test_wheel_is_found_without_importing_it(site: Path) -> None:
+    make_distribution(site)
+    assert hardware.wheel_version() == "1.3.0"
+    assert [entry.module for entry in hardware.tt_entry_points()] == ["jax_plugin_tt"]
+    assert hardware.plugin_importable()
+    assert "jax_plugin_tt" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "entry_point", "ours"),
+    [
+        ("pjrt-plugin-tt", "whatever = something", True),
+        ("Pjrt_Plugin.TT", "whatever = something", True),
+        ("my-build", "pjrt_plugin_tt = my_build", True),
+        ("my-build", "whatever = jax_plugin_tt.sub:start", True),
+        ("my-build", "whatever = pjrt_plugin_tt", True),
+        ("jax-cuda12-plugin", "xla_cuda12 = jax_plugins.xla_cuda12", False),
+    ],
+)
+def test_whose_entry_point(name: str, entry_point: str, ours: bool, site: Path) -> None:
+    make_distribution(site, name=name, entry_point=entry_point, modules=())
+    assert len(hardware.tt_entry_points()) == ours
+
+
+def test_entry_point_to_a_missing_module(site: Path, n300: Box) -> None:
+    make_distribution(site, modules=())
+    assert not hardware.plugin_importable()
+    _, why = hardware.choose("auto", n300)
+    assert why == (
+        "auto: n300 (2 chips) found but pjrt-plugin-tt 1.3.0 is broken (no importable entry point in group jax_plugins)"
+    )
+
+
+def test_choice_without_a_card(site: Path) -> None:
+    make_distribution(site)
+    assert hardware.choose("auto", NO_CARD) == ("sim", "auto: no card found")
+    assert hardware.choose("sim", NO_CARD)[0] == "sim"
+    with pytest.raises(ValueError) as caught:
+        hardware.choose("hw", NO_CARD)
+    assert str(caught.value).startswith("backend hw: no card found: expected device nodes below /dev/tenstorrent;")
+
+
+def test_choice_without_the_wheel(site: Path, n300: Box) -> None:
+    assert hardware.choose("auto", n300) == ("sim", "auto: n300 (2 chips) found but pjrt-plugin-tt is not installed")
+    assert hardware.choose("sim", n300)[0] == "sim"
+    with pytest.raises(ValueError) as caught:
+        hardware.choose("hw", n300)
+    text = str(caught.value)
+    assert text.startswith("backend hw: n300 (2 chips) found but pjrt-plugin-tt is not installed: pip install ")
+    assert "--tt-backend sim" in text
+
+
+def test_choice_with_card_and_wheel(site: Path, n300: Box) -> None:
+    make_distribution(site)
+    assert hardware.choose("auto", n300) == ("hw", "auto: n300 (2 chips) found")
+    assert hardware.choose("hw", n300)[0] == "hw"
+    assert hardware.choose("sim", n300)[0] == "sim"
+    with pytest.raises(ValueError, match="'gpu' is not a backend"):
+        hardware.choose("gpu", n300)
+
+
+def test_hidden_card_is_named(site: Path, tmp_path: Path) -> None:
+    make_distribution(site)
+    box = detect(make_system(tmp_path / "tree", "n300"), "")
+    assert hardware.choose("auto", box) == ("sim", "auto: no card, 0 of 1 devices by TT_VISIBLE_DEVICES= found")
+
+
+def test_expected_system(n300: Box, tmp_path: Path) -> None:
+    hardware.expected_system(n300, "n300")
+    with pytest.raises(ValueError) as caught:
+        hardware.expected_system(n300, "t3k")
+    assert str(caught.value) == (
+        "system t3k (8 chips) expected, but this machine has n300 (2 chips): name n300, or leave the system out"
+    )
+    two = detect(make_tree(tmp_path / "two", ["n300", "n300"]), None)
+    with pytest.raises(ValueError, match=r"has 2 x n300 \(4 chips\): leave the system out"):
+        hardware.expected_system(two, "n300")
+    unknown = detect(make_tree(tmp_path / "unknown", [None], arch="wormhole_b0"), None)
+    with pytest.raises(ValueError, match="does not tell the card's type"):
+        hardware.expected_system(unknown, "n150")
+
+
+@pytest.mark.parametrize(
+    ("visible", "rewritten"),
+    [
+        ("1", bdf(1)),
+        ("3,0", f"{bdf(0)},{bdf(3)}"),
+        (f"{bdf(2)},0", f"{bdf(0)},{bdf(2)}"),
+        (bdf(2), bdf(2)),
+        ("0000:0", "0000:0"),
+        ("", ""),
+    ],
+)
+def test_prepare_rewrites_indices_only(
+    visible: str, rewritten: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = detect(make_system(tmp_path, "t3k"), visible)
+    monkeypatch.setenv("TT_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(hardware, "_findable", lambda module: False)
+    hardware.prepare(box)
+    assert os.environ["TT_VISIBLE_DEVICES"] == rewritten
+    assert detect(tmp_path, rewritten).boards == box.boards
+
+
+def test_prepare_leaves_what_it_cannot_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "_findable", lambda module: False)
+    monkeypatch.delenv("TT_VISIBLE_DEVICES", raising=False)
+    hardware.prepare(detect(make_system(tmp_path / "t3k", "t3k"), None))
+    assert "TT_VISIBLE_DEVICES" not in os.environ
+    monkeypatch.setenv("TT_VISIBLE_DEVICES", "1")
+    hardware.prepare(detect(make_tree(tmp_path / "bare", ["n300", "n300"], sysfs=False), "1"))
+    assert os.environ["TT_VISIBLE_DEVICES"] == "1"
+
+
+def test_prepare_imports_flax_and_imports_nothing_before() -> None:
+    pytest.importorskip("flax", reason="the plugin works without flax, this test is about it")
+    code = """
+import sys
+from pytest_tt.backend import chips, compiler_options, hardware, lock
+assert not {"jax", "flax", "numpy"} & set(sys.modules)
+hardware.prepare(chips.Box.none())
+assert "flax.linen" in sys.modules
+from jax._src import xla_bridge
+assert not xla_bridge._backends, "a backend was started"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+def test_metadata_is_asked_for_the_right_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", {"pjrt-plugin-tt": "1.4.0.dev1"}.__getitem__)
+    assert hardware.wheel_version() == "1.4.0.dev1"

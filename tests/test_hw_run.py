@@ -1,0 +1,391 @@
+"""Runs on hardware, followed with stand-ins for the wheel and for the card; and `sim` beside a wheel that kills."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import venv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from device_tree import bdf, make_system
+
+import pytest_tt
+from pytest_tt.backend import hardware
+from pytest_tt.backend.chips import detect
+from pytest_tt.backend.lock import ChipLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STANDINS = Path(__file__).parent / "standin"
+USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment that sees everything installed here and one stand-in of its own."""
+
+    python: Path
+
+    def run(self, pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
+        """Run pytest with the plugin in it."""
+        return pytester.run(*self.command(*args), timeout=120)
+
+    def command(self, *args: str) -> list[str]:
+        """The command line of `run`."""
+        return [str(self.python), "-m", "pytest", "-p", "pytest_tt", "-W", "error", "-p", "no:cacheprovider", *args]
+
+
+def make_environment(folder: Path, standin: str | None) -> Environment:
+    """Build `standin` and install it into a new virtual environment in `folder`, without network or pip."""
+    venv.create(folder / "venv", symlinks=True)
+    python = folder / "venv/bin/python"
+    site = folder / f"venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    # addsitedir rather than a plain path: an editable install of the project is itself a .pth file in there.
+    installed = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
+    lines = [f"import site; site.addsitedir({entry!r})" for entry in installed]
+    (site / "outer.pth").write_text("\n".join([*lines, str(Path(pytest_tt.__file__).parents[1])]) + "\n")
+    if standin is not None:
+        source = folder / standin
+        shutil.copytree(STANDINS / standin, source)
+        subprocess.run(
+            [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")],
+            cwd=source,
+            check=True,
+            capture_output=True,
+        )
+        # What an installer does with a wheel of plain modules.
+        for wheel in (folder / "dist").glob("*.whl"):
+            zipfile.ZipFile(wheel).extractall(site)
+    return Environment(python)
+
+
+@pytest.fixture(scope="session")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with the well-behaved stand-in."""
+    return make_environment(tmp_path_factory.mktemp("working"), "working")
+
+
+@pytest.fixture(scope="session")
+def killing(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment whose plugin kills the process that initialises it."""
+    return make_environment(tmp_path_factory.mktemp("killing"), "killing")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Make this machine look like a system to the inner runs; returns the root of its device tree."""
+
+    def make(system: str, chips: int) -> Path:
+        root = make_system(tmp_path / "machine", system)
+        monkeypatch.setenv("PYTEST_TT_DEVICE_ROOT", str(root))
+        monkeypatch.setenv("STANDIN_CHIPS", str(chips))
+        monkeypatch.setenv("STANDIN_LOG", str(root / "log"))
+        return root
+
+    return make
+
+
+@pytest.fixture
+def n300(machine: Callable[..., Path]) -> Path:
+    return machine("n300", 2)
+
+
+def events(root: Path, kind: str) -> list[dict[str, Any]]:
+    """What the stand-in noted of `kind`."""
+    path = root / "log"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [event for event in map(json.loads, lines) if event.pop("event") == kind]
+
+
+MIXED = """
+import jax
+import pytest
+
+@pytest.mark.tt(mesh="1x2")
+def test_a(tt_mesh, tt_run):
+    assert tt_mesh.devices.shape == (1, 2)
+    assert tt_run.backend == "hw"
+    assert tt_run.system == "n300"
+
+def test_b(tt_device):
+    assert tt_device is jax.devices("tt")[0]
+
+def test_plain():
+    pass
+
+@pytest.mark.tt(mesh=["1x2", "1x1"])
+def test_c(tt_mesh):
+    assert len(jax.devices("tt")) == 2
+    assert jax.devices("cpu")[0] not in jax.devices("tt")
+    assert jax.devices()[0].client is jax.devices("cpu")[0].client
+
+@pytest.mark.tt(mesh="1x8")
+def test_too_big(tt_mesh):
+    raise AssertionError("ran")
+"""
+
+
+def test_auto_takes_the_card(pytester: pytest.Pytester, working: Environment, n300: Path) -> None:
+    pytester.makepyfile(MIXED)
+    result = working.run(pytester, "-v", "-rs", "--tt-results=results.json")
+    result.assert_outcomes(passed=5, skipped=1)
+    result.stdout.fnmatch_lines(
+        ["tt: 0.1.0, backend hw (auto: n300 (2 chips) found), system n300 (detected), mesh 1x1 (default), jax *"]
+    )
+    result.stdout.fnmatch_lines(["SKIPPED * mesh 1x8 needs 8 chips, but n300 has 2"])
+    order = re.findall(r"::(test_\w+(?:\[\w+\])?) ", result.stdout.str())
+    by_mesh = ["test_a", "test_c[1x2]", "test_b", "test_c[1x1]", "test_too_big"]
+    assert [name for name in order if name != "test_plain"][: len(by_mesh)] == by_mesh
+    # The plugin saw linen first, and jax opened the chips once.
+    assert [event["linen_first"] for event in events(n300, "initialize")] == [True]
+    assert events(n300, "open") == [{"chips": 2}]
+    document = json.loads((pytester.path / "results.json").read_text())
+    assert document["run"]["backend"] == "hw"
+    assert document["run"]["system"] == "n300"
+    assert document["run"]["chips"] == 2
+    assert "0.0.0+standin" in json.dumps(document["run"])
+    outcomes = {row["nodeid"].partition("::")[2]: row["outcome"] for row in document["tests"]}
+    assert outcomes["test_too_big"] == "skipped"
+    assert outcomes["test_c[1x2]"] == "passed"
+    # The chips were held until the process ended, and are free now.
+    with ChipLock(detect(n300), timeout_s=0, say=print, root=n300):
+        pass
+
+
+def test_missing_chips_fail_on_request(pytester: pytest.Pytester, working: Environment, n300: Path) -> None:
+    pytester.makepyfile(MIXED)
+    result = working.run(pytester, "--tt-require", "-k", "too_big")
+    result.assert_outcomes(failed=1, deselected=5)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*mesh 1x8 needs 8 chips, but n300 has 2 (--tt-require)*"])
+    assert events(n300, "open") == []
+
+
+REFUSED = {
+    "another system": (
+        ["--tt-system", "t3k"],
+        "*system t3k (8 chips) expected, but this machine has n300 (2 chips)*",
+    ),
+    "two processes": (["-n", "2"], "*-n 2: one process at a time can open the chips of n300 (2 chips)*"),
+    "unknown option": (
+        ["--tt-compiler-option", "optimisation_level=1"],
+        "*'optimisation_level' is not a TT compiler option*did you mean optimization_level?*",
+    ),
+    "gone option": (
+        ["--tt-compiler-option", "enable_optimizer=true"],
+        "*does not exist any more*optimization_level=1*",
+    ),
+    "bad boolean": (
+        ["--tt-compiler-option", "enable_trace=maybe"],
+        "*compiler option enable_trace: 'maybe' is not accepted: expected true or false*",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_before_any_test(case: str, pytester: pytest.Pytester, working: Environment, n300: Path) -> None:
+    arguments, message = REFUSED[case]
+    if "-n" in arguments:
+        pytest.importorskip("xdist")
+    pytester.makepyfile(MIXED)
+    result = working.run(pytester, *arguments)
+    assert result.ret == USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+    assert "Traceback" not in result.stderr.str()
+    assert "test_a" not in result.stdout.str()
+    assert events(n300, "initialize") == []
+
+
+def test_hw_without_a_card(pytester: pytest.Pytester, working: Environment) -> None:
+    pytester.makepyfile(MIXED)
+    result = working.run(pytester, "--tt-backend", "hw")
+    assert result.ret == USAGE_ERROR
+    assert len([line for line in result.stderr.lines if line]) == 1
+    result.stderr.fnmatch_lines(["ERROR: backend hw: no card found: expected device nodes below /dev/tenstorrent*"])
+
+
+@pytest.mark.skipif(hardware.wheel_version() is not None, reason="the real wheel is installed here")
+def test_hw_without_the_wheel(pytester: pytest.Pytester, tmp_path: Path, n300: Path) -> None:
+    bare = make_environment(tmp_path / "bare", None)
+    pytester.makepyfile(MIXED)
+    result = bare.run(pytester, "--tt-backend", "hw")
+    assert result.ret == USAGE_ERROR
+    assert len([line for line in result.stderr.lines if line]) == 1
+    result.stderr.fnmatch_lines(["ERROR: backend hw: n300 (2 chips) found but pjrt-plugin-tt is not installed: pip*"])
+
+
+def test_visible_devices(
+    pytester: pytest.Pytester,
+    working: Environment,
+    machine: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = machine("t3k", 4)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.tt(mesh="1x4")
+        def test_four(tt_mesh, tt_run):
+            assert tt_run.system is None
+
+        @pytest.mark.tt(mesh="1x8")
+        def test_eight(tt_mesh):
+            pass
+        """
+    )
+    monkeypatch.setenv("TT_VISIBLE_DEVICES", "3,1")
+    result = working.run(pytester, "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(
+        [
+            "tt: *backend hw (auto: 2 x n300 (4 chips), 2 of 4 devices by TT_VISIBLE_DEVICES=3,1 found)*",
+            "SKIPPED * mesh 1x8 needs 8 chips, but 2 x n300 (4 chips)* has 4",
+        ]
+    )
+    # Every index but 0 would be refused further down, so the plugin gets addresses.
+    assert [event["visible"] for event in events(root, "initialize")] == [f"{bdf(1)},{bdf(3)}"]
+
+    monkeypatch.setenv("TT_VISIBLE_DEVICES", "7")
+    result = working.run(pytester)
+    assert result.ret == USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: TT_VISIBLE_DEVICES=7: '7' names no device: expected an index 0 to 3*"])
+
+    monkeypatch.setenv("TT_VISIBLE_DEVICES", "")
+    result = working.run(pytester, "--collect-only")
+    result.stdout.fnmatch_lines(["tt: *backend sim (auto: no card, 0 of 4 devices by TT_VISIBLE_DEVICES= found)*"])
+
+
+def test_options_and_artifacts_reach_the_compiler(pytester: pytest.Pytester, working: Environment, n300: Path) -> None:
+    pytester.makepyfile(
+        """
+        import jax.numpy as jnp
+        import numpy as np
+        import pytest
+
+        @pytest.mark.tt(mesh="1x2", options={"enable_trace": True})
+        def test_options(tt_jit, tt_run):
+            assert tt_run.options == {"optimization_level": "2", "enable_trace": "true"}
+            x = np.ones((4, 4), np.float32)
+            assert tt_jit(jnp.dot)(x, x)[0, 0] == 4
+        """
+    )
+    result = working.run(pytester, "--tt-compiler-option", "optimization_level=2", "--tt-artifacts", "out")
+    result.assert_outcomes(passed=1)
+    options = {"optimization_level": "2", "enable_trace": "true"}
+    assert {"options": options} in events(n300, "compile")
+    (written,) = events(n300, "serialize")
+    assert written["options"] == options
+    files = sorted(path for path in (pytester.path / "out").rglob("*") if path.is_file())
+    endings = {re.sub(r"^.*?dot", "", path.name) for path in files}
+    assert endings == {".stablehlo.mlir", "_ttir.mlir", "_ttnn.mlir", ".ttnn"}
+    assert all(path.stat().st_size > 0 for path in files)
+    stablehlo = next(path for path in files if path.name.endswith("stablehlo.mlir"))
+    assert "stablehlo.dot_general" in stablehlo.read_text()
+
+
+def test_runs_queue_and_a_killed_one_does_not_block(
+    pytester: pytest.Pytester, working: Environment, n300: Path
+) -> None:
+    pytester.makepyfile(
+        test_long="""
+        import pathlib
+        import time
+        import pytest
+
+        @pytest.mark.tt
+        def test_long():
+            pathlib.Path("running").touch()
+            time.sleep(600)
+        """,
+        test_next="""
+        import pytest
+
+        @pytest.mark.tt(mesh="1x2")
+        def test_next(tt_mesh):
+            pass
+        """,
+    )
+    first = subprocess.Popen(working.command("test_long.py"), cwd=pytester.path, stdout=subprocess.DEVNULL)
+    try:
+        while not (pytester.path / "running").exists():
+            assert first.poll() is None
+            time.sleep(0.05)
+        # One that does not wait is told who has the chips.
+        result = working.run(pytester, "test_next.py", "--tt-lock-timeout", "0")
+        assert result.ret == USAGE_ERROR
+        held = f"n300 (2 chips): /dev/tenstorrent/0 is held by pid {first.pid} (user *, *test_long.py, since *)"
+        result.stderr.fnmatch_lines([f"ERROR: {held}; gave up after 0 s: *--tt-lock-timeout*"])
+        assert "Traceback" not in result.stderr.str() + result.stdout.str()
+        # One that waits says so, and goes on when the holder dies without a chance to clean up.
+        second = subprocess.Popen(working.command("test_next.py"), cwd=pytester.path, stdout=subprocess.PIPE, text=True)
+        assert second.stdout is not None
+        seen = []
+        for line in second.stdout:
+            seen.append(line)
+            if line.startswith("tt: waiting for"):
+                first.send_signal(signal.SIGKILL)
+                break
+        rest, _ = second.communicate(timeout=120)
+    finally:
+        first.kill()
+        first.wait()
+    assert second.returncode == 0, "".join(seen) + rest
+    waiting = pytest.LineMatcher(seen)
+    waiting.fnmatch_lines([f"tt: waiting for {held}; waited 0 s, giving up in 600 s*"])
+    pytest.LineMatcher(rest.splitlines()).fnmatch_lines(["tt: got n300 (2 chips) after * s", "*1 passed*"])
+
+
+def test_killing_standin_kills(killing: Environment, tmp_path: Path) -> None:
+    env = os.environ | {"JAX_PLATFORMS": ""}
+    result = subprocess.run([killing.python, "-c", "import jax; jax.devices()"], env=env, capture_output=True)
+    assert result.returncode == -signal.SIGABRT
+
+
+@pytest.mark.parametrize("how", ["no card", "card, --tt-backend sim"])
+def test_sim_never_starts_a_plugin_that_kills(
+    how: str, pytester: pytest.Pytester, killing: Environment, request: pytest.FixtureRequest
+) -> None:
+    arguments = []
+    if how != "no card":
+        request.getfixturevalue("n300")
+        arguments = ["--tt-backend", "sim"]
+    pytester.makeconftest("import jax\n\nassert jax.devices()")
+    pytester.makepyfile(
+        """
+        import jax
+        import jax.numpy as jnp
+        import numpy as np
+        import pytest
+
+        def test_devices_of_every_kind():
+            assert len(jax.devices("tt")) >= 2
+            assert jax.devices()[0].platform == "cpu"
+            assert jax.jit(lambda x: x + 1)(1) == 2
+
+        @pytest.mark.tt(mesh=["1x2", "8x4"])
+        def test_mesh(tt_mesh, tt_jit, tt_run):
+            assert tt_run.backend == "sim"
+            assert tt_jit(jnp.sum)(np.ones(32, np.float32)) == 32
+        """
+    )
+    result = killing.run(pytester, *arguments)
+    result.assert_outcomes(passed=3)
+    if how == "no card":
+        if importlib.util.find_spec("xdist"):
+            killing.run(pytester, "-n", "2").assert_outcomes(passed=3)
+    else:
+        result = killing.run(pytester, *arguments, "--tt-system", "n300")
+        result.assert_outcomes(passed=2, skipped=1)
