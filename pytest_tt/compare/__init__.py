@@ -1,0 +1,9 @@
+"""Comparing outputs with expected values: metrics in float64, bounds, and a verdict that a person can act on."""
+
+from __future__ import annotations
+
+from pytest_tt.compare.bounds import Bounds, default_bounds, merge
+from pytest_tt.compare.comparison import Check, Comparison, Leaf, compare
+from pytest_tt.compare.tree import flatten
+
+__all__ = ["Bounds", "Check", "Comparison", "Leaf", "compare", "default_bounds", "flatten", "merge"]

@@ -1,0 +1,298 @@
+"""Comparison of outputs with expected values, leaf by leaf; the worst leaf decides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_tt.compare.bounds import LOWER, METRICS, Bounds, constant_guard, default_bounds, is_explicit, resolve
+from pytest_tt.compare.diagnosis import diagnose, diagnose_shapes
+from pytest_tt.compare.dtypes import epsilon, kind_of
+from pytest_tt.compare.elements import Misses, find_misses
+from pytest_tt.compare.metrics import Numbers, as_real, measure, top_agreement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One metric of one leaf. bound None: shown, but nothing judges by it. note: where the bound is from."""
+
+    metric: str
+    value: float | None
+    bound: float | None
+    note: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value keeps to the bound; a value that could not be computed does not."""
+        if self.bound is None:
+            return True
+        if self.value is None or math.isnan(self.value):
+            return False
+        return self.value >= self.bound if self.metric in LOWER else self.value <= self.bound
+
+    @property
+    def excess(self) -> float:
+        """How much of the room that the bound leaves is used; over 1 fails."""
+        if self.bound is None:
+            return 0.0
+        if self.value is None or math.isnan(self.value):
+            return math.inf
+        used, room = self.value, self.bound
+        if self.metric in LOWER:
+            used, room = 1.0 - self.value, 1.0 - self.bound
+        if room <= 0.0:
+            return math.inf if used > room else 0.0
+        return used / room
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """Verdict on one leaf. problem: why it fails whatever its metrics; numbers None: never measured."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    expected_shape: tuple[int, ...]
+    expected_dtype: str
+    numbers: Numbers | None
+    checks: tuple[Check, ...]
+    problem: str | None
+    misses: Misses | None
+    hints: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the leaf agrees with what was expected."""
+        return self.problem is None and all(check.passed for check in self.checks)
+
+    @property
+    def severity(self) -> float:
+        """What ranks leaves: infinite where there is nothing to measure, over 1 where a bound is broken."""
+        if self.problem is not None:
+            return math.inf
+        return max((check.excess for check in self.checks), default=0.0)
+
+    def value(self, metric: str) -> float | None:
+        """Value of one metric, None where it is undefined or was not asked for."""
+        return next((check.value for check in self.checks if check.metric == metric), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Verdict on all leaves, in the order of their names."""
+
+    backend: str
+    leaves: tuple[Leaf, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every expected leaf is there, no other one is, and each agrees; never for no leaves."""
+        compared = any(leaf.numbers is not None and leaf.numbers.size for leaf in self.leaves)
+        complete = not self.missing and not self.unexpected
+        return compared and complete and all(leaf.passed for leaf in self.leaves)
+
+    @property
+    def worst(self) -> Leaf | None:
+        """The leaf that decides: the farthest over its bounds, or the nearest to them."""
+        return max(self.leaves, key=lambda leaf: (not leaf.passed, leaf.severity), default=None)
+
+    def metrics(self) -> dict[str, float | str | None]:
+        """Plain JSON: the worst value of each metric over the leaves that have it, worst leaf, verdict.
+
+        A metric is None where no leaf has it, or where some leaf holds NaN or Inf.
+        """
+        broken = any(leaf.numbers is None or not leaf.numbers.finite for leaf in self.leaves)
+        result: dict[str, float | str | None] = {}
+        for metric in METRICS:
+            values = [value for leaf in self.leaves if (value := leaf.value(metric)) is not None]
+            choose = min if metric in LOWER else max
+            result[metric] = float(choose(values)) if values and not broken else None
+        result["leaf"] = self.worst.name if self.worst else None
+        result["verdict"] = "pass" if self.passed else "fail"
+        return result
+
+    def text(self, *, title: str = "outputs", footer: str | None = None) -> str:
+        """The verdict for a terminal of 100 columns: worst leaf first, then how to update a golden."""
+        from pytest_tt.compare.verdict import verdict_text
+
+        return verdict_text(self, title=title, footer=footer)
+
+
+def compare(
+    actual: Mapping[str, Array],
+    expected: Mapping[str, Array],
+    *,
+    backend: str = "sim",
+    bounds: Bounds | None = None,
+    recorded: Bounds | None = None,
+    rows: int = 10,
+) -> Comparison:
+    """Compare named arrays; the dtype of each actual leaf and the backend choose its default bounds.
+
+    `recorded` (of a golden) and then `bounds` (of the test) change the defaults of float leaves; integers
+    and bools must be equal. top1 and top5 are computed for leaves whose name ends in "logits", and are
+    judged where bounds ask for them: on those leaves, or on every float leaf when no name ends so.
+    `rows` is the most wrong elements that are kept per leaf. Raises ValueError when bounds loosen without
+    a reason, or ask for top1 or top5 of leaves that have no axis to choose along.
+    """
+    if backend not in ("sim", "hw"):
+        raise ValueError(f"backend {backend!r} is unknown: expected 'sim' or 'hw'")
+    layers = {"golden": recorded, "test": bounds}
+    both = [name for name in sorted(expected) if name in actual]
+    named_logits = any(name.endswith("logits") for name in both)
+    asked = {key for layer in layers.values() if layer for key in layer.given() if key in ("top1", "top5")}
+    leaves = []
+    for name in both:
+        logits = name.endswith("logits") or (bool(asked) and not named_logits)
+        pair = np.asarray(actual[name]), np.asarray(expected[name])
+        leaves.append(_judge(name, *pair, backend, layers, logits, rows))
+    measured = {check.metric for leaf in leaves for check in leaf.checks if check.value is not None}
+    if leaves and all(leaf.numbers is not None for leaf in leaves) and asked - measured:
+        raise ValueError(
+            f"{min(asked - measured)} is asked for, but no float leaf has a last axis of 2 or more: {', '.join(both)}"
+        )
+    return Comparison(
+        backend=backend,
+        leaves=tuple(leaves),
+        missing=tuple(name for name in sorted(expected) if name not in actual),
+        unexpected=tuple(name for name in sorted(actual) if name not in expected),
+    )
+
+
+def _judge(
+    name: str,
+    actual: Array,
+    expected: Array,
+    backend: str,
+    layers: Mapping[str, Bounds | None],
+    logits: bool,
+    rows: int,
+) -> Leaf:
+    bounds, sources = resolve(backend, actual.dtype, layers)
+    numbers: Numbers | None = None
+    checks: tuple[Check, ...] = ()
+    hints: list[str] = []
+    problem = _mismatch(actual, expected)
+    a, e = as_real(actual), as_real(expected)
+    if problem is None:
+        numbers = measure(a, e)
+        problem = _not_finite(numbers, a.shape)
+        if kind_of(actual.dtype) in ("integer", "bool"):
+            checks = (Check("unequal", float(numbers.unequal), 0.0, "integers and bools must be equal"),)
+            checks += (Check("max_abs", numbers.max_abs, None, ""),)
+        else:
+            checks = _checks(numbers, bounds, sources, a, e, logits)
+    elif actual.shape != expected.shape:
+        hints = diagnose_shapes(a, e)
+    leaf = Leaf(
+        name, actual.shape, actual.dtype.name, expected.shape, expected.dtype.name,
+        numbers, checks, problem, None, tuple(hints),
+    )  # fmt: skip
+    if leaf.passed or numbers is None:
+        return leaf
+    misses = find_misses(a, e, _tolerance(numbers, bounds), bounds.max_abs, numbers.rms_expected, rows)
+    if numbers.finite:
+        hints = diagnose(a, e) or misses.where(a.shape)
+        hints += _bound_hints(checks, backend, actual.dtype, expected.dtype)
+    else:
+        hints = _rest(checks)
+    return replace(leaf, misses=misses, hints=tuple(hints))
+
+
+def _mismatch(actual: Array, expected: Array) -> str | None:
+    kinds = [kind_of(array.dtype) for array in (actual, expected)]
+    if None in kinds:
+        raise TypeError(f"cannot compare {actual.dtype} with {expected.dtype}: expected arrays of numbers")
+    if actual.shape != expected.shape:
+        return f"shape is {actual.shape}, expected {expected.shape}"
+    families = ["float" if kind == "low float" else kind for kind in kinds]
+    if families[0] != families[1]:
+        return f"dtype is {actual.dtype.name}, expected {expected.dtype.name}"
+    return None
+
+
+def _not_finite(numbers: Numbers, shape: tuple[int, ...]) -> str | None:
+    if numbers.finite or numbers.first_bad is None:
+        return None
+    index = tuple(int(i) for i in np.unravel_index(numbers.first_bad, shape))
+    parts = []
+    if numbers.bad_actual:
+        parts.append(f"actual holds {numbers.bad_actual} NaN or Inf in {numbers.size} elements")
+    if numbers.bad_expected:
+        parts.append(f"expected holds {numbers.bad_expected} NaN or Inf: the golden itself is broken")
+    return f"{', '.join(parts)}; the first is at {index}"
+
+
+def _checks(
+    numbers: Numbers, bounds: Bounds, sources: Mapping[str, str], a: Array, e: Array, logits: bool
+) -> tuple[Check, ...]:
+    """Every metric of a float leaf beside its bound."""
+    rel_l2, rel_note = bounds.rel_l2, sources.get("rel_l2", "")
+    checks = []
+    if numbers.pcc is None:
+        if bounds.pcc is not None and (rel_l2 is None or not is_explicit(rel_note)):
+            guard = constant_guard(bounds.pcc)
+            if rel_l2 is None or guard < rel_l2:
+                rel_l2 = guard
+                rel_note = f"stands for pcc >= {bounds.pcc:g}: a constant leaf has no correlation"
+    else:
+        checks.append(Check("pcc", numbers.pcc, bounds.pcc, sources.get("pcc", "")))
+    if numbers.rms_expected == 0.0 and numbers.size:
+        rel_note = f"{rel_note}; expected is all 0, so this is the RMS of the error"
+    checks.append(Check("rel_l2", numbers.rel_l2, rel_l2, rel_note))
+    checks.append(Check("max_abs", numbers.max_abs, bounds.max_abs, sources.get("max_abs", "")))
+    if logits:
+        for metric, k in (("top1", 1), ("top5", 5)):
+            value = top_agreement(a, e, k)
+            if value is not None:
+                checks.append(Check(metric, value, getattr(bounds, metric), sources.get(metric, "")))
+    return tuple(checks)
+
+
+def _tolerance(numbers: Numbers, bounds: Bounds) -> float | None:
+    """Relative size from which one element counts as off; None: anything unequal is off."""
+    candidates = [bounds.rel_l2] if bounds.rel_l2 is not None else []
+    if bounds.pcc is not None:
+        candidates.append(constant_guard(bounds.pcc))
+    return min(candidates, default=None)
+
+
+def _bound_hints(checks: tuple[Check, ...], backend: str, dtype: np.dtype[Any], expected: np.dtype[Any]) -> list[str]:
+    """Bounds that cannot be met by these dtypes, or that suit another backend."""
+    hints: list[str] = []
+    rel_l2 = next((check for check in checks if check.metric == "rel_l2"), None)
+    if rel_l2 is None or rel_l2.passed or rel_l2.bound is None or rel_l2.value is None:
+        return hints
+    coarse = epsilon(expected)
+    if coarse > epsilon(dtype) and rel_l2.bound < coarse / 4 and rel_l2.value < 2 * coarse:
+        hints.append(
+            f"expected is {expected.name} and good to {coarse / 2:.1g} only: "
+            f"rel_l2 <= {rel_l2.bound:g} needs a golden in {dtype.name}"
+        )
+    default = default_bounds(backend, dtype)
+    values = {check.metric: check.value for check in checks}
+    if is_explicit(rel_l2.note) and default.pcc is not None and default.rel_l2 is not None:
+        pcc = values.get("pcc")
+        if pcc is not None and pcc >= default.pcc and rel_l2.value <= default.rel_l2:
+            hints.append(
+                f"the defaults of {backend} {dtype.name} would pass: choose the bound by tt_run.backend "
+                f"if it was meant for float32 on simulated chips"
+            )
+    return hints
+
+
+def _rest(checks: tuple[Check, ...]) -> list[str]:
+    if all(check.passed for check in checks):
+        return ["the finite elements agree: look for a mask, a division by 0 or an overflow"]
+    return []
