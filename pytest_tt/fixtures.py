@@ -81,11 +81,16 @@ def cpu_init_params(tt_mesh: Mesh) -> Callable[..., Any]:
     import jax
 
     from pytest_tt.params import init_params
+    from pytest_tt.sharding import ParamsError
 
     host = jax.devices("cpu")[0]
 
     def init(module: Any, *inputs: Any, rng: Any = 0, shardings: Any = None) -> Any:
-        return init_params(module, *inputs, mesh=tt_mesh, host=host, rng=rng, shardings=shardings)
+        __tracebackhide__ = True
+        try:
+            return init_params(module, *inputs, mesh=tt_mesh, host=host, rng=rng, shardings=shardings)
+        except ParamsError as error:
+            pytest.fail(str(error), pytrace=False)
 
     return init
 
