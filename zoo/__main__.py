@@ -1,0 +1,81 @@
+"""``python -m zoo golden``: record the goldens again, or check that they are what the references give."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_tt.golden import Golden, GoldenError, load, save
+from zoo import goldens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; 0 when all is well, 1 when ``--check`` finds something, 2 for wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m zoo", description="The models of the zoo.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    golden = commands.add_parser(
+        "golden",
+        help="record goldens from their references",
+        description="Compute goldens from their independent references (these need the extra `reference`) and store "
+        "them; say what changed.",
+    )
+    golden.add_argument("models", metavar="MODEL", nargs="*", help="only these models (default: all)")
+    golden.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; exit with 1 if a stored golden is not what its reference gives",
+    )
+    options = parser.parse_args(arguments)
+
+    unknown = sorted(set(options.models) - set(goldens.models()))
+    if unknown:
+        golden.error(f"no such model: {', '.join(unknown)}; expected some of {', '.join(goldens.models())}")
+    try:
+        return run(tuple(options.models) or goldens.models(), check=options.check)
+    except ModuleNotFoundError as error:
+        golden.exit(2, f"python -m zoo golden: {error}; references need: pip install 'pytest-tt[reference,zoo]'\n")
+
+
+def run(models: Sequence[str], *, check: bool, root: Path = goldens.ROOT) -> int:
+    """Record below `root`, or with `check` only compare, all goldens of `models`; prints a line for each."""
+    failed = False
+    for model in models:
+        for case, compute in goldens.cases(model).items():
+            path = goldens.golden_path(model, case, root)
+            computed = as_stored(case, compute())
+            try:
+                changes = list(goldens.differences(load(path), computed))
+            except GoldenError as error:
+                changes = [("new" if not path.exists() else f"was no golden: {error}", float("inf"))]
+            texts = "; ".join(text for text, _ in changes)
+            if check:
+                wrong = any(amount > goldens.NOISE for _, amount in changes)
+                failed |= wrong
+                verdict = "WRONG" if wrong else "good"
+            else:
+                verdict = "changed" if save(path, computed) else "unchanged"
+                texts = texts or ("only in versions" if verdict == "changed" else "")
+            print(f"{model}/{case}: {verdict}{f' ({texts})' if texts else ''}")
+    declared = {model: set(goldens.cases(model)) for model in goldens.models(root)}
+    for problem in goldens.problems(declared, root):
+        print(f"{problem}", file=sys.stderr)
+        failed = True
+    return int(failed)
+
+
+def as_stored(case: str, golden: Golden) -> Golden:
+    """What a file of `golden` would hold: `save` completes the provenance."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, f"{case}.safetensors")
+        save(path, golden)
+        return load(path)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

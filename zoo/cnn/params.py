@@ -1,0 +1,45 @@
+"""Parameters of the CNN: recorded from training, or made up for the golden of an untrained variant."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.synthetic import uniform
+from zoo.weights import nested, read_weights
+
+if TYPE_CHECKING:
+    from zoo.cnn.model import CNNConfig
+
+RECORDED = Path(__file__).parent / "weights" / "digits.safetensors"
+"""What ``python -m zoo.cnn.train`` gave; variant ``digits``."""
+
+RECORDED_SHA256 = "42eb4c45b8d84d8592f67cf5f55de1117c39807e4f74ed05ea338ca64873d9d4"
+
+
+def shapes(config: CNNConfig) -> dict[str, tuple[int, ...]]:
+    """Shape of each parameter by its path, e.g. ``params/Conv_0/kernel`` [height, width, inputs, outputs]."""
+    pixels = (config.height // 2) * (config.width // 2)
+    return {
+        "params/Conv_0/bias": (config.features,),
+        "params/Conv_0/kernel": (3, 3, 1, config.features),
+        "params/Dense_0/bias": (config.classes,),
+        "params/Dense_0/kernel": (pixels * config.features, config.classes),
+    }
+
+
+def synthetic(config: CNNConfig, seed: int = 0) -> dict[str, Any]:
+    """Made-up float32 parameters: about half of the ReLUs closed, and logits that a missing bias moves visibly."""
+    return nested(
+        {
+            name: uniform(f"cnn/{config.name}/{name}", shape, low=-bound, high=bound, seed=seed)
+            for name, shape in shapes(config).items()
+            for bound in [1.0 if len(shape) == 1 else math.sqrt(6.0 / math.prod(shape[:-1]))]
+        }
+    )
+
+
+def recorded() -> dict[str, Any]:
+    """The trained parameters of variant ``digits``; WeightsError if the file is not the pinned one."""
+    return read_weights(RECORDED, RECORDED_SHA256)

@@ -1,0 +1,316 @@
+"""The MLPs on every mesh, the train-save-load-infer workflow, and proof that the goldens catch wrong models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+import pytest
+from flax import linen as nn
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from pytest_tt.compare import compare
+from zoo.lowered import refused
+from zoo.mlp import params as mlp_params
+from zoo.mlp import train
+from zoo.mlp.model import CONFIGS, DENSE, MEGATRON, MLP, SUM, MLPConfig
+from zoo.mlp.reference import CASES
+from zoo.mlp.sharding import INPUT, all_reduces, output_spec, param_specs
+from zoo.weights import WeightsError, read_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+MESHES = ["1x1", "1x2", "1x4", "1x8", "2x4", "8x4"]
+
+
+def weights_of(config: MLPConfig) -> dict[str, Any]:
+    return mlp_params.recorded() if config is SUM else mlp_params.synthetic(config)
+
+
+def in_numpy(tree: Mapping[str, Any], x: Any) -> np.ndarray:
+    """The layers once more, in NumPy and float64, for parameters that no golden can know."""
+    value = np.asarray(x, np.float64)
+    for index, name in enumerate(sorted(tree["params"])):
+        layer = {key: np.asarray(leaf, np.float64) for key, leaf in tree["params"][name].items()}
+        value = np.maximum(value, 0.0) if index else value
+        value = value @ layer["kernel"] + layer.get("bias", 0.0)
+    return value
+
+
+@pytest.mark.tt(mesh=MESHES)
+@pytest.mark.parametrize("variant", sorted(CONFIGS))
+def test_golden(variant: str, tt_mesh: Any, tt_jit: Any, tt_golden: Any) -> None:
+    config = CONFIGS[variant]
+    golden = tt_golden.load(variant, reference=CASES[variant])
+    weights = weights_of(config)
+    forward = tt_jit(MLP(config).apply, in_shardings=(param_specs(config), INPUT), out_shardings=output_spec(config))
+    outputs = forward(weights, golden.inputs["x"])
+
+    assert outputs.sharding == NamedSharding(tt_mesh, output_spec(config))
+    (program,) = forward.programs
+    assert refused(program.stablehlo) == ()
+    if program.collectives is not None:
+        expected = all_reduces(config, tt_mesh.shape["model"])
+        assert program.collectives == ({"all-reduce": expected} if expected else {})
+    tt_golden(outputs, variant, reference=CASES[variant], weights=weights)
+
+
+@pytest.mark.tt(mesh=MESHES)
+@pytest.mark.parametrize("config", [DENSE, MEGATRON], ids=lambda config: config.name)
+def test_initialised_on_the_host(
+    config: MLPConfig, tt_mesh: Any, tt_jit: Any, cpu_init_params: Any, tt_run: Any
+) -> None:
+    x = np.linspace(-1, 1, 16 * config.widths[0], dtype=np.float32).reshape(16, -1)
+    params = cpu_init_params(MLP(config), x, shardings=param_specs(config))
+
+    kernel = params["params"]["Dense_0"]["kernel"]
+    assert kernel.sharding.is_equivalent_to(NamedSharding(tt_mesh, P(None, "model")), 2)
+    share = (config.widths[0], config.widths[1] // tt_mesh.shape["model"])
+    assert {shard.data.shape for shard in kernel.addressable_shards} == {share}
+    assert np.unique(np.asarray(kernel)).size > kernel.size // 2
+    if config is MEGATRON:
+        second = params["params"]["Dense_1"]["kernel"]
+        assert second.sharding.is_equivalent_to(NamedSharding(tt_mesh, P("model", None)), 2)
+
+    forward = tt_jit(MLP(config).apply, in_shardings=(param_specs(config), INPUT), out_shardings=output_spec(config))
+    outputs, expected = np.asarray(forward(params, x)), in_numpy(params, x).astype(np.float32)
+    verdict = compare({"output": outputs}, {"output": expected}, backend=tt_run.backend)
+    assert verdict.passed, verdict.text()
+
+
+@pytest.mark.tt(mesh=["1x4", "2x4"])
+@pytest.mark.parametrize("summed", [True, False], ids=["summed", "not summed"])
+def test_row_parallel_layer_by_hand(summed: bool, tt_mesh: Any, tt_jit: Any, tt_golden: Any, tt_run: Any) -> None:
+    """What the partitioner does, written out with shard_map; without the sum over the chips the golden says no."""
+    golden = tt_golden.load("megatron", reference=CASES["megatron"])
+
+    def on_one_chip(params: Any, x: jax.Array) -> jax.Array:
+        first, second = params["params"]["Dense_0"], params["params"]["Dense_1"]
+        hidden = nn.relu(x @ first["kernel"] + first["bias"])
+        result: jax.Array = hidden @ second["kernel"]
+        if summed:
+            result = jax.lax.psum(result, "model")
+        result += second["bias"]
+        return result
+
+    forward = jax.shard_map(
+        on_one_chip,
+        mesh=tt_mesh,
+        in_specs=(param_specs(MEGATRON), INPUT),
+        out_specs=output_spec(MEGATRON),
+        check_vma=False,  # it would find the missing sum before the golden does
+    )
+    outputs = tt_jit(forward)(weights_of(MEGATRON), golden.inputs["x"])
+    verdict = compare({"output": np.asarray(outputs)}, golden.outputs, backend=tt_run.backend)
+    assert verdict.passed == summed, verdict.text()
+
+
+@pytest.fixture(scope="module")
+def training() -> tuple[dict[str, Any], list[float]]:
+    """Parameters trained from scratch on the host, and the losses on the way."""
+    return train.fit(train.initial(), train.task("train", 512))
+
+
+@pytest.mark.tt
+def test_train_save_load_infer(tmp_path: Path, tt_device: Any, tt_run: Any, training: Any) -> None:
+    """The whole workflow: trained on the host, saved, loaded elsewhere, run on one chip."""
+    trained, losses = training
+    assert losses[-1] < losses[0] / 1000
+    mlp_params.save_params(tmp_path / "sum.msgpack", trained, SUM)
+
+    loaded = mlp_params.load_params(tmp_path / "sum.msgpack", SUM)
+    jax.tree.map(np.testing.assert_array_equal, loaded, trained)
+
+    held_out = train.task("held-out", 512)
+    on_chip = jax.device_put((loaded, held_out.x), tt_device)
+    outputs = jax.jit(MLP(SUM).apply)(*on_chip)
+    assert outputs.devices() == {tt_device}
+    assert train.root_mean_square_error(np.asarray(outputs), held_out) < 0.2  # the sums spread by 5.8
+
+    with jax.default_device(jax.devices("cpu")[0]):
+        on_host = np.asarray(jax.jit(MLP(SUM).apply)(loaded, held_out.x))
+    for expected in (on_host, in_numpy(loaded, held_out.x).astype(np.float32)):
+        verdict = compare({"output": np.asarray(outputs)}, {"output": expected}, backend=tt_run.backend)
+        assert verdict.passed, verdict.text()
+
+
+def test_recorded_parameters_are_what_training_gives(training: Any) -> None:
+    """Rounding differs between versions of XLA and between CPUs, hence the room."""
+    trained, _ = training
+    held_out = train.task("held-out", 512)
+    outputs, recorded = (in_numpy(tree, held_out.x) for tree in (trained, mlp_params.recorded()))
+    assert np.abs(outputs - recorded).max() < 0.05
+    assert train.root_mean_square_error(recorded, held_out) < 0.1
+
+
+def test_constant_initialiser_makes_all_units_equal(training: Any) -> None:
+    """Why the tutorial's constant(0.01) is not used: equal units get equal gradients, for ever."""
+    constant = jax.tree.map(lambda leaf: np.full_like(leaf, 0.01), train.initial())
+    trained, losses = train.fit(constant, train.task("train", 512))
+    kernel = trained["params"]["Dense_0"]["kernel"]
+    assert (kernel == kernel[:, :1]).all()
+    assert losses[-1] > 100 * training[1][-1]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_truncated_file(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "sum.msgpack"
+    mlp_params.save_params(path, mlp_params.recorded(), SUM)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(mlp_params.ParamsError, match=r"sum\.msgpack: .* cut short"):
+        mlp_params.load_params(path, SUM)
+
+
+def test_altered_file(tmp_path: Path) -> None:
+    path = tmp_path / "sum.msgpack"
+    mlp_params.save_params(path, mlp_params.recorded(), SUM)
+    content = path.read_bytes()
+    bias = np.asarray(mlp_params.recorded()["params"]["Dense_0"]["bias"]).tobytes()
+    assert content.count(bias) == 1
+    path.write_bytes(content.replace(bias, bias[::-1]))
+    with pytest.raises(mlp_params.ParamsError, match="SHA-256 differs"):
+        mlp_params.load_params(path, SUM)
+
+
+def test_file_of_another_model(tmp_path: Path) -> None:
+    path = tmp_path / "dense.msgpack"
+    mlp_params.save_params(path, mlp_params.synthetic(DENSE), DENSE)
+    with pytest.raises(mlp_params.ParamsError, match=r"'dense'.*expected.*'sum'"):
+        mlp_params.load_params(path, SUM)
+    mlp_params.save_params(path, mlp_params.synthetic(DENSE), SUM)
+    with pytest.raises(mlp_params.ParamsError, match=r"Dense_0/kernel \(expected \(4, 32\), found \(8, 8\)\)"):
+        mlp_params.load_params(path, SUM)
+    path.write_bytes(b"\x01")
+    with pytest.raises(mlp_params.ParamsError, match="not written by save_params"):
+        mlp_params.load_params(path, SUM)
+
+
+def test_saving_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "sum.msgpack"
+    mlp_params.save_params(path, mlp_params.recorded(), SUM)
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        mlp_params.save_params(path, mlp_params.synthetic(SUM), SUM)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_recorded_file_is_pinned(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no such file"):
+        read_weights(tmp_path / "sum.safetensors", mlp_params.RECORDED_SHA256)
+    changed = tmp_path / "sum.safetensors"
+    changed.write_bytes(mlp_params.RECORDED.read_bytes() + b" ")
+    with pytest.raises(WeightsError, match="is not the pinned"):
+        read_weights(changed, mlp_params.RECORDED_SHA256)
+
+
+def replace_leaves(tree: Any, layer: str, **leaves: Any) -> Any:
+    layers = tree["params"]
+    return {"params": {**layers, layer: {**layers[layer], **leaves}}}
+
+
+def first_bias_missing(tree: Any) -> Any:
+    return replace_leaves(tree, "Dense_0", bias=np.zeros_like(tree["params"]["Dense_0"]["bias"]))
+
+
+def second_bias_missing(tree: Any) -> Any:
+    return replace_leaves(tree, "Dense_1", bias=np.zeros_like(tree["params"]["Dense_1"]["bias"]))
+
+
+def second_bias_on_every_chip(tree: Any) -> Any:
+    """Added before the sum over two chips, so counted twice."""
+    return replace_leaves(tree, "Dense_1", bias=2 * tree["params"]["Dense_1"]["bias"])
+
+
+def sum_over_chips_missing(tree: Any) -> Any:
+    """The first of two chips alone: its half of the rows of the second kernel."""
+    kernel = np.array(tree["params"]["Dense_1"]["kernel"])
+    kernel[len(kernel) // 2 :] = 0
+    return replace_leaves(tree, "Dense_1", kernel=kernel)
+
+
+def kernel_transposed(tree: Any) -> Any:
+    return replace_leaves(tree, "Dense_0", kernel=tree["params"]["Dense_0"]["kernel"].T)
+
+
+def shards_swapped(tree: Any) -> Any:
+    """The halves of the first kernel on the wrong two chips."""
+    return replace_leaves(tree, "Dense_0", kernel=np.roll(tree["params"]["Dense_0"]["kernel"], 1, axis=1))
+
+
+PARAMETER_FAULTS: list[tuple[MLPConfig, Callable[[Any], Any]]] = [
+    (DENSE, kernel_transposed),
+    (DENSE, shards_swapped),
+    *(
+        (config, fault)
+        for config in (MEGATRON, SUM)
+        for fault in (first_bias_missing, second_bias_missing, second_bias_on_every_chip, sum_over_chips_missing)
+    ),
+    (MEGATRON, shards_swapped),
+]
+
+
+def on_host(config: MLPConfig, tree: Any, x: np.ndarray) -> dict[str, np.ndarray]:
+    with jax.default_device(jax.devices("cpu")[0]):
+        return {"output": np.asarray(MLP(config).apply(tree, x))}
+
+
+ACTIVATIONS = {"none": lambda x: x, "gelu": nn.gelu, "silu": nn.silu, "leaky_relu": nn.leaky_relu}
+
+WITHIN_HW_BOUNDS = {
+    ("megatron", "leaky_relu"),
+    ("sum", "first_bias_missing"),
+    ("sum", "second_bias_missing"),
+    ("sum", "second_bias_on_every_chip"),
+    ("sum", "gelu"),
+    ("sum", "silu"),
+    ("sum", "leaky_relu"),
+}
+"""Faults that move outputs by less than bfloat16 arithmetic may: the trained biases are small, and the inputs wide.
+Simulated chips compute in float32 and catch these too."""
+
+
+def assert_caught(
+    config: MLPConfig, fault: str, outputs: dict[str, np.ndarray], expected: dict[str, np.ndarray]
+) -> None:
+    on_sim, on_hw = (compare(outputs, expected, backend=backend) for backend in ("sim", "hw"))
+    assert not on_sim.passed, on_sim.metrics()
+    assert on_hw.passed == ((config.name, fault) in WITHIN_HW_BOUNDS), on_hw.metrics()
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=lambda config: config.name)
+def test_no_fault_passes(config: MLPConfig, tt_golden: Any) -> None:
+    golden = tt_golden.load(config.name, reference=CASES[config.name])
+    outputs = on_host(config, weights_of(config), golden.inputs["x"])
+    assert compare(outputs, golden.outputs, backend="sim").passed
+    assert compare(outputs, golden.outputs, backend="hw").passed
+
+
+@pytest.mark.parametrize(
+    ("config", "fault"), PARAMETER_FAULTS, ids=[f"{config.name}-{fault.__name__}" for config, fault in PARAMETER_FAULTS]
+)
+def test_wrong_parameters_fail(config: MLPConfig, fault: Callable[[Any], Any], tt_golden: Any) -> None:
+    golden = tt_golden.load(config.name, reference=CASES[config.name])
+    outputs = on_host(config, fault(weights_of(config)), golden.inputs["x"])
+    assert_caught(config, fault.__name__, outputs, golden.outputs)
+
+
+@pytest.mark.parametrize("config", [MEGATRON, SUM], ids=lambda config: config.name)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_wrong_activation_fails(
+    config: MLPConfig, activation: str, tt_golden: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden = tt_golden.load(config.name, reference=CASES[config.name])
+    monkeypatch.setattr(nn, "relu", ACTIVATIONS[activation])
+    outputs = on_host(config, weights_of(config), golden.inputs["x"])
+    assert_caught(config, activation, outputs, golden.outputs)

@@ -1,0 +1,39 @@
+"""Made-up numbers that are the same everywhere: drawn by name from a counter-based generator.
+
+Each tensor has a stream of its own, keyed by seed and name, so adding or reordering tensors changes no other. Only
+the generator's raw words are used: NumPy keeps those stable between versions, unlike its distributions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def words(name: str, count: int, *, seed: int = 0) -> np.ndarray:
+    """`count` random uint64 words of the stream `name` (Philox 4x64, keyed by SHA-256 of seed and name)."""
+    key = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:16], "little")
+    return np.asarray(np.random.Philox(key=key).random_raw(count), np.uint64)
+
+
+def uniform(name: str, shape: Sequence[int], *, low: float = -1.0, high: float = 1.0, seed: int = 0) -> np.ndarray:
+    """Float32 array of `shape`, uniform in [`low`, `high`)."""
+    unit = (words(name, math.prod(shape), seed=seed) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return (low + (high - low) * unit).astype(np.float32).reshape(tuple(shape))
+
+
+def integers(name: str, shape: Sequence[int], bound: int, *, seed: int = 0) -> np.ndarray:
+    """Int64 array of `shape`, each of 0 to `bound` - 1 (`bound` far below 2**64: the modulo's bias is nil)."""
+    drawn = words(name, math.prod(shape), seed=seed) % np.uint64(bound)
+    return drawn.astype(np.int64).reshape(tuple(shape))
+
+
+def permutation(name: str, count: int, *, seed: int = 0) -> np.ndarray:
+    """The numbers 0 to `count` - 1 in a random order, int64."""
+    return np.argsort(words(name, count, seed=seed), kind="stable")
