@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
-from pytest_tt.results.document import write_atomically
+from pytest_tt.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -280,7 +280,7 @@ def _bind(shardings: Any, mesh: Mesh) -> Any:
 
 
 def _static(function: Callable[..., Any], options: Mapping[str, Any]) -> tuple[frozenset[int], frozenset[str]]:
-    """Positions and names of static arguments; as in jax, where only one is given the other follows by the signature."""
+    """Positions and names of static arguments; as in jax, one alone gives the other by the signature."""
     nums = set(_as_tuple(options.get("static_argnums")))
     names = set(_as_tuple(options.get("static_argnames")))
     try:

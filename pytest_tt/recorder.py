@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.results.row import PROPERTY_NAMES, Row, to_properties
@@ -20,6 +19,7 @@ class Recorder:
         self.row = row
         self._tell_phase = tell_phase
         self._runs: list[float] = []
+        self._goldens: dict[str, dict[str, str | None]] = {}
 
     def phase(self, phase: str) -> None:
         """The test has come to `phase`, one of results.row.PHASES."""
@@ -45,6 +45,8 @@ class Recorder:
 
     def ran(self, run_s: float) -> None:
         """A program was executed; the row shows the median of all executions."""
+        from statistics import median
+
         self._runs.append(run_s)
         self.row.timing["run_s"] = round(median(self._runs), 6)
 
@@ -53,11 +55,15 @@ class Recorder:
         if kind == "phase":
             self.phase(facts["phase"])
         elif kind == "golden":
-            self.row.golden = {"file": facts["file"], "digest": facts["digest"]}
-            self.row.model = facts.get("model")
-            self.row.variant = facts.get("variant")
+            golden = self._goldens[facts["case"]] = {"file": facts["file"], "digest": facts["digest"]}
+            if self.row.golden is None or self.row.golden["file"] == golden["file"]:
+                self.row.golden = golden
+            self.row.model = facts.get("model") or self.row.model
+            self.row.variant = facts.get("variant") or self.row.variant
         elif kind == "compare":
-            self.row.metrics |= facts
+            # A test may compare several cases; each keeps the digest of its own golden.
+            for case, metrics in facts.items():
+                self.row.metrics[case] = {**metrics, "golden": self._goldens.get(case, {}).get("digest")}
         else:
             raise ValueError(f"unknown kind of record {kind!r}")
 

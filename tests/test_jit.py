@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
+
     RunTT = Callable[..., pytest.RunResult]
 
-INNER = r'''
+INNER = r"""
     import functools
 
     import jax
@@ -102,7 +102,8 @@ INNER = r'''
             x = jax.lax.all_gather(x, "model", tiled=True)
             return jax.lax.ppermute(x, "model", [(i, (i + 1) % 4) for i in range(4)])
 
-        f = tt_jit(jax.shard_map(body, mesh=tt_mesh, in_specs=P("batch", "model"), out_specs=P(None, "model"), check_vma=False))
+        specs = {"in_specs": P("batch", "model"), "out_specs": P(None, "model")}
+        f = tt_jit(jax.shard_map(body, mesh=tt_mesh, check_vma=False, **specs))
         f(np.ones((8, 16), np.float32))
         assert tt_jit.programs[0].collectives == {"all-gather": 1, "all-reduce": 1, "collective-permute": 1}
 
@@ -123,7 +124,7 @@ INNER = r'''
 
     def test_partial_and_callable_object(tt_jit):
         np.testing.assert_array_equal(tt_jit(functools.partial(jnp.multiply, 3.0))(X), 3 * X)
-'''
+"""
 
 
 def test_tt_jit(pytester: pytest.Pytester, run_tt: RunTT) -> None:

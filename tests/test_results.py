@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_tt.results.document import write_atomically
+from pytest_tt.files import write_atomically
 from pytest_tt.results.row import Row, to_properties, update_from_properties
 
 if TYPE_CHECKING:

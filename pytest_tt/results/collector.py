@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_tt.results.document import RunFacts, write_atomically, write_document
+from pytest_tt.files import write_atomically
+from pytest_tt.results.document import RunFacts, write_document
 from pytest_tt.results.row import Row, update_from_properties
 
 if TYPE_CHECKING:

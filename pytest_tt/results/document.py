@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pytest_tt.files import write_atomically
+from pytest_tt.versions import package_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
+    from pytest_tt.ground import Ground
     from pytest_tt.results.row import Row
-    from pytest_tt.run import Ground
 
 SCHEMA = 1
 
@@ -32,14 +32,6 @@ _PACKAGES = {
     "numpy": "numpy",
     "pjrt_plugin_tt": "pjrt-plugin-tt",
 }
-
-
-def package_version(distribution: str) -> str | None:
-    """The installed version of `distribution`, without importing it."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +63,6 @@ def write_document(path: Path, facts: RunFacts, rows: Iterable[Row]) -> None:
     """Write the document to `path`, whole or not at all."""
     document = {"schema": SCHEMA, "run": facts.to_json(), "tests": [row.to_json() for row in rows]}
     write_atomically(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to a temporary file beside `path`, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        # mkstemp makes the file readable by its owner alone; reports are for others too.
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _commit(root: Path) -> str | None:

@@ -32,7 +32,7 @@ class Row:
     timing: dict[str, float | None] = field(default_factory=lambda: {"trace_s": None, "compile_s": None, "run_s": None})
     bytes_per_chip: int | None = None
     collectives: dict[str, int] | None = None
-    golden: dict[str, str] | None = None
+    golden: dict[str, str | None] | None = None
     reason: str | None = "not run: the run ended before this test"
 
     @classmethod

@@ -1,0 +1,239 @@
+"""The project's checks, each in a virtual environment of its own; `.ci/run` runs them all in turn."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2"
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["lint", "tests"]
+
+ROOT = Path(__file__).parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+
+# The middle corner: the last jax that runs on Python 3.11.
+MIDDLE_JAX = "jax==0.10.2"
+
+OPTIONS = (
+    "--tt-mesh", "--tt-backend", "--tt-system", "--tt-require", "--tt-compiler-option", "--tt-artifacts",
+    "--tt-results", "--tt-golden-update", "--tt-compile-cache", "--tt-lock-timeout",
+)  # fmt: skip
+FIXTURES = ("tt_mesh", "tt_device", "cpu_init_params", "tt_jit", "tt_golden", "tt_run")
+
+
+def put_pyenv_on_path() -> None:
+    """Let nox find every Python that pyenv has: its shims answer only for the selected ones."""
+    if shutil.which("pyenv") is None:
+        return
+    names = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=True).stdout
+    versions = [name for name in names.split() if re.fullmatch(r"3\.\d+\.\d+", name)]
+    versions.sort(key=lambda name: [int(part) for part in name.split(".")], reverse=True)
+    prefixes = [
+        subprocess.run(["pyenv", "prefix", name], capture_output=True, text=True, check=True).stdout.strip()
+        for name in versions
+    ]
+    os.environ["PATH"] = os.pathsep.join([*(f"{prefix}/bin" for prefix in prefixes), os.environ["PATH"]])
+
+
+put_pyenv_on_path()
+
+
+def requirements(extra: str, *names: str) -> list[str]:
+    """The lines of an extra for the distributions named."""
+    lines: list[str] = PROJECT["optional-dependencies"][extra]
+    return [line for line in lines if re.split(r"[<>=\[]", line)[0] in names]
+
+
+def floors() -> list[str]:
+    """``name==floor`` of every run-time and zoo dependency, so that the floors in pyproject.toml are true."""
+    lines = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["zoo"]]
+    # transformers 5 floors huggingface-hub itself, above what we ask for.
+    return [line.replace(">=", "==") + ".*" for line in lines if not line.startswith("huggingface-hub")]
+
+
+def constrain(session: nox.Session, lines: list[str]) -> None:
+    """Make every `pip install` of this session, nested ones included, hold to `lines`."""
+    # Not in session.create_tmp(): that moves TMPDIR into the checkout, where the tests' own inner runs of
+    # pytest would find our pyproject.toml.
+    path = Path(session.virtualenv.location, "constraints.txt").resolve()
+    path.write_text("\n".join(lines) + "\n")
+    session.env["PIP_CONSTRAINT"] = str(path)
+
+
+def show_versions(session: nox.Session, *names: str) -> None:
+    code = f"import importlib.metadata as m; print(*(n + ' ' + m.version(n) for n in {names}), sep=', ')"
+    session.run("python", "-c", code)
+
+
+def tracked(*folders: str) -> set[str]:
+    """Files below `folders` that git knows or would add."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *folders]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {name for name in names if (ROOT / name).is_file()}
+
+
+def new_venv(session: nox.Session, path: Path) -> dict[str, str]:
+    """A fresh virtual environment, and the environment variables of a shell in which it is active."""
+    session.run("python", "-m", "venv", str(path), silent=True)
+    return {"VIRTUAL_ENV": str(path), "PATH": os.pathsep.join([str(path / "bin"), os.environ["PATH"]])}
+
+
+@nox.session(python="3.11")
+def lint(session: nox.Session) -> None:
+    """Ruff's rules and formatting, and mypy in strict mode."""
+    constrain(session, [MIDDLE_JAX])
+    tools = requirements("dev", "mypy", "ruff", "nox")
+    session.install("-e", ".", *requirements("zoo", "flax", "optax"), *tools)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+@nox.parametrize(
+    "python,corner",
+    [
+        nox.param("3.12", "floor", id="floor"),
+        nox.param("3.11", "middle", id="middle"),
+        nox.param("3.13", "newest", id="newest"),
+    ],
+)
+def tests(session: nox.Session, corner: str) -> None:
+    """The suite at one corner of the supported versions. Arguments after `--` go to pytest."""
+    if corner != "newest":
+        constrain(session, floors() if corner == "floor" else [MIDDLE_JAX])
+    session.install("-e", ".[dev]")
+    arguments = []
+    if corner == "floor":
+        session.run("pip", "uninstall", "--yes", "--quiet", "pytest-xdist", "execnet")
+    if corner == "newest":
+        arguments = ["-n", "2"]
+    show_versions(session, "pytest", "jax", "jaxlib", "flax", "numpy")
+    session.run("pytest", *arguments, *session.posargs)
+
+
+@nox.session(python="3.13")
+def wheel(session: nox.Session) -> None:
+    """The wheel and the sdist: what is in them, and that they work away from the checkout."""
+    session.install(*requirements("dev", "build"))
+    with tempfile.TemporaryDirectory(prefix="pytest-tt-wheel-") as name:
+        try_wheel(session, Path(name))
+
+
+def try_wheel(session: nox.Session, room: Path) -> None:
+    dist = room / "dist"
+    # The wheel is built from the sdist, so this shows too that the sdist is complete.
+    session.run("python", "-m", "build", "--outdir", str(dist), ".", silent=True)
+    (built,) = dist.glob("*.whl")
+    (source,) = dist.glob("*.tar.gz")
+    check_contents(session, built, source)
+
+    venv = new_venv(session, room / "venv")
+    away = room / "away"
+    away.mkdir()
+    (away / "test_one.py").write_text(
+        'import pytest\n\n\n@pytest.mark.tt(mesh="8x4")\ndef test_x(tt_mesh):\n'
+        "    assert tt_mesh.devices.shape == (8, 4)\n"
+    )
+
+    def run(*command: str) -> str:
+        return str(session.run(*command, env=venv, external=True, silent=True))
+
+    with session.chdir(away):
+        run("pip", "install", "--no-deps", str(built))
+        run("pip", "install", "pytest")
+        run("python", "-c", "import importlib.util as u; assert u.find_spec('jax') is None")
+        expect(session, run("pytest", "--help"), *OPTIONS)
+        expect(session, run("pytest", "--markers"), "@pytest.mark.tt(")
+        expect(session, run("pytest", "--fixtures"), *FIXTURES)
+        expect(
+            session,
+            run("pytest", "--collect-only", "-q", "--strict-markers", "test_one.py"),
+            "1 test collected",
+        )
+        expect(session, run("pytest-tt", "--version"), PROJECT["name"])
+        expect(session, run("pytest-tt", "systems"), "n300")
+        run("pip", "install", f"{built}[zoo]")
+        expect(session, run("pytest", "test_one.py"), "1 passed")
+        session.run("pytest", "-p", "pytest_tt", "--tt-mesh", "1x2", "--pyargs", "zoo", env=venv, external=True)
+
+
+def check_contents(session: nox.Session, built: Path, source: Path) -> None:
+    """Stop unless the wheel has exactly the files of the packages, and the sdist the rest of the project."""
+    with zipfile.ZipFile(built) as archive:
+        in_wheel = set(archive.namelist())
+    packages = tracked("pytest_tt", "zoo")
+    extra = {name for name in in_wheel - packages if ".dist-info/" not in name}
+    if extra or packages - in_wheel:
+        session.error(f"wheel: missing {sorted(packages - in_wheel)}, unexpected {sorted(extra)}")
+    if not any(name.endswith(".dist-info/licenses/LICENSE") for name in in_wheel):
+        session.error("wheel: no licence")
+    with tarfile.open(source) as tar:
+        in_sdist = {name.partition("/")[2] for name in tar.getnames()}
+    wanted = packages | tracked("tests", "benchmarks") | tracked("*.toml", "README.md", "LICENSE", "*.py")
+    if wanted - in_sdist:
+        session.error(f"sdist: missing {sorted(wanted - in_sdist)}")
+    session.log(f"{built.name}: {len(in_wheel)} files, {built.stat().st_size / 2**20:.2f} MiB")
+
+
+def expect(session: nox.Session, output: str, *parts: str) -> None:
+    """Stop when `output` lacks one of `parts`."""
+    missing = [part for part in parts if part not in output]
+    if missing:
+        session.error(f"missing {missing} in:\n{output}")
+
+
+@nox.session
+@nox.parametrize(
+    "python,command",
+    [nox.param("3.13", "job", id="job"), nox.param("3.11", "tests", id="tests")],
+)
+def readme(session: nox.Session, command: str) -> None:
+    """One of README.md's two commands as written there, in a fresh clone and a fresh virtual environment.
+
+    `tests` is the middle corner as well: what it runs is the suite.
+    """
+    text = (ROOT / "README.md").read_text()
+    found = re.findall(r'^pip install -e "\.\[\w+\]" && pytest.*$', text, re.MULTILINE)
+    if len(found) != 2:
+        session.error(f"README.md: expected two lines `pip install -e … && pytest …`, found {found}")
+    line = found[0] if command == "job" else found[1]
+    if subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, check=True).stdout:
+        session.warn("this runs the last commit: changes in the working tree are not in it")
+    if command == "tests":
+        constrain(session, [MIDDLE_JAX])
+    with tempfile.TemporaryDirectory(prefix="pytest-tt-readme-") as name:
+        follow_readme(session, Path(name), line)
+
+
+def follow_readme(session: nox.Session, room: Path, line: str) -> None:
+    clone = room / "clone"
+    # The checkout of a CI machine may belong to another user than the one that runs this.
+    trust = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+    session.run("git", "clone", "--quiet", str(ROOT), str(clone), external=True, env=trust)
+    venv = new_venv(session, room / "venv")
+    with session.chdir(clone):
+        session.log(line)
+        session.run("bash", "-c", line, env=venv, external=True)
+
+
+@nox.session(python="3.11")
+def goldens(session: nox.Session) -> None:
+    """Record every golden again from its reference and compare with what is in the repository."""
+    constrain(session, [MIDDLE_JAX])
+    # torch first and alone: transformers looks for it, and the pin must be met exactly.
+    session.install(*requirements("reference", "torch"))
+    session.install("-e", ".[zoo,reference]")
+    show_versions(session, "torch", "transformers", "jax")
+    session.run("python", "-m", "zoo", "golden", "--check")
