@@ -1,4 +1,4 @@
-"""``python -m zoo golden``: record the goldens again, or check that they are what the references give."""
+"""``python -m zoo``: ``list`` the models; ``golden`` records the goldens again, or checks what the references give."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_tt.golden import Golden, GoldenError, load, save
-from zoo import goldens
+from zoo import goldens, registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="write nothing; exit with 1 if a stored golden is not what its reference gives",
     )
+    commands.add_parser("list", help="show models, variants, sizes, meshes and goldens")
     options = parser.parse_args(arguments)
+    if options.command == "list":
+        from zoo.listing import listing
+
+        print(listing(registry.models().values()))
+        return 0
 
     unknown = sorted(set(options.models) - set(goldens.models()))
     if unknown:
@@ -62,7 +68,7 @@ def run(models: Sequence[str], *, check: bool, root: Path = goldens.ROOT) -> int
                 verdict = "changed" if save(path, computed) else "unchanged"
                 texts = texts or ("only in versions" if verdict == "changed" else "")
             print(f"{model}/{case}: {verdict}{f' ({texts})' if texts else ''}")
-    declared = {model: set(goldens.cases(model)) for model in goldens.models(root)}
+    declared = {model: set(goldens.cases(model)) for model in goldens.models()}
     for problem in goldens.problems(declared, root):
         print(f"{problem}", file=sys.stderr)
         failed = True

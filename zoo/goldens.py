@@ -1,38 +1,36 @@
 """The goldens that the models declare, and how far the stored ones are from what the references give now.
 
-A model is a folder of this package with a module ``reference``; its ``CASES`` maps the name of each golden to a
-callable that computes it. The file of a case is ``golden/<case>.safetensors`` beside that module.
+Cases are those of the registry; the file of one is ``golden/<case>.safetensors`` in the folder of its model.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_tt.golden import Golden, unused
+from zoo import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parent
+ROOT = registry.ROOT
 
 NOISE = 1e-6
 """Relative L2 by which a float32 result may differ between CPUs and builds of PyTorch."""
 
 
-def models(root: Path = ROOT) -> tuple[str, ...]:
+def models() -> tuple[str, ...]:
     """Names of all models, sorted."""
-    return tuple(sorted(path.parent.name for path in root.glob("*/reference.py")))
+    return registry.names()
 
 
 def cases(model: str) -> dict[str, Callable[[], Golden]]:
     """What `model` declares: name of the case -> callable that computes its golden (that one needs PyTorch)."""
-    declared: dict[str, Callable[[], Golden]] = importlib.import_module(f"zoo.{model}.reference").CASES
-    return declared
+    return {name: case.reference for name, case in registry.model(model).cases.items()}
 
 
 def golden_path(model: str, case: str, root: Path = ROOT) -> Path:
@@ -43,14 +41,14 @@ def golden_path(model: str, case: str, root: Path = ROOT) -> Path:
 def problems(declared: dict[str, set[str]], root: Path = ROOT) -> list[str]:
     """What is wrong with the files below `root`, given the cases that each model declares; empty when all is well."""
     found = [
-        f"{path.relative_to(root)}: golden of no model; give {path.parent.parent.name} a reference.py, or delete it"
+        f"{path.relative_to(root)}: golden of no model; give {path.parent.parent.name} a registration.py, or delete it"
         for path in sorted(root.glob("*/golden/*"))
         if path.parent.parent.name not in declared
     ]
     for model, names in sorted(declared.items()):
         directory = root / model / "golden"
         found += [
-            f"{path.relative_to(root)}: golden of no case; declare it in {model}/reference.py, or delete it"
+            f"{path.relative_to(root)}: golden of no case; declare it in {model}/registration.py, or delete it"
             for path in unused(directory, names)
         ]
         found += [

@@ -16,16 +16,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_CHUNK = 1 << 20
+"""Words drawn at a time for large tensors, so that memory is that of the tensor."""
+
+
+def _stream(name: str, seed: int) -> np.random.Philox:
+    key = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:16], "little")
+    return np.random.Philox(key=key)
+
+
 def words(name: str, count: int, *, seed: int = 0) -> np.ndarray:
     """`count` random uint64 words of the stream `name` (Philox 4x64, keyed by SHA-256 of seed and name)."""
-    key = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:16], "little")
-    return np.asarray(np.random.Philox(key=key).random_raw(count), np.uint64)
+    return np.asarray(_stream(name, seed).random_raw(count), np.uint64)
 
 
 def uniform(name: str, shape: Sequence[int], *, low: float = -1.0, high: float = 1.0, seed: int = 0) -> np.ndarray:
     """Float32 array of `shape`, uniform in [`low`, `high`)."""
-    unit = (words(name, math.prod(shape), seed=seed) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return (low + (high - low) * unit).astype(np.float32).reshape(tuple(shape))
+    values, stream = np.empty(math.prod(shape), np.float32), _stream(name, seed)
+    for start in range(0, len(values), _CHUNK):
+        drawn = np.asarray(stream.random_raw(min(_CHUNK, len(values) - start)), np.uint64)
+        unit = (drawn >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        values[start : start + len(drawn)] = low + (high - low) * unit
+    return values.reshape(tuple(shape))
 
 
 def integers(name: str, shape: Sequence[int], bound: int, *, seed: int = 0) -> np.ndarray:

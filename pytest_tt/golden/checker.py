@@ -69,6 +69,16 @@ class GoldenChecker:
         self._update = update
         self._record = record
 
+    def at(self, directory: Path) -> GoldenChecker:
+        """The same for the goldens in another directory than the one beside the test file."""
+        return GoldenChecker(
+            directory=directory,
+            default_case=self._default_case,
+            backend=self._backend,
+            update=self._update,
+            record=self._record,
+        )
+
     def load(self, case: str | None = None, *, reference: Callable[[], Reference] | None = None) -> Golden:
         """The golden of `case`: its inputs are what the test feeds to its model.
 

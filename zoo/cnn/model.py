@@ -41,9 +41,9 @@ class CNN(nn.Module):
     config: CNNConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [batch, height, width, 1], 0 to 1, to logits [batch, classes], float32."""
-        x = nn.Conv(self.config.features, (3, 3), padding="SAME")(x)
+    def __call__(self, pixels: jax.Array) -> jax.Array:
+        """`pixels` [batch, height, width, 1], 0 to 1, to logits [batch, classes], float32."""
+        x = nn.Conv(self.config.features, (3, 3), padding="SAME")(pixels)
         x = nn.relu(x)
         x = nn.avg_pool(x, (2, 2), strides=(2, 2))
         x = x.reshape(x.shape[0], -1)  # row, column, channel: the order the dense layer was trained on

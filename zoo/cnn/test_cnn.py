@@ -1,4 +1,4 @@
-"""The CNN data-parallel on every mesh, its accuracy, its training, and proof that the goldens catch wrong models."""
+"""The CNN's accuracy on every mesh, its training, and proof that the goldens catch wrong models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
-from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import compare
@@ -18,12 +17,10 @@ from zoo.cnn import train
 from zoo.cnn.data import HELD_OUT, Images, load_images
 from zoo.cnn.model import BATCH, CNN, CONFIGS, DIGITS, CNNConfig
 from zoo.cnn.reference import CASES
-from zoo.lowered import refused
+from zoo.cnn.registration import MODEL, weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-MESHES = ["1x1", "1x2", "1x4", "1x8", "2x4", "8x4"]
 
 
 @pytest.fixture(scope="module")
@@ -31,38 +28,19 @@ def images() -> tuple[Images, Images]:
     return load_images()
 
 
-def weights_of(config: CNNConfig) -> dict[str, Any]:
-    return cnn_params.recorded() if config is DIGITS else cnn_params.synthetic(config)
-
-
-@pytest.mark.tt(mesh=MESHES)
-@pytest.mark.parametrize("variant", sorted(CONFIGS))
-def test_golden(
-    variant: str, tt_mesh: Any, tt_jit: Any, tt_golden: Any, tt_run: Any, images: tuple[Images, Images]
-) -> None:
-    config = CONFIGS[variant]
-    golden = tt_golden.load(variant, reference=CASES[variant])
-    weights, pixels = weights_of(config), golden.inputs["pixels"]
-    forward = tt_jit(CNN(config).apply, in_shardings=(P(), BATCH), out_shardings=BATCH)
-    logits = forward(weights, pixels)
-
-    assert logits.sharding.is_equivalent_to(NamedSharding(tt_mesh, BATCH), 2)
-    share = (len(pixels) // tt_mesh.size, config.classes)
-    assert [shard.data.shape for shard in logits.addressable_shards] == [share] * tt_mesh.size
-    (program,) = forward.programs
-    assert refused(program.stablehlo) == ()
-    assert program.collectives in ({}, None)  # None: the backend does not tell
-    tt_golden({"logits": logits}, variant, reference=CASES[variant], weights=weights)
-
-    if config is DIGITS:
-        held_out = images[1]
-        np.testing.assert_array_equal(pixels, held_out.pixels)
-        predictions, best = np.asarray(logits).argmax(axis=-1), np.sort(golden.outputs["logits"], axis=-1)
-        # Real chips compute in bfloat16: there, two logits that nearly agree may change places.
-        clear = best[:, -1] - best[:, -2] > (0.0 if tt_run.backend == "sim" else 0.02 * best[:, -1])
-        assert clear.mean() > 0.98
-        np.testing.assert_array_equal(predictions[clear], golden.outputs["logits"].argmax(axis=-1)[clear])
-        assert (predictions == held_out.labels).mean() >= 0.97
+@pytest.mark.tt(mesh=list(MODEL.meshes))
+def test_predictions(tt_jit: Any, tt_golden: Any, tt_run: Any, images: tuple[Images, Images]) -> None:
+    """What a logit is for: on every mesh the chips name the digits that the reference names, and most are right."""
+    golden = tt_golden.load("digits", reference=CASES["digits"])
+    pixels, held_out = golden.inputs["pixels"], images[1]
+    np.testing.assert_array_equal(pixels, held_out.pixels)
+    logits = tt_jit(CNN(DIGITS).apply, in_shardings=(P(), BATCH), out_shardings=BATCH)(weights(DIGITS), pixels)
+    predictions, best = np.asarray(logits).argmax(axis=-1), np.sort(golden.outputs["logits"], axis=-1)
+    # Real chips compute in bfloat16: there, two logits that nearly agree may change places.
+    clear = best[:, -1] - best[:, -2] > (0.0 if tt_run.backend == "sim" else 0.02 * best[:, -1])
+    assert clear.mean() > 0.98
+    np.testing.assert_array_equal(predictions[clear], golden.outputs["logits"].argmax(axis=-1)[clear])
+    assert (predictions == held_out.labels).mean() >= 0.97
 
 
 def test_images(images: tuple[Images, Images]) -> None:
@@ -174,9 +152,9 @@ little border. Simulated chips compute in float32 and catch these too."""
 both_variants = pytest.mark.parametrize("config", CONFIGS.values(), ids=lambda config: config.name)
 
 
-def assert_caught(config: CNNConfig, fault: str, weights: Any, tt_golden: Any) -> None:
+def assert_caught(config: CNNConfig, fault: str, tree: Any, tt_golden: Any) -> None:
     golden = tt_golden.load(config.name, reference=CASES[config.name])
-    logits = on_host(config, weights, golden.inputs["pixels"])
+    logits = on_host(config, tree, golden.inputs["pixels"])
     on_sim, on_hw = (compare(logits, golden.outputs, backend=backend) for backend in ("sim", "hw"))
     assert not on_sim.passed, on_sim.metrics()
     assert on_hw.passed == ((config.name, fault) in WITHIN_HW_BOUNDS), on_hw.metrics()
@@ -185,7 +163,7 @@ def assert_caught(config: CNNConfig, fault: str, weights: Any, tt_golden: Any) -
 @both_variants
 def test_no_fault_passes(config: CNNConfig, tt_golden: Any) -> None:
     golden = tt_golden.load(config.name, reference=CASES[config.name])
-    logits = on_host(config, weights_of(config), golden.inputs["pixels"])
+    logits = on_host(config, weights(config), golden.inputs["pixels"])
     assert compare(logits, golden.outputs, backend="sim").passed
     assert compare(logits, golden.outputs, backend="hw").passed
 
@@ -193,14 +171,14 @@ def test_no_fault_passes(config: CNNConfig, tt_golden: Any) -> None:
 @both_variants
 @pytest.mark.parametrize("fault", PARAMETER_FAULTS)
 def test_wrong_parameters_fail(config: CNNConfig, fault: str, tt_golden: Any) -> None:
-    assert_caught(config, fault, PARAMETER_FAULTS[fault](weights_of(config)), tt_golden)
+    assert_caught(config, fault, PARAMETER_FAULTS[fault](weights(config)), tt_golden)
 
 
 @both_variants
 @pytest.mark.parametrize("fault", MODULE_FAULTS)
 def test_wrong_layers_fail(config: CNNConfig, fault: str, tt_golden: Any) -> None:
     with nn.intercept_methods(MODULE_FAULTS[fault]):
-        assert_caught(config, fault, weights_of(config), tt_golden)
+        assert_caught(config, fault, weights(config), tt_golden)
 
 
 @both_variants
@@ -208,4 +186,4 @@ def test_wrong_layers_fail(config: CNNConfig, fault: str, tt_golden: Any) -> Non
 def test_wrong_functions_fail(config: CNNConfig, fault: str, tt_golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     name, wrong = FUNCTION_FAULTS[fault]
     monkeypatch.setattr(nn, name, wrong)
-    assert_caught(config, fault, weights_of(config), tt_golden)
+    assert_caught(config, fault, weights(config), tt_golden)

@@ -1,4 +1,4 @@
-"""The MLPs on every mesh, the train-save-load-infer workflow, and proof that the goldens catch wrong models."""
+"""The MLPs written out by hand, the train-save-load-infer workflow, and proof that the goldens catch wrong models."""
 
 from __future__ import annotations
 
@@ -12,23 +12,19 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import compare
-from zoo.lowered import refused
 from zoo.mlp import params as mlp_params
 from zoo.mlp import train
 from zoo.mlp.model import CONFIGS, DENSE, MEGATRON, MLP, SUM, MLPConfig
 from zoo.mlp.reference import CASES
-from zoo.mlp.sharding import INPUT, all_reduces, output_spec, param_specs
+from zoo.mlp.registration import MODEL, weights
+from zoo.mlp.sharding import INPUT, output_spec, param_specs
 from zoo.weights import WeightsError, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-MESHES = ["1x1", "1x2", "1x4", "1x8", "2x4", "8x4"]
-
-
-def weights_of(config: MLPConfig) -> dict[str, Any]:
-    return mlp_params.recorded() if config is SUM else mlp_params.synthetic(config)
+MESHES = list(MODEL.meshes)
 
 
 def in_numpy(tree: Mapping[str, Any], x: Any) -> np.ndarray:
@@ -39,24 +35,6 @@ def in_numpy(tree: Mapping[str, Any], x: Any) -> np.ndarray:
         value = np.maximum(value, 0.0) if index else value
         value = value @ layer["kernel"] + layer.get("bias", 0.0)
     return value
-
-
-@pytest.mark.tt(mesh=MESHES)
-@pytest.mark.parametrize("variant", sorted(CONFIGS))
-def test_golden(variant: str, tt_mesh: Any, tt_jit: Any, tt_golden: Any) -> None:
-    config = CONFIGS[variant]
-    golden = tt_golden.load(variant, reference=CASES[variant])
-    weights = weights_of(config)
-    forward = tt_jit(MLP(config).apply, in_shardings=(param_specs(config), INPUT), out_shardings=output_spec(config))
-    outputs = forward(weights, golden.inputs["x"])
-
-    assert outputs.sharding == NamedSharding(tt_mesh, output_spec(config))
-    (program,) = forward.programs
-    assert refused(program.stablehlo) == ()
-    if program.collectives is not None:
-        expected = all_reduces(config, tt_mesh.shape["model"])
-        assert program.collectives == ({"all-reduce": expected} if expected else {})
-    tt_golden(outputs, variant, reference=CASES[variant], weights=weights)
 
 
 @pytest.mark.tt(mesh=MESHES)
@@ -104,7 +82,7 @@ def test_row_parallel_layer_by_hand(summed: bool, tt_mesh: Any, tt_jit: Any, tt_
         out_specs=output_spec(MEGATRON),
         check_vma=False,  # it would find the missing sum before the golden does
     )
-    outputs = tt_jit(forward)(weights_of(MEGATRON), golden.inputs["x"])
+    outputs = tt_jit(forward)(weights(MEGATRON), golden.inputs["x"])
     verdict = compare({"output": np.asarray(outputs)}, golden.outputs, backend=tt_run.backend)
     assert verdict.passed == summed, verdict.text()
 
@@ -291,7 +269,7 @@ def assert_caught(
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=lambda config: config.name)
 def test_no_fault_passes(config: MLPConfig, tt_golden: Any) -> None:
     golden = tt_golden.load(config.name, reference=CASES[config.name])
-    outputs = on_host(config, weights_of(config), golden.inputs["x"])
+    outputs = on_host(config, weights(config), golden.inputs["x"])
     assert compare(outputs, golden.outputs, backend="sim").passed
     assert compare(outputs, golden.outputs, backend="hw").passed
 
@@ -301,7 +279,7 @@ def test_no_fault_passes(config: MLPConfig, tt_golden: Any) -> None:
 )
 def test_wrong_parameters_fail(config: MLPConfig, fault: Callable[[Any], Any], tt_golden: Any) -> None:
     golden = tt_golden.load(config.name, reference=CASES[config.name])
-    outputs = on_host(config, fault(weights_of(config)), golden.inputs["x"])
+    outputs = on_host(config, fault(weights(config)), golden.inputs["x"])
     assert_caught(config, fault.__name__, outputs, golden.outputs)
 
 
@@ -312,5 +290,5 @@ def test_wrong_activation_fails(
 ) -> None:
     golden = tt_golden.load(config.name, reference=CASES[config.name])
     monkeypatch.setattr(nn, "relu", ACTIVATIONS[activation])
-    outputs = on_host(config, weights_of(config), golden.inputs["x"])
+    outputs = on_host(config, weights(config), golden.inputs["x"])
     assert_caught(config, activation, outputs, golden.outputs)

@@ -1,0 +1,202 @@
+"""The zoo against transformers' PyTorch (eager, float32, two threads), and how simulated meshes scale.
+
+Run as ``python benchmarks/models.py [--only TEXT] [--rounds N] [--meshes 1x1 1x2 …]``; needs the extra ``reference``.
+Both sides load the same made-up checkpoint. Each has a process of its own and they work in turn, so that a drift of the
+machine hits both and neither's threads are in the other's way; medians are printed. What they compute is compared too.
+Times of the zoo are those of a call until its result is on the host; compiling is told apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from works.work import Work
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+THREADS = "2"
+MESHES = ("1x1", "1x2", "1x4", "1x8", "8x4")
+
+
+def all_works() -> dict[str, Work]:
+    """Every row by its title."""
+    modules = sorted(path.stem for path in (HERE / "works").glob("*.py") if path.stem not in ("__init__", "work"))
+    return {work.title: work for name in modules for work in importlib.import_module(f"works.{name}").WORKS}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", default="", help="only works whose title holds this text")
+    parser.add_argument("--rounds", type=int, default=7, help="repetitions of each work (default: 7)")
+    parser.add_argument("--meshes", nargs="*", default=[], help=f"show how the zoo scales, e.g. {' '.join(MESHES)}")
+    parser.add_argument("--side", choices=("pytorch", "zoo"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.side:
+        serve(options.side)
+        return
+    works = [work for title, work in all_works().items() if options.only.lower() in title.lower()]
+    if not works:
+        parser.error(f"no work holds {options.only!r}; there are: {'; '.join(all_works())}")
+    for model, variant in dict.fromkeys((work.model, work.variant) for work in works):
+        with tempfile.TemporaryDirectory() as directory:
+            _write_checkpoint(model, variant, Path(directory))
+            chosen = [work for work in works if (work.model, work.variant) == (model, variant)]
+            _against_pytorch(chosen, Path(directory), options.rounds)
+            if options.meshes:
+                _over_meshes(chosen, Path(directory), options.rounds, options.meshes)
+
+
+def _write_checkpoint(model: str, variant: str, directory: Path) -> None:
+    from zoo import registry
+    from zoo.checkpoint import save_checkpoint
+
+    found = registry.model(model)
+    facts = found.hub_config(found.config(variant)) if found.hub_config else None
+    save_checkpoint(directory, registry.synthetic_checkpoint(found, variant), config=facts)
+
+
+def _against_pytorch(works: Sequence[Work], checkpoint: Path, rounds: int) -> None:
+    print("| work, float32 | PyTorch | zoo on 1x1 | ratio | aim | compiled in | rel L2 |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    with Side("pytorch", checkpoint) as pytorch, Side("zoo", checkpoint) as zoo:
+        for work in works:
+            theirs, ours = pytorch.prepare(work.title), zoo.prepare(work.title, "1x1")
+            difference = _relative_l2(ours["result"], theirs["result"])
+            pairs = [(pytorch.run(), zoo.run()) for _ in range(rounds)]
+            before, after = (median(times) for times in zip(*pairs, strict=True))
+            print(
+                f"| {work.title} | {work.shown(before)} | {work.shown(after)} | {before / after:.2f} | {work.aim} "
+                f"| {max(0.0, ours['first_s'] - after):.1f} s | {difference:.0e} |",
+                flush=True,
+            )
+
+
+def _over_meshes(works: Sequence[Work], checkpoint: Path, rounds: int, meshes: Sequence[str]) -> None:
+    print("\n| work | mesh | time | of 1x1 | compiled in | of 1x1 |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for work in works:
+        first: tuple[float, float] | None = None
+        for mesh in meshes:
+            with Side("zoo", checkpoint) as zoo:
+                ready = zoo.prepare(work.title, mesh)
+                run = median(zoo.run() for _ in range(rounds))
+            compiling = max(0.01, ready["first_s"] - run)
+            first = first or (run, compiling)
+            print(
+                f"| {work.title} | {mesh} | {work.shown(run)} | {run / first[0]:.2f} | {compiling:.1f} s "
+                f"| {compiling / first[1]:.2f} |",
+                flush=True,
+            )
+
+
+def _relative_l2(actual: Sequence[float], expected: Sequence[float]) -> float:
+    import numpy as np
+
+    difference, size = np.subtract(actual, expected), np.linalg.norm(expected)
+    return float(np.linalg.norm(difference) / size)
+
+
+class Side:
+    """A process that does the work of one side when asked to."""
+
+    def __init__(self, side: str, checkpoint: Path) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}
+        environment |= {"OMP_NUM_THREADS": THREADS, "MKL_NUM_THREADS": THREADS, "HF_HUB_OFFLINE": "1"}
+        self._checkpoint = checkpoint
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--side", side],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
+
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def prepare(self, title: str, mesh: str = "1x1") -> dict[str, Any]:
+        """Load, and do the work once: `first_s` with compiling, `result` flat."""
+        return self._ask({"prepare": title, "checkpoint": str(self._checkpoint), "mesh": mesh})
+
+    def run(self) -> float:
+        """Seconds that the work takes."""
+        return float(self._ask({})["run_s"])
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(question), file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit("one side has died; its last words are above")
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+
+def serve(side: str) -> None:
+    """Answer questions on stdin, one a line, on what was stdout; all else that is printed goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    if side == "pytorch":
+        import torch
+
+        torch.set_num_threads(int(THREADS))
+    works = all_works()
+    run: Any = None
+    for line in sys.stdin:
+        question = json.loads(line)
+        answer: dict[str, Any] = {}
+        if "prepare" in question:
+            work, checkpoint = works[question["prepare"]], Path(question["checkpoint"])
+            mesh = _mesh(question["mesh"]) if side == "zoo" else None
+            _load(side, work, checkpoint, mesh)
+            start = time.perf_counter()
+            run = work.pytorch(checkpoint) if mesh is None else work.zoo(checkpoint, mesh)
+            result = run()
+            answer = {"first_s": time.perf_counter() - start, "result": result.ravel().tolist()}
+            run()
+        else:
+            start = time.perf_counter()
+            run()
+            answer["run_s"] = time.perf_counter() - start
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _load(side: str, work: Work, checkpoint: Path, mesh: Any) -> None:
+    """Have the weights loaded, which a work's module keeps, so that `first_s` is tracing, compiling and one run."""
+    module = sys.modules[work.zoo.func.__module__ if hasattr(work.zoo, "func") else work.zoo.__module__]
+    if side == "pytorch":
+        module.load_pytorch(checkpoint)
+    else:
+        module.load_zoo(checkpoint, mesh)
+
+
+def _mesh(text: str) -> Any:
+    """Simulated chips, as tests get them."""
+    import jax
+
+    from pytest_tt.backend.simulated import SimulatedChips
+    from pytest_tt.mesh import MeshShape, build_mesh
+
+    shape = MeshShape.parse(text)
+    if "tt" not in (jax.config.jax_platforms or ""):
+        SimulatedChips(max(shape.chips, 1)).attach()
+    return build_mesh(shape, ("batch", "model"), jax.devices("tt"))
+
+
+if __name__ == "__main__":
+    main()

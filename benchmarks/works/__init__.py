@@ -1,0 +1,1 @@
+"""What `benchmarks/models.py` measures: a module a model, each with `WORKS`."""

@@ -1,0 +1,129 @@
+"""GPT-2 base: logits of 128 tokens, and 64 tokens after 32."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from works.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jax.sharding import Mesh
+
+VARIANT = "gpt2"
+PROMPT, NEW_TOKENS = 32, 64
+
+
+def tokens(rows: int, length: int) -> np.ndarray:
+    """Token numbers, int32 [rows, length]."""
+    from zoo.synthetic import integers
+
+    return integers("benchmarks/gpt2", (rows, length), 50257).astype(np.int32)
+
+
+@lru_cache(maxsize=1)
+def load_pytorch(checkpoint: Path) -> Any:
+    """transformers' model."""
+    from transformers import GPT2LMHeadModel
+
+    return GPT2LMHeadModel.from_pretrained(checkpoint, attn_implementation="eager", dtype="float32").eval()
+
+
+@lru_cache(maxsize=1)
+def load_zoo(checkpoint: Path, mesh: Mesh) -> Any:
+    """Parameters of ours on `mesh`."""
+    from zoo.gpt2.registration import MODEL
+    from zoo.placing import load_params
+
+    return load_params(MODEL, VARIANT, mesh, checkpoint)
+
+
+def pytorch_forward(checkpoint: Path, *, rows: int) -> Callable[[], np.ndarray]:
+    """Logits of every position; some of them are returned."""
+    import torch
+
+    model, ids = load_pytorch(checkpoint), torch.from_numpy(tokens(rows, 128)).long()
+
+    def run() -> np.ndarray:
+        with torch.no_grad():
+            return model(ids, use_cache=False).logits[:, ::37, ::97].numpy().copy()
+
+    return run
+
+
+def zoo_forward(checkpoint: Path, mesh: Mesh, *, rows: int) -> Callable[[], np.ndarray]:
+    """As `pytorch_forward`."""
+    import jax
+    from jax.sharding import NamedSharding
+
+    from zoo.gpt2.model import CONFIGS, GPT2
+    from zoo.gpt2.sharding import LOGITS, ROWS, fit
+
+    params, module = load_zoo(checkpoint, mesh), GPT2(fit(CONFIGS[VARIANT], mesh))
+    ids = tokens(rows, 128)
+    positions = np.broadcast_to(np.arange(128, dtype=np.int32), ids.shape)
+    arguments = jax.device_put((ids, np.ones_like(ids), positions), NamedSharding(mesh, ROWS))
+    compiled = jax.jit(module.apply, out_shardings=NamedSharding(mesh, LOGITS)).lower(params, *arguments).compile()
+
+    def run() -> np.ndarray:
+        logits = jax.block_until_ready(compiled(params, *arguments))
+        return np.asarray(logits)[:, ::37, :50257:97]
+
+    return run
+
+
+def pytorch_decode(checkpoint: Path) -> Callable[[], np.ndarray]:
+    """Greedy tokens by transformers' generate."""
+    import torch
+
+    model, ids = load_pytorch(checkpoint), torch.from_numpy(tokens(1, PROMPT)).long()
+    model.generation_config.eos_token_id = None
+
+    def run() -> np.ndarray:
+        with torch.no_grad():
+            found = model.generate(
+                ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=NEW_TOKENS, pad_token_id=0
+            )
+        return found[:, PROMPT:].numpy()
+
+    return run
+
+
+def zoo_decode(checkpoint: Path, mesh: Mesh) -> Callable[[], np.ndarray]:
+    """Greedy tokens by the zoo's generator."""
+    from zoo.gpt2.generate import Generator
+    from zoo.gpt2.model import CONFIGS
+
+    generator = Generator(
+        CONFIGS[VARIANT], load_zoo(checkpoint, mesh), mesh, prompt_slots=PROMPT, slots=PROMPT + NEW_TOKENS
+    )
+    return partial(generator, tokens(1, PROMPT).tolist(), NEW_TOKENS)
+
+
+WORKS = (
+    *(
+        Work(
+            title=f"GPT-2 base forward, batch {rows}, 128 tokens",
+            model="gpt2",
+            variant=VARIANT,
+            aim=aim,
+            pytorch=partial(pytorch_forward, rows=rows),
+            zoo=partial(zoo_forward, rows=rows),
+        )
+        for rows, aim in ((1, 2.0), (8, 1.8))
+    ),
+    Work(
+        title=f"GPT-2 base decode, {NEW_TOKENS} tokens after {PROMPT}",
+        model="gpt2",
+        variant=VARIANT,
+        aim=1.8,
+        pytorch=pytorch_decode,
+        zoo=zoo_decode,
+        tokens=NEW_TOKENS,
+    ),
+)

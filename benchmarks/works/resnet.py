@@ -1,0 +1,87 @@
+"""ResNet-50: logits of images of 224x224."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from works.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jax.sharding import Mesh
+
+VARIANT = "resnet-50"
+
+
+def images(count: int) -> np.ndarray:
+    """Float32 [count, 224, 224, 3]."""
+    from zoo.resnet.inputs import made_up_images
+
+    return made_up_images("benchmarks/resnet", count, 224, 224)
+
+
+@lru_cache(maxsize=1)
+def load_pytorch(checkpoint: Path) -> Any:
+    """transformers' model."""
+    from transformers import ResNetForImageClassification
+
+    return ResNetForImageClassification.from_pretrained(checkpoint, dtype="float32").eval()
+
+
+@lru_cache(maxsize=1)
+def load_zoo(checkpoint: Path, mesh: Mesh) -> Any:
+    """Parameters of ours on `mesh`."""
+    from zoo.placing import load_params
+    from zoo.resnet.registration import MODEL
+
+    return load_params(MODEL, VARIANT, mesh, checkpoint)
+
+
+def pytorch_forward(checkpoint: Path, *, rows: int) -> Callable[[], np.ndarray]:
+    """Logits [rows, 1000]."""
+    import torch
+
+    model, pixels = load_pytorch(checkpoint), torch.from_numpy(images(rows)).permute(0, 3, 1, 2).contiguous()
+
+    def run() -> np.ndarray:
+        with torch.no_grad():
+            return model(pixels).logits.numpy()
+
+    return run
+
+
+def zoo_forward(checkpoint: Path, mesh: Mesh, *, rows: int) -> Callable[[], np.ndarray]:
+    """As `pytorch_forward`. On more chips than `rows` each has one image, the same again and again."""
+    import jax
+    from jax.sharding import NamedSharding
+
+    from zoo.resnet.model import CONFIGS, ResNet
+    from zoo.resnet.sharding import BATCH
+
+    params, sharding = load_zoo(checkpoint, mesh), NamedSharding(mesh, BATCH)
+    pixels = np.resize(images(rows), (max(rows, mesh.size), 224, 224, 3))
+    placed = jax.device_put(pixels, sharding)
+    compiled = jax.jit(ResNet(CONFIGS[VARIANT]).apply, out_shardings=sharding).lower(params, placed).compile()
+
+    def run() -> np.ndarray:
+        return np.asarray(compiled(params, placed))[:rows]
+
+    return run
+
+
+WORKS = tuple(
+    Work(
+        title=f"ResNet-50 forward, batch {rows}, 224x224",
+        model="resnet",
+        variant=VARIANT,
+        aim=1.1,
+        pytorch=partial(pytorch_forward, rows=rows),
+        zoo=partial(zoo_forward, rows=rows),
+    )
+    for rows in (1, 8)
+)

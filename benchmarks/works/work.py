@@ -1,0 +1,36 @@
+"""One row of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+    from jax.sharding import Mesh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Something that the zoo and transformers both do.
+
+    pytorch and zoo take the checkpoint's directory (and a mesh) and give a callable that does the work once and returns
+    what both sides must agree on. They import torch or jax inside: each side has a process of its own.
+    """
+
+    title: str
+    model: str
+    variant: str
+    aim: float
+    """Time of PyTorch over the zoo's."""
+    pytorch: Callable[[Path], Callable[[], np.ndarray]]
+    zoo: Callable[[Path, Mesh], Callable[[], np.ndarray]]
+    tokens: int | None = None
+    """Tokens that it generates, to show tokens a second; None to show milliseconds."""
+
+    def shown(self, seconds: float) -> str:
+        """A time as the table shows it."""
+        return f"{1e3 * seconds:.0f} ms" if self.tokens is None else f"{self.tokens / seconds:.1f} tokens/s"

@@ -1,0 +1,15 @@
+"""Hooks of our own that other plugins and conftest files can implement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def pytest_tt_zoo_models() -> Iterable[Any]:  # type: ignore[empty-body]
+    """Models, as ``zoo.registry.Model``, to be checked by the zoo's contract test beside the zoo's own.
+
+    Called at collection, so importing them must start no backend.
+    """

@@ -1,0 +1,178 @@
+"""Known faults of BERT, each of which its golden must catch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from zoo.bert import model as bert
+from zoo.bert.model import BertConfig, attention_bias, layer_norm, mean_of_tokens
+from zoo.sensitivity import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CASE = "tiny"
+
+
+def wrong(**names: Any) -> Fault:
+    """Names of ``zoo.bert.model`` that mean something else."""
+    return Fault(patch=partial(mock.patch.multiple, bert, **names))
+
+
+def eps(value: float) -> Fault:
+    """Another epsilon in the normalisations."""
+    return Fault(config=lambda config: replace(config, eps=value))
+
+
+def leaf(module: str, name: str, change: Callable[[Any], Any]) -> Fault:
+    """One parameter changed: of `module`, and if that is part of a layer in each layer."""
+
+    def changed(tree: Any) -> Any:
+        params = tree["params"]
+        result = dict(params)
+        if module in params:
+            result[module] = {**params[module], name: change(params[module][name])}
+            return {"params": result}
+        for layer in (key for key in params if key.startswith("layer_")):
+            result[layer] = {
+                **params[layer],
+                module: {**params[layer][module], name: change(params[layer][module][name])},
+            }
+        return {"params": result}
+
+    return Fault(params=changed)
+
+
+def without_bias(module: str) -> Fault:
+    """A bias left out."""
+    return leaf(module, "bias", np.zeros_like)
+
+
+def moved_positions(count: int) -> Fault:
+    """The first token at position `count`, as RoBERTa has it at 2."""
+
+    def moved(tree: Any) -> Any:
+        params = tree["params"]
+        return {"params": {**params, "position": np.roll(params["position"], -count, axis=0)}}
+
+    return Fault(params=moved)
+
+
+def layers_swapped(tree: Any) -> Any:
+    """The first two layers in the wrong order."""
+    params = tree["params"]
+    return {"params": {**params, "layer_0": params["layer_1"], "layer_1": params["layer_0"]}}
+
+
+def heads_mixed(kernel: np.ndarray) -> np.ndarray:
+    """[hidden, head, head_size] read as [hidden, head_size, head]."""
+    hidden, heads, size = kernel.shape
+    return kernel.reshape(hidden, size, heads).transpose(0, 2, 1)
+
+
+class PreNormLayer(nn.Module):
+    """Normalisation of what goes into attention and MLP, as in GPT-2, not of what comes out."""
+
+    config: BertConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
+        """As ``Layer``."""
+        config, heads = self.config, (self.config.heads, self.config.head_size)
+        y = layer_norm(config, "attention_norm")(x)
+        query, key, value = (nn.DenseGeneral(heads, name=name)(y) for name in ("query", "key", "value"))
+        seen = bert.attention(query, key, value, bias)
+        x = x + nn.DenseGeneral(config.hidden, axis=(-2, -1), name="attention")(seen)
+        y = bert.gelu(nn.Dense(config.intermediate, name="up")(layer_norm(config, "norm")(x)))
+        y = nn.Dense(config.hidden, name="down")(y)
+        result: jax.Array = x + y
+        return result
+
+
+def scaled_by(exponent: float) -> Fault:
+    """Scores multiplied by head_size ** `exponent`, where -0.5 is right."""
+    attention = bert.attention
+
+    def scaled(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
+        return attention(query * query.shape[-1] ** (exponent + 0.5), key, value, bias)
+
+    return wrong(attention=scaled)
+
+
+def causal(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
+    """Attention to earlier tokens only."""
+    tokens = query.shape[1]
+    later = np.triu(np.full((tokens, tokens), bert.MASKED, np.float32), 1)
+    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) * query.shape[-1] ** -0.5 + bias + later
+    return jnp.einsum("bhqk,bkhd->bqhd", nn.softmax(scores, axis=-1), value)
+
+
+def unbiased_norm(config: BertConfig, name: str) -> Any:
+    """Normalisation by the standard deviation of a sample (n - 1), as torch.std gives it."""
+    norm = layer_norm(config, name)
+
+    def run(x: jax.Array) -> jax.Array:
+        shrink = ((config.hidden - 1) / config.hidden) ** 0.5
+        bias = norm(jnp.zeros_like(x))  # all that is left of zeros
+        result: jax.Array = (norm(x) - bias) * shrink + bias
+        return result
+
+    return run
+
+
+def ignore_mask(mask: jax.Array, dtype: Any) -> jax.Array:
+    """Padding is attended to."""
+    return attention_bias(jnp.ones_like(mask), dtype)
+
+
+def mean_of_everything(hidden: jax.Array, mask: jax.Array) -> jax.Array:
+    """The mean over padding too."""
+    return mean_of_tokens(hidden, jnp.ones_like(mask))
+
+
+FAULTS: dict[str, Fault] = {
+    "tanh GELU for erf GELU": wrong(gelu=nn.gelu),
+    "ReLU for GELU": wrong(gelu=nn.relu),
+    "LayerNorm eps 1e-5 (PyTorch's default)": eps(1e-5),
+    "LayerNorm eps 1e-6 (Flax's default)": eps(1e-6),
+    "LayerNorm by the sample's deviation": wrong(layer_norm=unbiased_norm),
+    "pre-norm for post-norm": wrong(Layer=PreNormLayer),
+    "token types ignored": Fault(inputs=lambda x: {**x, "token_type_ids": np.zeros_like(x["token_type_ids"])}),
+    "token types not added": leaf("type", "embedding", np.zeros_like),
+    "positions from 1": moved_positions(1),
+    "positions from 2 (RoBERTa)": moved_positions(2),
+    "mask ignored in attention": wrong(attention_bias=ignore_mask),
+    "causal attention": wrong(attention=causal),
+    "scores not scaled": scaled_by(0.0),
+    "scores scaled by 1/head_size": scaled_by(-1.0),
+    "query heads swapped": leaf("query", "kernel", lambda kernel: np.roll(kernel, 1, axis=1)),
+    "value heads mixed with their sizes": leaf("value", "kernel", heads_mixed),
+    "layers swapped": Fault(params=layers_swapped),
+    "query bias missing": without_bias("query"),
+    "value bias missing": without_bias("value"),
+    "attention output bias missing": without_bias("attention"),
+    "MLP up bias missing": without_bias("up"),
+    "MLP down bias missing": without_bias("down"),
+    "LayerNorm bias missing": without_bias("attention_norm"),
+    "LayerNorm scale missing": leaf("attention_norm", "scale", np.ones_like),
+    "embeddings' LayerNorm bias missing": without_bias("norm"),
+    "pooler bias missing": without_bias("pooler"),
+    "pooler without tanh": wrong(tanh=lambda x: x),
+    "pooler of the last token": wrong(first_token=lambda hidden: hidden[:, -1]),
+    "sentence mean over padding": wrong(mean_of_tokens=mean_of_everything),
+    "sentence of [CLS]": wrong(mean_of_tokens=lambda hidden, mask: hidden[:, 0]),
+    "sentence not normalised": wrong(normalised=lambda x: x),
+    "MLM transform bias missing": without_bias("transform"),
+    "MLM LayerNorm bias missing": without_bias("transform_norm"),
+    "MLM decoder bias missing": without_bias("decoder"),
+    "MLM decoder rows moved by one": leaf("decoder", "kernel", lambda kernel: np.roll(kernel, 1, axis=0)),
+}
+"""By what is wrong. The bias of keys is not here: softmax takes it out of every output."""

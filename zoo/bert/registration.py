@@ -1,0 +1,65 @@
+"""BERT's description for the registry."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.bert import params, reference, sharding
+from zoo.bert.model import BASE, CONFIGS, MINILM, TINY, Bert, forward
+from zoo.registry import GoldenCase, Model
+
+if TYPE_CHECKING:
+    from zoo.bert.model import BertConfig
+
+
+def example(config: BertConfig) -> dict[str, Any]:
+    """Sixteen tokens in each of eight sentences, the second half of the last one padding."""
+    ids = np.arange(8 * 16, dtype=np.int32).reshape(8, 16) % config.vocabulary
+    mask = np.ones_like(ids)
+    mask[-1, 8:] = 0
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+
+
+MODEL = Model(
+    name="bert",
+    variants=CONFIGS,
+    build=Bert,
+    example=example,
+    forward=forward,
+    specs=sharding.param_specs,
+    input_specs=sharding.input_specs,
+    output_specs=sharding.output_specs,
+    meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
+    fit=sharding.fit,
+    prepare=sharding.prepare,
+    collectives=sharding.collectives,
+    cases={
+        "tiny": GoldenCase(
+            variant=TINY.name,
+            reference=reference.CASES["tiny"],
+            weights=partial(params.weights, TINY.name),
+            select=partial(reference.everything, TINY),
+        ),
+        "base": GoldenCase(
+            variant=BASE.name,
+            reference=reference.CASES["base"],
+            weights=partial(params.weights, BASE.name),
+            select=partial(reference.slices, BASE),
+            meshes=("1x1", "1x8"),
+        ),
+        "minilm": GoldenCase(
+            variant=MINILM.name,
+            reference=reference.CASES["minilm"],
+            weights=partial(params.weights, MINILM.name),
+            select=partial(reference.slices, MINILM),
+            meshes=("1x1", "1x8", "2x4"),
+        ),
+    },
+    sources=params.SOURCES,
+    keys=params.keys,
+    synthetic=params.synthetic_checkpoint,
+    hub_config=params.hub_config,
+)

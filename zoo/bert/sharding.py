@@ -1,0 +1,119 @@
+"""Where each parameter, input and output lies on a mesh, and what is padded so that the mesh divides it.
+
+Sentences are spread over the axis ``batch``. Over ``model``, attention is spread by heads and the MLP by its inner
+units, each column-parallel and then row-parallel as in Megatron-LM (Shoeybi et al., 2019, section 3): one all-reduce
+each. Logits leave the chips spread over the vocabulary. Embeddings, normalisations and pooler are on every chip: the
+TT compiler cannot gather from a table that is spread.
+
+Heads, inner units and vocabulary grow to the next multiple of the chips on ``model``. What is added are zeros, which
+add exactly 0 to every sum; a token that is none has a bias of -1e9, so that it has probability 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jax.sharding import PartitionSpec as P
+
+from zoo.bert.model import MASKED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jax.sharding import Mesh
+
+    from zoo.bert.model import BertConfig
+
+_LAYER = {
+    "query": {"kernel": P(None, "model", None), "bias": P("model", None)},
+    "key": {"kernel": P(None, "model", None), "bias": P("model", None)},
+    "value": {"kernel": P(None, "model", None), "bias": P("model", None)},
+    "attention": {"kernel": P("model", None, None), "bias": P()},
+    "attention_norm": {"scale": P(), "bias": P()},
+    "up": {"kernel": P(None, "model"), "bias": P("model")},
+    "down": {"kernel": P("model", None), "bias": P()},
+    "norm": {"scale": P(), "bias": P()},
+}
+
+
+def param_specs(config: BertConfig, mesh: Mesh) -> dict[str, Any]:
+    """A tree of PartitionSpec like the parameters of ``Bert(config)``."""
+    tree: dict[str, Any] = {
+        "word": {"embedding": P()},
+        "type": {"embedding": P()},
+        "position": P(),
+        "norm": {"scale": P(), "bias": P()},
+        "pooler": {"kernel": P(), "bias": P()},
+    }
+    tree |= {f"layer_{index}": _LAYER for index in range(config.layers)}
+    if config.masked_lm:
+        tree["transform"] = {"kernel": P(), "bias": P()}
+        tree["transform_norm"] = {"scale": P(), "bias": P()}
+        tree["decoder"] = {"kernel": P("model", None), "bias": P("model")}
+    return {"params": tree}
+
+
+def input_specs(config: BertConfig, mesh: Mesh) -> dict[str, P]:
+    """Sentences over ``batch``."""
+    return dict.fromkeys(("input_ids", "attention_mask", "token_type_ids"), P("batch", None))
+
+
+def output_specs(config: BertConfig, mesh: Mesh) -> dict[str, P]:
+    """Sentences over ``batch``, logits over ``model`` too."""
+    specs = {"hidden": P("batch", None, None), "pooled": P("batch", None), "sentence": P("batch", None)}
+    if config.masked_lm:
+        specs["logits"] = P("batch", None, "model")
+    return specs
+
+
+def collectives(config: BertConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
+    """One all-reduce after attention and one after the MLP of each layer, where there is something to sum."""
+    return {"all-reduce": 2 * config.layers} if mesh.shape["model"] > 1 else {}
+
+
+def fit(config: BertConfig, mesh: Mesh) -> BertConfig:
+    """`config` with heads, inner units and logits that the chips on ``model`` divide."""
+    chips = mesh.shape["model"]
+    return replace(
+        config,
+        heads=_multiple(config.heads, chips),
+        intermediate=_multiple(config.intermediate, chips),
+        padding=_multiple(config.vocabulary, chips) - config.vocabulary if config.masked_lm else 0,
+    )
+
+
+def _multiple(size: int, chips: int) -> int:
+    return -(-size // chips) * chips
+
+
+def prepare(config: BertConfig, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
+    """`params` (NumPy, all or some) of ``Bert(config)`` as those of ``Bert(fit(config, mesh))``."""
+    fitted = fit(config, mesh)
+    if fitted == config:
+        return dict(params)
+    heads, inner, tokens = fitted.heads, fitted.intermediate, fitted.vocabulary + fitted.padding
+    # Module and parameter -> axis that grows, its new size, and what is put there.
+    growing: dict[tuple[str, str], tuple[int, int, float]] = {
+        **{(module, "kernel"): (1, heads, 0.0) for module in ("query", "key", "value")},
+        **{(module, "bias"): (0, heads, 0.0) for module in ("query", "key", "value")},
+        ("attention", "kernel"): (0, heads, 0.0),
+        ("up", "kernel"): (1, inner, 0.0),
+        ("up", "bias"): (0, inner, 0.0),
+        ("down", "kernel"): (0, inner, 0.0),
+        ("decoder", "kernel"): (0, tokens, 0.0),
+        ("decoder", "bias"): (0, tokens, MASKED),
+    }
+
+    def grown(path: tuple[str, ...], value: Any) -> Any:
+        if hasattr(value, "items"):
+            return {name: grown((*path, name), child) for name, child in value.items()}
+        axis, size, filling = growing.get((path[-2], path[-1]), (0, 0, 0.0))
+        missing = size - value.shape[axis]
+        if missing <= 0:
+            return value
+        widths = [(0, missing if index == axis else 0) for index in range(value.ndim)]
+        return np.pad(value, widths, constant_values=filling)
+
+    return {name: grown((name,), value) for name, value in params.items()}

@@ -1,0 +1,83 @@
+"""The contract test runs on every golden case of every registered model, on each mesh that it claims."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_tt.mesh import MeshShape
+from zoo import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zoo.registry import Model
+
+
+def pytest_tt_zoo_models() -> Iterable[Model]:
+    """The zoo's own models."""
+    return [registry.model(name) for name in registry.names()]
+
+
+def all_models(config: pytest.Config) -> dict[str, Model]:
+    """Ours and those of other packages. CollectError where two have one name."""
+    try:
+        return registry.models(config.hook.pytest_tt_zoo_models())
+    except ValueError as error:
+        raise pytest.Collector.CollectError(f"pytest_tt_zoo_models: {error}") from None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    wanted = [name for name in _PARAMETERS if name in metafunc.fixturenames]
+    if wanted:
+        (name,) = wanted
+        models = all_models(metafunc.config).values()
+        metafunc.parametrize(("zoo_model", name), list(_PARAMETERS[name](metafunc.config, models)))
+
+
+def _cases(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
+    """Every golden case on each of its meshes."""
+    for model in models:
+        for case in model.cases:
+            for mesh in selected(config, model.meshes_of(case)):
+                yield pytest.param(model, case, marks=pytest.mark.tt(mesh=mesh), id=f"{model.name}-{case}-{mesh}")
+
+
+def _variants(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
+    for model in models:
+        for variant in model.variants:
+            yield pytest.param(model, variant, id=f"{model.name}-{variant}")
+
+
+def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
+    """Variants for tests (all of a model that has no others), on the largest mesh."""
+    for model in models:
+        tiny = [variant for variant in model.variants if variant.startswith("tiny")]
+        for variant in tiny or model.variants:
+            mesh = selected(config, model.meshes)[-1]
+            yield pytest.param(model, variant, marks=pytest.mark.tt(mesh=mesh), id=f"{model.name}-{variant}-{mesh}")
+
+
+def _checkpoints(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
+    """The small variants of models that load checkpoints and make them up."""
+    return _small(config, [model for model in models if model.keys is not None and model.synthetic is not None])
+
+
+_PARAMETERS: dict[str, Callable[[pytest.Config, Iterable[Model]], Iterable[Any]]] = {
+    "zoo_case": _cases,
+    "zoo_variant": _variants,
+    "zoo_small": _small,
+    "zoo_checkpoint": _checkpoints,
+}
+
+
+def selected(config: pytest.Config, meshes: tuple[str, ...]) -> tuple[str, ...]:
+    """As for a test that lists several meshes: the one that ``--tt-mesh`` asks for if it is among them, else all."""
+    wanted: Any = config.getoption("tt_mesh") or os.environ.get("PYTEST_TT_MESH") or config.getini("tt_mesh")
+    try:
+        mesh = str(wanted if isinstance(wanted, MeshShape) else MeshShape.parse(wanted))
+    except (TypeError, ValueError):
+        return meshes  # nothing is asked for; what is wrong with it, the plugin says
+    return (mesh,) if mesh in meshes else meshes

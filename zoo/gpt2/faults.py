@@ -1,0 +1,184 @@
+"""Known faults of GPT-2, each of which its golden must catch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from pytest_tt.compare import flatten
+from zoo.gpt2 import model as gpt2
+from zoo.gpt2.model import TINY, Attention, Block
+from zoo.sensitivity import Fault
+from zoo.synthetic import uniform
+from zoo.weights import nested
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CASE = "tiny"
+
+HEADS, HEAD_SIZE = TINY.heads, TINY.head_size
+
+
+def _changed(ending: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """A fault of every parameter whose path ends so."""
+
+    def params(tree: Any) -> Any:
+        leaves = flatten(tree)
+        assert any(name.endswith(ending) for name in leaves), ending
+        return nested({name: change(leaf) if name.endswith(ending) else leaf for name, leaf in leaves.items()})
+
+    return Fault(params=params)
+
+
+def _swapped_heads(kernel: np.ndarray) -> np.ndarray:
+    heads = kernel.reshape(-1, HEADS, HEAD_SIZE)
+    return heads[:, [1, 0, *range(2, HEADS)]].reshape(kernel.shape)
+
+
+def _swapped_projections(one: str, other: str) -> Fault:
+    def params(tree: Any) -> Any:
+        names = {f"/attn/{one}/": f"/attn/{other}/", f"/attn/{other}/": f"/attn/{one}/"}
+
+        def renamed(name: str) -> str:
+            return next((name.replace(old, new) for old, new in names.items() if old in name), name)
+
+        return nested({renamed(name): leaf for name, leaf in flatten(tree).items()})
+
+    return Fault(params=params)
+
+
+def _fused_by_head(tree: Any) -> Any:
+    """q, k and v taken from the fused projection as if it held them head by head, as some models' do."""
+    leaves = flatten(tree)
+    for name in [name for name in leaves if "/attn/q/" in name]:
+        names = [name.replace("/q/", f"/{part}/") for part in "qkv"]
+        fused = np.concatenate([leaves[part] for part in names], axis=-1)
+        by_head = fused.reshape(*fused.shape[:-1], HEADS, 3, HEAD_SIZE)
+        for index, part in enumerate(names):
+            leaves[part] = by_head[..., index, :].reshape(leaves[part].shape)
+    return nested(leaves)
+
+
+def _intercepted(method: Callable[..., Any]) -> Fault:
+    return Fault(patch=lambda: nn.intercept_methods(method))
+
+
+def _post_norm(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    """Norms behind the residual sums."""
+    block = context.module
+    if not isinstance(block, Block) or context.method_name != "__call__":
+        return call(*args, **kwargs)
+    x, *rest = args
+    attended, cache = block.attn(x, *rest)
+    x = block.ln_1(x + attended)
+    return block.ln_2(x + block.proj(jax.nn.gelu(block.fc(x), approximate=True))), cache
+
+
+def _parallel(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    """Attention and MLP beside each other, as in GPT-J."""
+    block = context.module
+    if not isinstance(block, Block) or context.method_name != "__call__":
+        return call(*args, **kwargs)
+    x, *rest = args
+    attended, cache = block.attn(block.ln_1(x), *rest)
+    return x + attended + block.proj(jax.nn.gelu(block.fc(block.ln_2(x)), approximate=True)), cache
+
+
+def _no_residual(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    """The MLP's result without the sum that goes round it."""
+    block = context.module
+    if not isinstance(block, Block) or context.method_name != "__call__":
+        return call(*args, **kwargs)
+    x, *rest = args
+    attended, cache = block.attn(block.ln_1(x), *rest)
+    return block.proj(jax.nn.gelu(block.fc(block.ln_2(x + attended)), approximate=True)), cache
+
+
+def _no_norm(name: str) -> Fault:
+    def method(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        return args[0] if context.module.name == name else call(*args, **kwargs)
+
+    return _intercepted(method)
+
+
+def _scaled_scores(factor: float) -> Fault:
+    """Scores of another size: queries multiplied once they are projected."""
+
+    def method(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        result = call(*args, **kwargs)
+        is_query = context.module.name == "q" and isinstance(context.module.parent, Attention)
+        return result * factor if is_query else result
+
+    return _intercepted(method)
+
+
+def _causal(offset: int) -> Fault:
+    """Each query sees `offset` more keys behind itself."""
+
+    def causal(length: int) -> jax.Array:
+        places = jnp.arange(length)
+        return places[:, None] + offset >= places[None, :]
+
+    return Fault(patch=lambda: mock.patch.object(gpt2, "causal", causal))
+
+
+def _positions(change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    return Fault(inputs=lambda inputs: {**inputs, "position_ids": change(inputs["position_ids"])})
+
+
+def _untied(tree: Any) -> Any:
+    """A head with numbers of its own."""
+    leaves = flatten(tree)
+    head = leaves["params/lm_head/kernel"]
+    bound = float(np.abs(head).max())
+    leaves["params/lm_head/kernel"] = uniform("gpt2/faults/head", head.shape, low=-bound, high=bound)
+    return nested(leaves)
+
+
+def _activation(function: Callable[..., Any]) -> Fault:
+    return Fault(patch=lambda: mock.patch.object(jax.nn, "gelu", lambda x, approximate=True: function(x)))
+
+
+FAULTS = {
+    "GELU by erf instead of tanh": _activation(partial(jax.nn.gelu, approximate=False)),
+    "ReLU instead of GELU": _activation(jax.nn.relu),
+    "layer norm's epsilon 1e-6": Fault(config=lambda config: replace(config, epsilon=1e-6)),
+    "layer norm's epsilon 1e-12": Fault(config=lambda config: replace(config, epsilon=1e-12)),
+    "positions count the padding": _positions(
+        lambda old: np.broadcast_to(np.arange(old.shape[1], dtype=np.int32), old.shape)
+    ),
+    "positions begin at 1": _positions(lambda old: old + 1),
+    "no positions": _changed("wpe/embedding", np.zeros_like),
+    "causal mask lets the next token be seen": _causal(1),
+    "causal mask hides the token itself": _causal(-1),
+    "padding is attended to": Fault(
+        inputs=lambda given: {**given, "attention_mask": np.ones_like(given["attention_mask"])}
+    ),
+    "two heads of q swapped": _changed("attn/q/kernel", _swapped_heads),
+    "q and k swapped": _swapped_projections("q", "k"),
+    "k and v swapped": _swapped_projections("k", "v"),
+    "q, k, v split head by head": Fault(params=_fused_by_head),
+    "no bias of q": _changed("attn/q/bias", np.zeros_like),
+    "no bias of v": _changed("attn/v/bias", np.zeros_like),
+    "no bias behind the attention": _changed("attn/out/bias", np.zeros_like),
+    "no bias in the MLP": _changed("fc/bias", np.zeros_like),
+    "no bias behind the MLP": _changed("proj/bias", np.zeros_like),
+    "bias behind the MLP on each of two chips": _changed("proj/bias", lambda bias: 2 * bias),
+    "Conv1D's weight transposed": _changed("attn/out/kernel", lambda kernel: np.ascontiguousarray(kernel.T)),
+    "norms behind the residual sums": _intercepted(_post_norm),
+    "attention and MLP beside each other": _intercepted(_parallel),
+    "no residual round the MLP": _intercepted(_no_residual),
+    "no last norm": _no_norm("ln_f"),
+    "no bias of the norms": _changed("ln_1/bias", np.zeros_like),
+    "scores not scaled": _scaled_scores(HEAD_SIZE**0.5),
+    "scores scaled twice": _scaled_scores(HEAD_SIZE**-0.5),
+    "head not tied to the embedding": Fault(params=_untied),
+}

@@ -1,0 +1,143 @@
+"""Parameters: what each tensor of a GPT2LMHeadModel checkpoint becomes, and made-up ones under the same names."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors
+from zoo.synthetic import uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from zoo.gpt2.model import GPT2Config
+
+# Published checkpoints name the tensors without the prefix, save_pretrained of the LM head model with it.
+_PREFIX = r"(?:transformer\.)?"
+_LAYER = _PREFIX + r"h\.(\d+)\."
+
+
+def _third(index: int) -> Callable[[np.ndarray, GPT2Config], np.ndarray]:
+    """Queries, keys or values of the fused projection: thirds of its last axis."""
+
+    def take(tensor: np.ndarray, config: GPT2Config) -> np.ndarray:
+        return np.split(tensor, 3, axis=-1)[index]
+
+    return take
+
+
+def _transposed(tensor: np.ndarray, config: GPT2Config) -> np.ndarray:
+    return tensor.T
+
+
+def _no_bias(tensor: np.ndarray, config: GPT2Config) -> np.ndarray:
+    return np.zeros(len(tensor), tensor.dtype)
+
+
+def _dense(names: str, target: str) -> tuple[Rule, Rule]:
+    """A Conv1D of transformers: its weight is [in, out], as flax has it."""
+    return (
+        Rule(_LAYER + names + r"\.weight", f"params/h_{{0}}/{target}/kernel"),
+        Rule(_LAYER + names + r"\.bias", f"params/h_{{0}}/{target}/bias"),
+    )
+
+
+def _norm(names: str, target: str) -> tuple[Rule, Rule]:
+    return Rule(names + r"\.weight", f"params/{target}/scale"), Rule(names + r"\.bias", f"params/{target}/bias")
+
+
+def _fused(leaf: str) -> tuple[Target, ...]:
+    return tuple(Target(f"params/h_{{0}}/attn/{name}/{leaf}", _third(i)) for i, name in enumerate("qkv"))
+
+
+KEYS = KeyMap(
+    rules=(
+        Rule(
+            _PREFIX + r"wte\.weight",
+            (
+                Target("params/wte/embedding"),
+                Target("params/lm_head/kernel", _transposed),
+                Target("params/lm_head/bias", _no_bias),
+            ),
+        ),
+        Rule(_PREFIX + r"wpe\.weight", "params/wpe/embedding"),
+        *_norm(_LAYER + r"ln_1", "h_{0}/ln_1"),
+        Rule(_LAYER + r"attn\.c_attn\.weight", _fused("kernel")),
+        Rule(_LAYER + r"attn\.c_attn\.bias", _fused("bias")),
+        *_dense(r"attn\.c_proj", "attn/out"),
+        *_norm(_LAYER + r"ln_2", "h_{0}/ln_2"),
+        *_dense(r"mlp\.c_fc", "fc"),
+        *_dense(r"mlp\.c_proj", "proj"),
+        *_norm(_PREFIX + r"ln_f", "ln_f"),
+    ),
+    # Causal masks that older versions stored, and the head, which is tied to wte.
+    ignored=(_LAYER + r"attn\.(masked_)?bias", r"lm_head\.weight"),
+)
+
+
+def keys(config: GPT2Config) -> KeyMap:
+    """The key map of GPT2LMHeadModel; the same for all sizes."""
+    return KEYS
+
+
+def hugging_face_config(config: GPT2Config) -> dict[str, Any]:
+    """What ``config.json`` of a checkpoint of this size says."""
+    return {
+        "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "activation_function": "gelu_new",
+        "n_layer": config.layers,
+        "n_embd": config.width,
+        "n_head": config.heads,
+        "n_inner": config.inner,
+        "n_positions": config.positions,
+        "vocab_size": config.vocab,
+        "layer_norm_epsilon": config.epsilon,
+        "bos_token_id": config.vocab - 1,
+        "eos_token_id": config.vocab - 1,
+        "tie_word_embeddings": True,
+        "torch_dtype": "float32",
+    }
+
+
+def checkpoint(config: GPT2Config, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+    """Made-up float32 tensors by the names that transformers' save_pretrained gives them.
+
+    Embeddings are small, so that the first layers' norms feel their epsilon. Scores spread by about 2 and biases are as
+    large as the products, so that attention is far from uniform and every part shows in the logits.
+    """
+    width, inner = config.width, config.inner
+    small, branch = 0.35 / math.sqrt(width), 1.0 / math.sqrt(2 * config.layers)
+
+    def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
+        name = f"transformer.{name}"
+        values = uniform(f"gpt2/{config.name}/{name}", shape, low=middle - bound, high=middle + bound, seed=seed)
+        return name, values
+
+    def norm(name: str) -> Iterator[tuple[str, np.ndarray]]:
+        yield tensor(f"{name}.weight", (width,), 0.5, middle=1.0)
+        yield tensor(f"{name}.bias", (width,), 0.5)
+
+    def dense(name: str, inputs: int, outputs: int, gain: float, bias: float) -> Iterator[tuple[str, np.ndarray]]:
+        yield tensor(f"{name}.weight", (inputs, outputs), gain * math.sqrt(3.0 / inputs))
+        yield tensor(f"{name}.bias", (outputs,), bias * gain)
+
+    yield tensor("wte.weight", (config.vocab, width), math.sqrt(3.0) * small)
+    yield tensor("wpe.weight", (config.positions, width), math.sqrt(3.0) * small)
+    for index in range(config.layers):
+        layer = f"h.{index}"
+        yield from norm(f"{layer}.ln_1")
+        yield from dense(f"{layer}.attn.c_attn", width, 3 * width, 1.3, bias=1.2)
+        yield from dense(f"{layer}.attn.c_proj", width, width, branch, bias=0.5)
+        yield from norm(f"{layer}.ln_2")
+        yield from dense(f"{layer}.mlp.c_fc", width, inner, 1.0, bias=0.3)
+        yield from dense(f"{layer}.mlp.c_proj", inner, width, 3 * branch, bias=0.4)
+    yield from norm("ln_f")
+
+
+def synthetic(config: GPT2Config, seed: int = 0) -> dict[str, Any]:
+    """The parameters that `checkpoint` gives, float32 on the host."""
+    return convert_tensors(checkpoint(config, seed), config, KEYS)

@@ -1,0 +1,82 @@
+"""GPT-2 as the zoo knows it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.gpt2 import params, reference, sharding
+from zoo.gpt2.model import CONFIGS, GPT2, TINY
+from zoo.registry import GoldenCase, Model, Source, apply_as
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jax.sharding import Mesh, PartitionSpec
+
+    from zoo.gpt2.model import GPT2Config
+
+
+def example(config: GPT2Config) -> dict[str, np.ndarray]:
+    """One row of two tokens."""
+    row = np.arange(2, dtype=np.int32)[None, :]
+    return {"input_ids": row, "attention_mask": np.ones_like(row), "position_ids": row}
+
+
+def _input_specs(config: GPT2Config, mesh: Mesh) -> dict[str, PartitionSpec]:
+    return {"input_ids": sharding.ROWS, "attention_mask": sharding.ROWS, "position_ids": sharding.ROWS}
+
+
+def _output_specs(config: GPT2Config, mesh: Mesh) -> dict[str, PartitionSpec]:
+    return {"logits": sharding.LOGITS}
+
+
+def _collectives(config: GPT2Config, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
+    count = sharding.all_reduces(config, mesh)
+    return {"all-reduce": count} if count else {}
+
+
+def _logits_case(variant: str, meshes: tuple[str, ...] | None = None) -> GoldenCase:
+    config = CONFIGS[variant]
+    return GoldenCase(
+        variant=variant,
+        reference=partial(reference.golden, variant),
+        weights=partial(params.synthetic, config),
+        select=partial(reference.select, config),
+        meshes=meshes,
+    )
+
+
+MODEL = Model(
+    name="gpt2",
+    variants=CONFIGS,
+    build=GPT2,
+    example=example,
+    forward=apply_as("logits"),
+    fit=sharding.fit,
+    prepare=sharding.prepare,
+    specs=sharding.param_specs,
+    input_specs=_input_specs,
+    output_specs=_output_specs,
+    meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
+    collectives=_collectives,
+    cases={
+        "tiny": _logits_case("tiny"),
+        "gpt2": _logits_case("gpt2", meshes=("1x1", "1x2", "1x8", "2x4")),
+        # No logits to compare on a mesh: test_generation.py compares the tokens.
+        "generation": GoldenCase(
+            variant=TINY.name, reference=reference.generation, weights=partial(params.synthetic, TINY), meshes=()
+        ),
+    },
+    sources={
+        "gpt2": Source("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
+        "gpt2-medium": Source("openai-community/gpt2-medium", "6dcaa7a952f72f9298047fd5137cd6e4f05f41da"),
+        "gpt2-large": Source("openai-community/gpt2-large", "32b71b12589c2f8d625668d2335a01cac3249519"),
+        "gpt2-xl": Source("openai-community/gpt2-xl", "15ea56dee5df4983c59b2538573817e1667135e2"),
+    },
+    keys=params.keys,
+    synthetic=params.checkpoint,
+    hub_config=params.hugging_face_config,
+)

@@ -1,0 +1,101 @@
+"""Where everything lies: rows over the axis ``batch``, heads, the MLP's width and the logits over the axis ``model``.
+
+As in Megatron-LM (Shoeybi et al., 2019, section 3): q, k, v and the first MLP layer are column-parallel, the layers
+behind them row-parallel, so a block needs two all-reduces. The embeddings lie whole on every chip, because the TT
+compiler cannot look rows up in a table that is spread (tt-mlir issue 6653). What does not divide by the chips is padded
+with zeros, exactly: a head of zeros gives zeros, which zero rows of the layer behind ignore, and gelu(0) is 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jax.sharding import PartitionSpec as P
+
+from pytest_tt.compare import flatten
+from zoo.gpt2.model import MASKED
+from zoo.weights import nested
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jax.sharding import Mesh
+
+    from zoo.gpt2.model import GPT2Config
+
+ROWS = P("batch", None)
+LOGITS = P("batch", None, "model")
+NEXT_LOGITS = P("batch", "model")
+CACHE = P("batch", "model", None, None)
+
+
+def fit(config: GPT2Config, mesh: Mesh) -> GPT2Config:
+    """The config with heads, inner width and logits rounded up to what the axis ``model`` divides."""
+    chips: int = mesh.shape["model"]
+
+    def padded(count: int) -> int:
+        return -(-count // chips) * chips
+
+    return replace(config, heads=padded(config.heads), inner=padded(config.inner), logits=padded(config.logits))
+
+
+def prepare(config: GPT2Config, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
+    """`params` of `config` with the zeros that ``fit(config, mesh)`` asks for; leaf by leaf, all may be missing."""
+    fitted = fit(config, mesh)
+    grown = {
+        "heads": (fitted.heads - config.heads) * config.head_size,
+        "inner": fitted.inner - config.inner,
+        "logits": fitted.logits - config.logits,
+    }
+
+    def pad(name: str, leaf: np.ndarray) -> np.ndarray:
+        axis, what = _spread(name)
+        if what is None or not grown[what]:
+            return leaf
+        room = [(0, grown[what] if dimension == axis else 0) for dimension in range(leaf.ndim)]
+        return np.pad(leaf, room, constant_values=MASKED if name == "params/lm_head/bias" else 0.0)
+
+    return nested({name: pad(name, np.asarray(leaf)) for name, leaf in flatten(params).items()})
+
+
+def param_specs(config: GPT2Config, mesh: Mesh | None = None) -> dict[str, Any]:
+    """A tree of PartitionSpec like the parameters of ``GPT2(config)``."""
+    norm = {"scale": P(), "bias": P()}
+    column = {"kernel": P(None, "model"), "bias": P("model")}
+    row = {"kernel": P("model", None), "bias": P()}
+    block = {
+        "ln_1": norm,
+        "attn": {"q": column, "k": column, "v": column, "out": row},
+        "ln_2": norm,
+        "fc": column,
+        "proj": row,
+    }
+    layers = {f"h_{index}": block for index in range(config.layers)}
+    table = {"embedding": P()}
+    return {"params": {"wte": table, "wpe": table, **layers, "ln_f": norm, "lm_head": column}}
+
+
+def cache_specs(config: GPT2Config) -> tuple[tuple[P, P], ...]:
+    """PartitionSpecs of the key-value cache."""
+    return ((CACHE, CACHE),) * config.layers
+
+
+def all_reduces(config: GPT2Config, mesh: Mesh) -> int:
+    """All-reduces of one forward pass."""
+    return 2 * config.layers if mesh.shape["model"] > 1 else 0
+
+
+def _spread(name: str) -> tuple[int, str | None]:
+    """The dimension of a parameter that lies over the axis ``model``, and what it counts."""
+    *_, layer, leaf = name.split("/")
+    if layer in ("q", "k", "v"):
+        return int(leaf == "kernel"), "heads"
+    if layer == "fc":
+        return int(leaf == "kernel"), "inner"
+    if layer == "lm_head":
+        return int(leaf == "kernel"), "logits"
+    if leaf == "kernel" and layer in ("out", "proj"):
+        return 0, "heads" if layer == "out" else "inner"
+    return 0, None

@@ -1,0 +1,170 @@
+"""Padding for any number of chips, checkpoints by all names they come under, and proof that the golden catches faults.
+
+That each variant's golden agrees on every mesh, `zoo/test_contract.py` shows.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from pytest_tt.compare import flatten
+from zoo.checkpoint import CheckpointError, convert_tensors, save_checkpoint
+from zoo.gpt2 import params as gpt2_params
+from zoo.gpt2.faults import CASE, FAULTS
+from zoo.gpt2.model import CONFIGS, GPT2, MASKED, TINY
+from zoo.gpt2.reference import golden as reference
+from zoo.gpt2.reference import select
+from zoo.gpt2.registration import MODEL
+from zoo.gpt2.sharding import LOGITS, ROWS, fit, param_specs, prepare
+from zoo.lowered import refused
+from zoo.placing import load_params
+from zoo.sensitivity import judge
+
+PARAMETERS = {
+    "gpt2": 124_439_808,
+    "gpt2-medium": 354_823_168,
+    "gpt2-large": 774_030_080,
+    "gpt2-xl": 1_557_611_200,
+}
+"""As published, with the embedding that the head is tied to counted once."""
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, Any]:
+    return gpt2_params.synthetic(TINY)
+
+
+@pytest.mark.parametrize("variant", PARAMETERS)
+def test_sizes(variant: str) -> None:
+    config = CONFIGS[variant]
+    c, inner = config.width, config.inner
+    layer = 4 * c + (3 * c * c + 3 * c) + (c * c + c) + (c * inner + inner) + (inner * c + c)
+    assert config.heads * config.head_size == c
+    assert config.vocab * c + config.positions * c + config.layers * layer + 2 * c == PARAMETERS[variant]
+
+
+@pytest.mark.tt(mesh=["1x3", "1x5", "1x7", "4x6"])
+def test_numbers_of_chips_that_divide_nothing(
+    weights: dict[str, Any], tt_mesh: Any, tt_jit: Any, tt_golden: Any
+) -> None:
+    golden = tt_golden.load("tiny", reference=lambda: reference("tiny"))
+    fitted, specs = fit(TINY, tt_mesh), {name: ROWS for name in golden.inputs}
+    forward = tt_jit(
+        MODEL.forward(GPT2(fitted)), in_shardings=(param_specs(TINY), specs), out_shardings={"logits": LOGITS}
+    )
+    outputs = forward(prepare(TINY, weights, tt_mesh), golden.inputs)
+    (program,) = forward.programs
+    assert refused(program.stablehlo) == ()
+    assert program.collectives in ({"all-reduce": 2 * TINY.layers}, None)
+    logits = np.asarray(outputs["logits"])
+    chips = tt_mesh.shape["model"]
+    assert logits.shape[-1] % chips == fitted.heads % chips == fitted.inner % chips == 0
+    assert (logits[..., TINY.vocab :] == MASKED).all()
+    tt_golden(select(TINY, {"logits": logits}), "tiny", reference=lambda: reference("tiny"), weights=weights)
+
+
+@pytest.mark.tt(mesh="1x8")
+def test_padding_is_zeros_behind_what_was_there(weights: dict[str, Any], tt_mesh: Any) -> None:
+    before, after = flatten(weights), flatten(prepare(TINY, weights, tt_mesh))
+    assert set(after) == set(before)
+    grown = set()
+    for name, leaf in after.items():
+        old = before[name]
+        np.testing.assert_array_equal(leaf[tuple(slice(length) for length in old.shape)], old)
+        if leaf.shape != old.shape:
+            grown.add(name.split("/")[-2])
+            filling = MASKED if name.endswith("lm_head/bias") else 0.0
+            assert (leaf == filling).sum() == leaf.size - old.size + (old == filling).sum(), name
+            one_leaf = prepare(TINY, {"params": {"h_0": {}, **_alone(name, old)}}, tt_mesh)
+            np.testing.assert_array_equal(flatten(one_leaf)[name], leaf)
+    assert grown == {"q", "k", "v", "out", "lm_head"}  # 96 inner columns divide by 8
+
+
+def _alone(name: str, leaf: np.ndarray) -> dict[str, Any]:
+    tree: Any = leaf
+    for part in reversed(name.split("/")[1:]):
+        tree = {part: tree}
+    found: dict[str, Any] = tree
+    return found
+
+
+def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
+    """The hub's files have no prefix and hold the causal masks; save_pretrained adds it and leaves the head out."""
+    published: dict[str, Any] = {
+        name.removeprefix("transformer."): tensor for name, tensor in gpt2_params.checkpoint(TINY)
+    }
+    published["h.0.attn.bias"] = np.ones((1, 1, 48, 48), np.float32)
+    published["h.1.attn.masked_bias"] = np.float32(-1e4)
+    published["lm_head.weight"] = published["wte.weight"]
+    found = flatten(convert_tensors(published, TINY, gpt2_params.keys(TINY), MODEL.shapes(TINY)))
+    assert {name: leaf.tobytes() for name, leaf in found.items()} == {
+        name: leaf.tobytes() for name, leaf in flatten(weights).items()
+    }
+    del published["h.1.ln_2.bias"]
+    published["h.1.ln_3.bias"] = published["ln_f.bias"]
+    with pytest.raises(CheckpointError, match=r"h\.1\.ln_3\.bias") as error:
+        convert_tensors(published, TINY, gpt2_params.keys(TINY), MODEL.shapes(TINY))
+    assert "h_1/ln_2/bias" in str(error.value)
+
+
+@pytest.mark.tt(mesh="1x4")
+@pytest.mark.parametrize("shards", [1, 5])
+def test_checkpoint_on_disk(shards: int, weights: dict[str, Any], tmp_path: Path, tt_mesh: Any) -> None:
+    save_checkpoint(tmp_path, gpt2_params.checkpoint(TINY), shards=shards, config=gpt2_params.hugging_face_config(TINY))
+    assert len(list(tmp_path.glob("*.safetensors"))) == shards
+    loaded = load_params(MODEL, "tiny", tt_mesh, tmp_path)
+    expected = prepare(TINY, weights, tt_mesh)
+    jax.tree.map(np.testing.assert_array_equal, loaded, expected)
+    kernel = loaded["params"]["h_0"]["attn"]["q"]["kernel"]
+    assert {shard.data.shape for shard in kernel.addressable_shards} == {(TINY.width, TINY.head_size)}
+
+
+@pytest.mark.tt(mesh="1x2")
+def test_saved_by_transformers(weights: dict[str, Any], tmp_path: Path, tt_mesh: Any) -> None:
+    """As one file and in five; in a process of its own, as torch and jax do not like to share one."""
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("needs the extra reference: torch")
+    code = (
+        "import sys; from zoo.gpt2.reference import TINY, torch_model; model = torch_model(TINY); "
+        "[model.save_pretrained(f'{sys.argv[1]}/{files}', max_shard_size=size) "
+        "for files, size in ((1, '1MB'), (5, '19KB'))]"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for files in (1, 5):
+        assert len(list((tmp_path / str(files)).glob("*.safetensors"))) == files
+        loaded = load_params(MODEL, "tiny", tt_mesh, tmp_path / str(files))
+        jax.tree.map(np.testing.assert_array_equal, loaded, prepare(TINY, weights, tt_mesh))
+
+
+WITHIN_HW_BOUNDS = {
+    "GELU by erf instead of tanh",
+    "layer norm's epsilon 1e-6",
+    "layer norm's epsilon 1e-12",
+}
+"""Faults that move the logits by less than bfloat16 arithmetic may. Simulated chips compute in float32 and catch these
+too."""
+
+
+def test_no_fault_passes(weights: dict[str, Any]) -> None:
+    verdict = judge(MODEL, CASE, weights)
+    assert verdict.sim.passed, verdict.sim.text()
+    assert verdict.hw.passed, verdict.hw.text()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_caught(fault: str, weights: dict[str, Any]) -> None:
+    verdict = judge(MODEL, CASE, weights, FAULTS[fault])
+    assert not verdict.sim.passed, verdict.sim.metrics()
+    assert verdict.hw.passed == (fault in WITHIN_HW_BOUNDS), verdict.hw.metrics()

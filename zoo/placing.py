@@ -1,0 +1,101 @@
+"""Putting parameters on the chips of a mesh, shard by shard."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_tt.compare import flatten
+from pytest_tt.sharding import key_name
+from zoo.weights import nested
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import jax
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    from zoo.registry import Model, Source
+
+
+def load_params(model: Model, variant: str, mesh: Mesh, source: Path | Source | None = None) -> dict[str, Any]:
+    """Parameters of a published or local checkpoint (default: the variant's own source), on the chips of `mesh`.
+
+    CheckpointError as of `load_checkpoint`; ValueError where the variant or its source is unknown.
+    """
+    from zoo.checkpoint import load_checkpoint
+
+    config, keys = model.config(variant), model.key_map(variant)
+    if source is None:
+        source = model.sources.get(variant)
+    if source is None:
+        raise ValueError(f"{model.name} {variant} has no published weights: name a directory with a checkpoint")
+    return load_checkpoint(source, config, keys, model.shapes(config), placer(model, config, mesh))
+
+
+def place_params(model: Model, config: Any, mesh: Mesh, params: Any) -> dict[str, Any]:
+    """Parameters on the host, as the module of `config` names them, prepared for `mesh` and put on its chips."""
+    place = placer(model, config, mesh)
+    return nested({path: place(path, leaf, leaf.dtype) for path, leaf in flatten(params).items()})
+
+
+def placer(model: Model, config: Any, mesh: Mesh) -> Callable[[str, np.ndarray, np.dtype[Any]], jax.Array]:
+    """The `place` of `load_checkpoint` that prepares a parameter for `mesh` and puts it on its chips.
+
+    It raises ValueError for a parameter without a spec, and where `prepare` does not keep the name.
+    """
+    import jax
+    from jax.sharding import NamedSharding, PartitionSpec
+
+    tree = model.specs(model.fit(config, mesh), mesh)
+    pairs = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda node: isinstance(node, PartitionSpec))[0]
+    specs = {"/".join(key_name(key) for key in keys): spec for keys, spec in pairs}
+
+    def place(path: str, values: np.ndarray, dtype: np.dtype[Any]) -> jax.Array:
+        spec = _of_path(path, specs)
+        if spec is None:
+            raise ValueError(f"{model.name}: specs has nothing for {path}")
+        prepared = flatten(model.prepare(config, nested({path: values}), mesh))
+        if set(prepared) != {path}:
+            raise ValueError(f"{model.name}: prepare made {', '.join(prepared)} of {path} alone; it must keep the name")
+        return put(prepared[path], NamedSharding(mesh, spec), dtype)
+
+    return place
+
+
+def put(values: np.ndarray, sharding: NamedSharding, dtype: np.dtype[Any]) -> jax.Array:
+    """`values` as an array of `dtype` spread by `sharding`: each distinct shard is copied once, straight from there."""
+    import jax
+
+    shards: dict[Any, np.ndarray] = {}
+    arrays = []
+    for device, index in sharding.addressable_devices_indices_map(values.shape).items():
+        key = tuple(part.indices(length) for part, length in zip(index or (), values.shape, strict=True))
+        if key not in shards:
+            shards[key] = _aligned_copy(values[index], dtype)
+        # What is aligned, simulated chips use in place: those that hold the same share it.
+        arrays.append(jax.device_put(shards[key], device))
+    return jax.make_array_from_single_device_arrays(values.shape, sharding, arrays)
+
+
+def _aligned_copy(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """A copy in C order whose address is a multiple of 64, as XLA wants it on the CPU.
+
+    A copy also because a file may change or go while its values are in use.
+    """
+    memory = np.empty(math.prod(values.shape) * dtype.itemsize + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    copy = np.ndarray(values.shape, dtype, buffer=memory, offset=start)
+    with np.errstate(over="ignore"):  # float32 to float16: infinite is what that gives
+        copy[...] = values
+    return copy
+
+
+def _of_path(path: str, specs: Mapping[str, PartitionSpec]) -> PartitionSpec | None:
+    """The spec at `path` or above it: a spec holds for all that is below."""
+    while path not in specs and path:
+        path = path.rpartition("/")[0]
+    return specs.get(path)

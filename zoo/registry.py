@@ -1,0 +1,220 @@
+"""What the zoo knows of a model: one description each, from which it is built, loaded, placed, run and checked.
+
+Ours are in ``zoo/<model>/registration.py`` as ``MODEL``; other packages give theirs by the pytest hook
+``pytest_tt_zoo_models``. Importing a registration starts no backend and no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pytest_tt.mesh import MeshShape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import numpy as np
+    from jax.sharding import Mesh, PartitionSpec
+
+    from pytest_tt.golden import Golden
+    from zoo.checkpoint import KeyMap
+
+    Inputs: TypeAlias = Mapping[str, Any]
+    Outputs: TypeAlias = dict[str, Any]
+
+ROOT = Path(__file__).parent
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where published weights are: a repository on the Hugging Face hub, at a pinned commit."""
+
+    repo: str
+    revision: str
+
+
+def _all_outputs(outputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    return outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenCase:
+    """A golden that a model is compared with; its file is ``golden/<case>.safetensors`` in the model's folder."""
+
+    variant: str
+    reference: Callable[[], Golden]
+    """Computes the golden by an independent implementation; imports torch inside."""
+    weights: Callable[[], Mapping[str, Any]]
+    """Parameters (NumPy leaves, as the module names them, not prepared for a mesh) that the golden was made with.
+
+    Slow ones need no cache of their own: the contract test keeps what it last used."""
+    select: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]] = _all_outputs
+    """What of the model's outputs (on the host) the golden holds: goldens of full-size models are slices."""
+    meshes: tuple[str, ...] | None = None
+    """None: every mesh of the model."""
+    bounds: Mapping[str, Any] = field(default_factory=dict)
+    """Keywords of ``tt_golden``; what loosens the default bounds needs a ``reason``."""
+
+
+def _same_config(config: Any, mesh: Mesh) -> Any:
+    return config
+
+
+def _same_params(config: Any, params: Any, mesh: Mesh) -> Any:
+    return params
+
+
+def _no_collectives(config: Any, mesh: Mesh, inputs: Inputs) -> Mapping[str, int]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """The one description of a model. ValueError where it contradicts itself.
+
+    `config` below is a value of `variants`, but for `build`, `specs`, `input_specs`, `output_specs` and
+    `collectives`, which get what `fit` makes of it.
+    """
+
+    name: str
+    variants: Mapping[str, Any]
+    """Frozen configs by upstream's names; names that begin with ``tiny`` are for tests."""
+    build: Callable[[Any], Any]
+    """config -> linen module."""
+    example: Callable[[Any], Inputs]
+    """config -> small inputs (NumPy), by the names of the arguments of the module's ``__call__``."""
+    forward: Callable[[Any], Callable[[Any, Inputs], Outputs]]
+    """module -> pure function of (params, inputs) that gives named outputs; what is jitted."""
+    specs: Callable[[Any, Mesh], Any]
+    """Parameters: a tree of PartitionSpec like theirs."""
+    input_specs: Callable[[Any, Mesh], dict[str, PartitionSpec]]
+    output_specs: Callable[[Any, Mesh], dict[str, PartitionSpec]]
+    meshes: tuple[str, ...]
+    """Meshes that the model claims to run on, e.g. ``1x8``; axes are ``batch`` and ``model``."""
+    fit: Callable[[Any, Mesh], Any] = _same_config
+    """config, mesh -> config of the program on that mesh: heads and vocabulary padded to what divides."""
+    prepare: Callable[[Any, Any, Mesh], Any] = _same_params
+    """config (not fitted), params, mesh -> params of the fitted config, padded on the host, exactly.
+
+    Leaves are NumPy arrays. Loading a checkpoint calls it for one leaf at a time, ``{"params": {…: leaf}}``: it must
+    take trees that lack parameters, treat each leaf by itself and keep the names.
+    """
+    collectives: Callable[[Any, Mesh, Inputs], Mapping[str, int]] = _no_collectives
+    """Kind to count, in the compiled program."""
+    cases: Mapping[str, GoldenCase] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    """Published checkpoint of each variant that has one."""
+    keys: Callable[[Any], KeyMap] | None = None
+    """config -> which tensor of a checkpoint becomes which parameter."""
+    synthetic: Callable[[Any, int], Iterable[tuple[str, np.ndarray]]] | None = None
+    """config, seed -> made-up tensors of a whole checkpoint, by the checkpoint's names; see `synthetic_checkpoint`."""
+    hub_config: Callable[[Any], Mapping[str, Any]] | None = None
+    """config -> content of the checkpoint's config.json, for transformers to load what is made up."""
+    folder: Path | None = None
+    """Where ``golden/`` is; None: ``zoo/<name>``."""
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise ValueError(f"model {self.name!r}: the name must be a Python identifier, it names a folder too")
+        for mesh in self.meshes:
+            MeshShape.parse(mesh)
+        for name, case in self.cases.items():
+            if case.variant not in self.variants:
+                raise ValueError(f"{self.name}: case {name!r} is of variant {case.variant!r}, which there is not")
+            foreign = sorted(set(case.meshes or ()) - set(self.meshes))
+            if foreign:
+                raise ValueError(
+                    f"{self.name}: case {name!r} is for {', '.join(foreign)}; the model claims {', '.join(self.meshes)}"
+                )
+        unknown = sorted(set(self.sources) - set(self.variants))
+        if unknown:
+            raise ValueError(f"{self.name}: source of {', '.join(unknown)}, which are no variants")
+
+    @property
+    def golden_folder(self) -> Path:
+        """Where the golden files are."""
+        return (self.folder or ROOT / self.name) / "golden"
+
+    def golden_path(self, case: str) -> Path:
+        """Where the golden of a case is stored."""
+        return self.golden_folder / f"{case}.safetensors"
+
+    def meshes_of(self, case: str) -> tuple[str, ...]:
+        """The meshes that a case is checked on."""
+        chosen = self.cases[case].meshes
+        return self.meshes if chosen is None else chosen
+
+    def config(self, variant: str) -> Any:
+        """The config of a variant. ValueError that lists all of them if there is none of that name."""
+        if variant not in self.variants:
+            raise ValueError(f"{self.name} has no variant {variant!r}; expected one of {', '.join(self.variants)}")
+        return self.variants[variant]
+
+    def key_map(self, variant: str) -> KeyMap:
+        """The key map of a variant. ValueError where the model has none."""
+        if self.keys is None:
+            raise ValueError(f"{self.name} has no key map: it does not load checkpoints")
+        return self.keys(self.config(variant))
+
+    def shapes(self, config: Any) -> Any:
+        """Parameters of the module of `config` as a tree of jax.ShapeDtypeStruct; computes nothing."""
+        import jax
+
+        module = self.build(config)
+        like = {name: jax.ShapeDtypeStruct(value.shape, value.dtype) for name, value in self.example(config).items()}
+        # The key is made inside, because outside it would be an array and start a backend.
+        return jax.eval_shape(lambda inputs: module.init(jax.random.key(0), **inputs), like)
+
+
+def apply_as(output: str) -> Callable[[Any], Callable[[Any, Inputs], Outputs]]:
+    """The `forward` of a model whose module takes the inputs by name and returns one array: it is named `output`."""
+
+    def forward(module: Any) -> Callable[[Any, Inputs], Outputs]:
+        def run(params: Any, inputs: Inputs) -> Outputs:
+            return {output: module.apply(params, **inputs)}
+
+        return run
+
+    return forward
+
+
+def synthetic_checkpoint(model: Model, variant: str, seed: int = 0) -> Iterable[tuple[str, np.ndarray]]:
+    """Names and made-up tensors of a checkpoint, one at a time, the same on every machine; `save_checkpoint` takes it.
+
+    ValueError where the model makes none up.
+    """
+    if model.synthetic is None:
+        raise ValueError(f"{model.name} makes up no checkpoints")
+    return model.synthetic(model.config(variant), seed)
+
+
+def names() -> tuple[str, ...]:
+    """Names of the models of this package, sorted."""
+    return tuple(sorted(path.parent.name for path in ROOT.glob("*/registration.py")))
+
+
+def model(name: str) -> Model:
+    """A model of this package. ValueError that lists all of them if there is none of that name."""
+    if name not in names():
+        raise ValueError(f"no such model: {name}; expected one of {', '.join(names())}")
+    found: Model = importlib.import_module(f"zoo.{name}.registration").MODEL
+    return found
+
+
+def models(others: Iterable[Iterable[Model]] = ()) -> dict[str, Model]:
+    """Every model by name: those of this package, and `others` as the hook ``pytest_tt_zoo_models`` gives them.
+
+    ValueError if two have the same name.
+    """
+    found = {name: model(name) for name in names()}
+    for other in (other for group in others for other in group):
+        if other.name in found and found[other.name] is not other:
+            raise ValueError(f"two models are named {other.name!r}: rename the one in {other.golden_folder.parent}")
+        found[other.name] = other
+    return dict(sorted(found.items()))

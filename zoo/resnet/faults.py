@@ -1,0 +1,224 @@
+"""Known faults of ResNet, each of which its goldens must catch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from pytest_tt.compare import flatten
+from zoo.resnet import model as resnet
+from zoo.resnet.images import Preparation
+from zoo.resnet.model import Block, ConvNorm, ResNetConfig
+from zoo.sensitivity import Fault
+from zoo.weights import nested
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CASE = "tiny"
+
+BOTTLENECKS_ONLY = frozenset({"the 1x1 halves the image, as in v1"})
+"""What cannot go wrong in a net of basic layers, which has no such convolution."""
+
+
+def _changed(change: Callable[[np.ndarray], np.ndarray], *endings: str) -> Fault:
+    """A fault of every variable whose path ends so."""
+
+    def params(tree: Any) -> Any:
+        leaves = flatten(tree)
+        assert any(name.endswith(endings) for name in leaves), endings
+        return nested({name: change(leaf) if name.endswith(endings) else leaf for name, leaf in leaves.items()})
+
+    return Fault(params=params)
+
+
+def _swapped(one: str, other: str) -> Fault:
+    """Two variables of each batch norm taken for one another."""
+
+    def params(tree: Any) -> Any:
+        leaves = flatten(tree)
+        found = dict(leaves)
+        places = {name.partition("/")[2].rpartition("/")[0] for name in leaves if "/normalization/" in name}
+        for place in places:
+            first, second = (f"{kind}/{place}/{leaf}" for kind, _, leaf in (one.partition("/"), other.partition("/")))
+            found[first], found[second] = leaves[second], leaves[first]
+        return nested(found)
+
+    return Fault(params=params)
+
+
+def _of(kind: type[nn.Module], method: Callable[..., Any]) -> Fault:
+    """A fault of what modules of a kind do: `method` gets the module, its inputs and what it would do."""
+
+    def intercept(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if isinstance(context.module, kind) and context.method_name == "__call__":
+            return method(context.module, *args, call)
+        return call(*args, **kwargs)
+
+    return Fault(patch=lambda: nn.intercept_methods(intercept))
+
+
+def _set(module: nn.Module, **fields: Any) -> None:
+    """Change fields of a module that is being run, which linen forbids."""
+    for name, value in fields.items():
+        object.__setattr__(module, name, value)
+
+
+def _shallower(config: ResNetConfig) -> ResNetConfig:
+    return replace(config, depths=(config.depths[0], config.depths[1] - 1, *config.depths[2:]))
+
+
+def _stride_as_in_v1(module: ConvNorm, x: Any, call: Any) -> Any:
+    parent: Any = module.parent
+    if isinstance(parent, Block) and parent.layer_type == "bottleneck" and module.name in ("conv_0", "conv_1"):
+        _set(module, stride=parent.stride if module.name == "conv_0" else 1)
+    return call(x)
+
+
+def _halved_in_first_stage(module: Block, x: Any, call: Any) -> Any:
+    if module.name == "stage_0_layer_0":
+        _set(module, stride=2)
+    return call(x)
+
+
+def _same_padding(module: nn.Conv, x: Any, call: Any) -> Any:
+    _set(module, padding="SAME")
+    return call(x)
+
+
+def _no_norm_in_shortcut(module: nn.BatchNorm, x: Any, call: Any) -> Any:
+    parent: Any = module.parent
+    return x if parent.name == "shortcut" else call(x)
+
+
+def _statistics_of_batch(module: nn.BatchNorm, x: Any, call: Any) -> Any:
+    mean: Any = module.get_variable("batch_stats", "mean")
+    var: Any = module.get_variable("batch_stats", "var")
+    unit = (x - x.mean((0, 1, 2))) / jnp.sqrt(x.var((0, 1, 2)) + resnet.EPSILON)
+    return call(unit * jnp.sqrt(var + resnet.EPSILON) + mean)
+
+
+def _no_relu(*names: str) -> Fault:
+    def method(module: ConvNorm, x: Any, call: Any) -> Any:
+        if module.name in names:
+            _set(module, relu=False)
+        return call(x)
+
+    return _of(ConvNorm, method)
+
+
+def _relu_before_sum(module: ConvNorm, x: Any, call: Any) -> Any:
+    return call(x) if module.name == "shortcut" else nn.relu(call(x))
+
+
+def _relu_before_norm(module: nn.BatchNorm, x: Any, call: Any) -> Any:
+    return call(nn.relu(x))
+
+
+def _without_shortcut(kept: bool) -> Fault:
+    """Layers that give their input nothing but the convolutions; `kept`: those that project keep the projection."""
+    inputs: list[Any] = []
+
+    def intercept(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        module = context.module
+        if context.method_name == "__call__" and isinstance(module, Block):
+            inputs.append(args[0])
+        result = call(*args, **kwargs)
+        if context.method_name == "__call__" and isinstance(module, ConvNorm) and isinstance(module.parent, Block):
+            last = not module.relu and module.name != "shortcut"
+            if last and module.parent.stride == 1 and inputs[-1].shape == result.shape:
+                return result - inputs[-1]  # the layer will add it
+            if not kept and module.name == "shortcut":
+                return jnp.zeros_like(result)
+        return result
+
+    return Fault(patch=lambda: nn.intercept_methods(intercept))
+
+
+def _head(pooled: Callable[[Any], Any]) -> Fault:
+    """The last layer's output, [batch, height, width, features], brought to one value a feature in another way."""
+    outputs: list[Any] = []
+
+    def intercept(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if context.method_name == "__call__" and context.module.name == "classifier":
+            args = (pooled(outputs[-1]),)
+        result = call(*args, **kwargs)
+        if context.method_name == "__call__" and isinstance(context.module, Block):
+            outputs.append(result)
+        return result
+
+    return Fault(patch=lambda: nn.intercept_methods(intercept))
+
+
+def _pool(function: Any) -> Fault:
+    return Fault(patch=lambda: mock.patch.object(nn, "max_pool", function))
+
+
+def _activation(function: Any) -> Fault:
+    return Fault(patch=lambda: mock.patch.object(nn, "relu", function))
+
+
+def _epsilon(value: float) -> Fault:
+    return Fault(patch=lambda: mock.patch.object(resnet, "EPSILON", value))
+
+
+def _images(change: Callable[[Any], Any]) -> Fault:
+    return Fault(inputs=lambda given: {"pixel_values": change(given["pixel_values"])})
+
+
+def _turned(kernel: np.ndarray) -> np.ndarray:
+    return kernel.swapaxes(0, 1) if kernel.ndim == 4 else kernel
+
+
+def _flipped(kernel: np.ndarray) -> np.ndarray:
+    return kernel[::-1, ::-1] if kernel.ndim == 4 else kernel
+
+
+_MEAN, _STD = (np.asarray(values, np.float32) for values in (Preparation().mean, Preparation().std))
+
+_max_pool: Any = nn.max_pool
+_avg_pool: Any = nn.avg_pool
+
+FAULTS = {
+    "the 1x1 halves the image, as in v1": _of(ConvNorm, _stride_as_in_v1),
+    "the first stage halves the image": _of(Block, _halved_in_first_stage),
+    "one layer too few": Fault(config=_shallower),
+    "batch norm's epsilon 1e-3": _epsilon(1e-3),
+    "batch norm's epsilon 1e-6": _epsilon(1e-6),
+    "recorded mean and variance swapped": _swapped("batch_stats/mean", "batch_stats/var"),
+    "recorded mean and bias swapped": _swapped("batch_stats/mean", "params/bias"),
+    "recorded variance taken for the deviation": _changed(np.square, "normalization/var"),
+    "no recorded mean": _changed(np.zeros_like, "normalization/mean"),
+    "no scale in the norms": _changed(np.ones_like, "normalization/scale"),
+    "no bias in the norms": _changed(np.zeros_like, "normalization/bias"),
+    "statistics of the batch": _of(nn.BatchNorm, _statistics_of_batch),
+    "no norm in the shortcut": _of(nn.BatchNorm, _no_norm_in_shortcut),
+    "ReLU before the norm": _of(nn.BatchNorm, _relu_before_norm),
+    "no ReLU in the stem": _no_relu("stem"),
+    "no ReLU between the convolutions": _no_relu("conv_0", "conv_1"),
+    "ReLU before the sum": _of(ConvNorm, _relu_before_sum),
+    "no ReLU at all": _activation(lambda x: x),
+    "GELU instead of ReLU": _activation(nn.gelu),
+    "no shortcut where shapes agree": _without_shortcut(kept=True),
+    "no shortcut at all": _without_shortcut(kept=False),
+    "convolutions padded on one side (SAME)": _of(nn.Conv, _same_padding),
+    "pool padded on one side (SAME)": _pool(lambda x, window, strides, padding: _max_pool(x, window, strides, "SAME")),
+    "average instead of maximum pool": _pool(_avg_pool),
+    "no pool": _pool(lambda x, window, strides, padding: x[:, ::2, ::2]),
+    "maximum instead of mean at the end": _head(lambda x: x.max((1, 2))),
+    "sum instead of mean at the end": _head(lambda x: x.sum((1, 2))),
+    "middle instead of mean at the end": _head(lambda x: x[:, x.shape[1] // 2, x.shape[2] // 2]),
+    "no bias in the head": _changed(np.zeros_like, "classifier/bias"),
+    "kernels turned": _changed(_turned, "convolution/kernel"),
+    "kernels flipped": _changed(_flipped, "convolution/kernel"),
+    "images turned": _images(lambda x: x.swapaxes(1, 2)),
+    "images mirrored": _images(lambda x: x[:, :, ::-1]),
+    "images with channels first, reshaped": _images(lambda x: x.transpose(0, 3, 1, 2).reshape(x.shape)),
+    "blue, green, red": _images(lambda x: x[..., ::-1]),
+    "images not normalised": _images(lambda x: x * _STD + _MEAN),
+}

@@ -1,0 +1,144 @@
+"""The whole model: ResNet v1.5 as transformers' ResNetForImageClassification computes it, for inference.
+
+v1.5: where a bottleneck halves the image, its 3x3 convolution does, not the 1x1 before it. Arrays are
+[batch, height, width, channels]; padding is symmetric, as PyTorch's (``SAME`` would pad even images on one side only).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+if TYPE_CHECKING:
+    import jax
+
+EPSILON = 1e-5
+"""What batch norm adds to the variance: PyTorch's default, which transformers keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResNetConfig:
+    """Sizes of one variant, named as in the checkpoint's config.json. ValueError where they do not fit together."""
+
+    name: str
+    layer_type: str
+    """``basic`` (two 3x3 convolutions) or ``bottleneck`` (1x1, 3x3, 1x1)."""
+    depths: tuple[int, ...]
+    hidden_sizes: tuple[int, ...]
+    embedding_size: int = 64
+    num_channels: int = 3
+    num_labels: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.layer_type not in ("basic", "bottleneck"):
+            raise ValueError(f"{self.name}: layer_type is {self.layer_type!r}, expected basic or bottleneck")
+        if len(self.depths) != len(self.hidden_sizes) or not self.depths or min(self.depths) < 1:
+            raise ValueError(
+                f"{self.name}: depths {self.depths} and hidden_sizes {self.hidden_sizes} must hold one entry a stage, "
+                "each depth at least 1"
+            )
+        if self.layer_type == "bottleneck" and any(size % REDUCTION for size in self.hidden_sizes):
+            raise ValueError(f"{self.name}: hidden_sizes {self.hidden_sizes} of bottlenecks must divide by {REDUCTION}")
+
+
+REDUCTION = 4
+"""How many times fewer channels the inside of a bottleneck has."""
+
+_BASIC, _WIDE = (64, 128, 256, 512), (256, 512, 1024, 2048)
+
+RESNET_18 = ResNetConfig("resnet-18", "basic", (2, 2, 2, 2), _BASIC)
+RESNET_34 = ResNetConfig("resnet-34", "basic", (3, 4, 6, 3), _BASIC)
+RESNET_50 = ResNetConfig("resnet-50", "bottleneck", (3, 4, 6, 3), _WIDE)
+RESNET_101 = ResNetConfig("resnet-101", "bottleneck", (3, 4, 23, 3), _WIDE)
+RESNET_152 = ResNetConfig("resnet-152", "bottleneck", (3, 8, 36, 3), _WIDE)
+
+TINY = ResNetConfig("tiny", "bottleneck", (2, 2, 1), (32, 48, 64), embedding_size=16, num_labels=24)
+"""For tests; bottlenecks with and without a shortcut that projects."""
+
+TINY_BASIC = ResNetConfig("tiny-basic", "basic", (1, 2, 1), (16, 24, 32), embedding_size=16, num_labels=24)
+"""For tests; like 18 and 34, the first layer has no shortcut that projects."""
+
+CONFIGS = {
+    config.name: config for config in (RESNET_18, RESNET_34, RESNET_50, RESNET_101, RESNET_152, TINY, TINY_BASIC)
+}
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias, batch norm with recorded statistics, and ReLU if `relu`."""
+
+    features: int
+    kernel: int
+    stride: int = 1
+    relu: bool = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`x` [batch, height, width, channels], to `features` channels; height and width are divided by `stride`."""
+        dtype = x.dtype
+        if self.kernel == 1:
+            # A matrix product: on the CPU a quarter faster than the convolution, on the chip what it becomes anyway.
+            x = x[:, :: self.stride, :: self.stride] if self.stride > 1 else x
+            x = nn.Dense(self.features, use_bias=False, dtype=dtype, name="convolution")(x)
+        else:
+            pad = self.kernel // 2
+            x = nn.Conv(
+                self.features,
+                (self.kernel, self.kernel),
+                strides=(self.stride, self.stride),
+                padding=((pad, pad), (pad, pad)),
+                use_bias=False,
+                dtype=dtype,
+                name="convolution",
+            )(x)
+        # In float32 whatever the rest is in: variances span decades.
+        norm = nn.BatchNorm(use_running_average=True, epsilon=EPSILON, dtype=jnp.float32, name="normalization")
+        x = norm(x).astype(dtype)
+        return nn.relu(x) if self.relu else x
+
+
+class Block(nn.Module):
+    """A residual layer: convolutions, plus the input (projected where shapes differ), then ReLU."""
+
+    features: int
+    layer_type: str
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`x` [batch, height, width, channels], to `features` channels; height and width are divided by `stride`."""
+        if self.layer_type == "bottleneck":
+            inner = self.features // REDUCTION
+            y = ConvNorm(inner, 1, name="conv_0")(x)
+            y = ConvNorm(inner, 3, self.stride, name="conv_1")(y)
+            y = ConvNorm(self.features, 1, relu=False, name="conv_2")(y)
+        else:
+            y = ConvNorm(self.features, 3, self.stride, name="conv_0")(x)
+            y = ConvNorm(self.features, 3, relu=False, name="conv_1")(y)
+        if self.stride > 1 or x.shape[-1] != self.features:
+            x = ConvNorm(self.features, 1, self.stride, relu=False, name="shortcut")(x)
+        return nn.relu(y + x)
+
+
+class ResNet(nn.Module):
+    """Stem, stages of residual layers, mean over the image, and the dense layer that gives the labels' logits."""
+
+    config: ResNetConfig
+
+    @nn.compact
+    def __call__(self, pixel_values: jax.Array) -> jax.Array:
+        """`pixel_values` [batch, height, width, num_channels], normalised, to logits [batch, num_labels].
+
+        Computes in the dtype of `pixel_values`, batch norm in float32; logits are float32.
+        """
+        config = self.config
+        x = ConvNorm(config.embedding_size, 7, 2, name="stem")(pixel_values)
+        x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        for stage, (depth, features) in enumerate(zip(config.depths, config.hidden_sizes, strict=True)):
+            for layer in range(depth):
+                stride = 2 if stage > 0 and layer == 0 else 1
+                x = Block(features, config.layer_type, stride, name=f"stage_{stage}_layer_{layer}")(x)
+        x = x.astype(jnp.float32).mean(axis=(1, 2))
+        return nn.Dense(config.num_labels, name="classifier")(x)

@@ -1,0 +1,153 @@
+"""The independent reference: transformers' PyTorch ResNet, and its image processor on Pillow.
+
+The net computes in float64 and is rounded to float32 at the end: in float32 its result moves by 1e-6 with the number of
+threads, as much as goldens may. Needs the extra ``reference``, and Pillow for the images.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_tt.golden import Golden, digest
+from zoo.checkpoint import save_checkpoint
+from zoo.resnet.inputs import made_up_images
+from zoo.resnet.model import CONFIGS
+from zoo.resnet.params import config_json, synthetic, synthetic_checkpoint
+from zoo.synthetic import integers, uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo.resnet.model import ResNetConfig
+
+IMAGES = {"tiny": (32, 32, 24), "tiny-basic": (32, 32, 24), "resnet-50": (8, 72, 56)}
+"""Variant -> batch, height and width of its golden: upright images, with odd sides on the way down."""
+
+PROCESSORS: dict[str, dict[str, Any]] = {
+    "published": {"size": {"shortest_edge": 224}, "crop_pct": 0.875, "resample": 3},
+    "old": {"size": 40, "crop_pct": 0.875, "resample": 2},
+    "odd": {"size": {"shortest_edge": 33}, "crop_pct": 0.9, "resample": 3},
+    "warped": {"size": {"shortest_edge": 384}, "crop_pct": 0.875, "resample": 3},
+}
+"""What is said in preprocessor_config.json (with the published mean and std); ``warped`` is not cropped."""
+
+SIZES = ((97, 61), (50, 131), (256, 300), (41, 40), (300, 36))
+"""Height and width of the images that are prepared: larger, smaller, wide, upright, already of the right height."""
+
+STEP = {"published": 9, "warped": 16}
+"""Of large results the golden keeps every so manieth row and column."""
+
+
+def processor_json(name: str) -> dict[str, Any]:
+    """The preprocessor_config.json of a processor, in the form of the published ones."""
+    return {
+        "do_normalize": True,
+        "do_resize": True,
+        "feature_extractor_type": "ConvNextFeatureExtractor",
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+        **PROCESSORS[name],
+    }
+
+
+def photo(height: int, width: int) -> np.ndarray:
+    """A made-up image, uint8 [height, width, 3]: hard edges, noise, and the extremes 0 and 255."""
+    name = f"resnet/photo/{height}x{width}"
+    coarse = uniform(f"{name}/squares", (-(-height // 7), -(-width // 7), 3), low=-60.0, high=315.0)
+    squares = coarse.repeat(7, axis=0).repeat(7, axis=1)[:height, :width]
+    noise = integers(f"{name}/noise", (height, width, 3), 41) - 20
+    image: np.ndarray = np.clip(np.floor(squares) + noise, 0, 255).astype(np.uint8)
+    return image
+
+
+def load(directory: Path) -> Any:
+    """The PyTorch model of a checkpoint on disk, float32, for inference; every tensor must have come from there."""
+    import torch
+    from transformers import ResNetForImageClassification
+
+    loaded: Any = ResNetForImageClassification.from_pretrained(
+        directory, dtype=torch.float32, output_loading_info=True, local_files_only=True
+    )
+    model, told = loaded
+    wrong = {what: names for what, names in told.items() if names}
+    if wrong:
+        raise RuntimeError(f"transformers did not take the checkpoint as it is: {wrong}")
+    return model.eval()
+
+
+def forward(model: Any, pixel_values: np.ndarray) -> np.ndarray:
+    """Logits [batch, labels] of `pixel_values` [batch, height, width, channels], in the dtype of `model`."""
+    import torch
+
+    channels_first = torch.from_numpy(pixel_values).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        logits = model(channels_first.to(model.dtype)).logits
+    return np.asarray(logits.numpy())
+
+
+def write_checkpoint(directory: Path, config: ResNetConfig, seed: int = 0) -> None:
+    """The made-up checkpoint of a variant, in the Hugging Face layout."""
+    save_checkpoint(directory, synthetic_checkpoint(config, seed), config=config_json(config))
+
+
+def synthetic_golden(variant: str) -> Golden:
+    """The golden of a variant with made-up weights, computed now."""
+    config = CONFIGS[variant]
+    batch, height, width = IMAGES[variant]
+    pixel_values = made_up_images(f"resnet/{variant}", batch, height, width, config.num_channels)
+    with tempfile.TemporaryDirectory() as directory:
+        write_checkpoint(Path(directory), config)
+        logits = forward(load(Path(directory)).double(), pixel_values).astype(np.float32)
+    return Golden(
+        inputs={"pixel_values": pixel_values},
+        outputs={"logits": logits},
+        info={
+            "model": "resnet",
+            "variant": variant,
+            "weights": {"kind": "synthetic", "seed": 0, "digest": digest(synthetic(config))},
+            "reference": {
+                "implementation": "transformers ResNetForImageClassification, float64 rounded to float32",
+                "versions": _versions("torch", "transformers"),
+            },
+            "dtype": "float32",
+        },
+    )
+
+
+def preparation_golden() -> Golden:
+    """Images prepared by transformers' image processor, the variant on Pillow; the inputs are drawn by their size."""
+    from transformers import ConvNextImageProcessorPil
+
+    outputs = {}
+    for name in PROCESSORS:
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory, "preprocessor_config.json").write_text(json.dumps(processor_json(name)))
+            processor = ConvNextImageProcessorPil.from_pretrained(directory)
+        for height, width in SIZES:
+            prepared = processor(photo(height, width), return_tensors="np")["pixel_values"][0].transpose(1, 2, 0)
+            step = STEP.get(name, 1)
+            outputs[f"{name}/{height}x{width}"] = np.ascontiguousarray(prepared[::step, ::step])
+    return Golden(
+        outputs=outputs,
+        info={
+            "model": "resnet",
+            "variant": "resnet-50",
+            "weights": {"kind": "none", "digest": digest({})},
+            "reference": {
+                "implementation": "transformers ConvNextImageProcessorPil",
+                "versions": _versions("torch", "transformers", "pillow"),
+            },
+            "dtype": "float32",
+        },
+    )
+
+
+def _versions(*names: str) -> Mapping[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name).partition("+")[0] for name in names}

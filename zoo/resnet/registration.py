@@ -1,0 +1,48 @@
+"""The description of ResNet that the zoo works from."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from zoo.registry import GoldenCase, Model, Source, apply_as
+from zoo.resnet import reference
+from zoo.resnet.inputs import example
+from zoo.resnet.model import CONFIGS, ResNet
+from zoo.resnet.params import config_json, keys, synthetic, synthetic_checkpoint
+from zoo.resnet.sharding import input_specs, output_specs, param_specs
+
+MESHES = ("1x1", "1x2", "1x4", "1x8", "2x4", "8x4")
+
+MODEL = Model(
+    name="resnet",
+    variants=CONFIGS,
+    build=ResNet,
+    example=example,
+    forward=apply_as("logits"),
+    specs=param_specs,
+    input_specs=input_specs,
+    output_specs=output_specs,
+    meshes=MESHES,
+    cases={
+        **{
+            variant: GoldenCase(
+                variant=variant,
+                reference=partial(reference.synthetic_golden, variant),
+                weights=partial(synthetic, CONFIGS[variant]),
+                # A golden has to be small, so its batch is: it must divide by the chips.
+                meshes=None if batch % 32 == 0 else MESHES[:-1],
+            )
+            for variant, (batch, _, _) in reference.IMAGES.items()
+        },
+        # Not of the net but of the images before it: test_images.py compares them, on no chips at all.
+        "preparation": GoldenCase(variant="resnet-50", reference=reference.preparation_golden, weights=dict, meshes=()),
+    },
+    # The commits of the others are not known here; give their files by directory.
+    sources={
+        "resnet-18": Source("microsoft/resnet-18", "65a5785d9156231087c481e0c7dd33a5ff6f7e3e"),
+        "resnet-50": Source("microsoft/resnet-50", "34c2154c194f829b11125337b98c8f5f9965ff19"),
+    },
+    keys=keys,
+    synthetic=synthetic_checkpoint,
+    hub_config=config_json,
+)

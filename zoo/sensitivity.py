@@ -1,0 +1,114 @@
+"""``python -m zoo.sensitivity``: known faults of each model, and whether its golden catches them.
+
+A golden is worth what it catches. The module ``faults`` of a model holds `FAULTS`, name -> `Fault`, and `CASE`, the
+golden case that they are tried on; the model's test and this table both show that the golden refuses each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pytest_tt.compare import Comparison, compare
+from pytest_tt.golden import load
+from zoo import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from zoo.registry import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One way to be wrong; what is None stays right.
+
+    params: of the parameters. config: of the config that the module is built from. inputs: of the golden's inputs.
+    patch: gives a context within which the model's code is wrong (``mock.patch.object``, ``nn.intercept_methods``).
+    """
+
+    params: Callable[[Any], Any] | None = None
+    config: Callable[[Any], Any] | None = None
+    inputs: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    patch: Callable[[], AbstractContextManager[Any]] | None = None
+
+
+class Verdict(NamedTuple):
+    """What the golden says of a model with a fault, by the default bounds of `sim` and of `hw`."""
+
+    sim: Comparison
+    hw: Comparison
+
+
+def judge(model: Model, case: str, params: Any, fault: Fault | None = None) -> Verdict:
+    """Run the model with `fault` (None: as it is) and `params` of the case on the host, and compare with the golden."""
+    import jax
+
+    fault = Fault() if fault is None else fault
+    config, golden = model.config(model.cases[case].variant), load(model.golden_path(case))
+    inputs = dict(golden.inputs)
+    if fault.params is not None:
+        params = fault.params(params)
+    if fault.config is not None:
+        config = fault.config(config)
+    if fault.inputs is not None:
+        inputs = fault.inputs(inputs)
+    # Not jitted: what is traced once must not be found again with another fault.
+    with jax.default_device(jax.devices("cpu")[0]), nullcontext() if fault.patch is None else fault.patch():
+        outputs = model.forward(model.build(config))(params, inputs)
+    actual = dict(model.cases[case].select({name: np.asarray(array) for name, array in outputs.items()}))
+    return Verdict(*(compare(actual, golden.outputs, backend=backend) for backend in ("sim", "hw")))
+
+
+def faults_of(model: str) -> tuple[str, Mapping[str, Fault]]:
+    """The case that the faults of a model of this package are tried on, and the faults."""
+    module = importlib.import_module(f"zoo.{model}.faults")
+    return module.CASE, module.FAULTS
+
+
+def verdicts(model: str) -> Iterator[tuple[str, Verdict]]:
+    """Every fault of a model of this package, and what the golden says; the first is the model without a fault."""
+    case, faults = faults_of(model)
+    description = registry.model(model)
+    params = description.cases[case].weights()
+    yield "none", judge(description, case, params)
+    for name, fault in faults.items():
+        yield name, judge(description, case, params, fault)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; 1 if a golden misses a fault in float32 or refuses the model without one."""
+    with_faults = [path.parent.name for path in sorted(registry.ROOT.glob("*/faults.py"))]
+    parser = argparse.ArgumentParser(prog="python -m zoo.sensitivity", description=__doc__)
+    parser.add_argument("models", metavar="MODEL", nargs="*", help=f"of {', '.join(with_faults)} (default: all)")
+    models = parser.parse_args(arguments).models or with_faults
+    unknown = sorted(set(models) - set(with_faults))
+    if unknown:
+        parser.error(f"no faults of {', '.join(unknown)}; expected some of {', '.join(with_faults)}")
+    wrong = 0
+    for model in models:
+        print(f"{model}, golden case {faults_of(model)[0]}")
+        print(f"  {'fault':48} {'rel L2':>9} {'PCC':>9}  sim     hw bounds")
+        for name, (sim, hw) in verdicts(model):
+            wrong += sim.passed != (name == "none")
+            metrics = sim.metrics()
+            numbers = " ".join(f"{_number(metrics[key], form):>9}" for key, form in (("rel_l2", ".1e"), ("pcc", ".6f")))
+            print(f"  {name:48} {numbers}  {_word(sim)}  {_word(hw)}")
+    return int(wrong > 0)
+
+
+def _number(value: float | str | None, form: str) -> str:
+    return format(value, form) if isinstance(value, float) else "-"
+
+
+def _word(comparison: Comparison) -> str:
+    return "agrees" if comparison.passed else "caught"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

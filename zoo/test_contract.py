@@ -1,0 +1,142 @@
+"""What every registered model owes: it builds, its weights fit, and on each mesh its golden, shardings and traffic."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
+
+from pytest_tt.compare import flatten
+from pytest_tt.golden import digest
+from pytest_tt.mesh import MeshShape
+from zoo.checkpoint import convert_tensors, save_checkpoint
+from zoo.lowered import refused
+from zoo.placing import load_params, place_params
+from zoo.registry import synthetic_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from zoo.registry import Model
+
+_last: dict[tuple[str, str], tuple[Mapping[str, Any], str]] = {}
+"""Weights of the case last asked for, and their digest: the meshes of a case come one after the other."""
+
+
+def weights_of(model: Model, case: str) -> tuple[Mapping[str, Any], str]:
+    key = (model.name, case)
+    if key not in _last:
+        _last.clear()
+        try:
+            weights = model.cases[case].weights()
+        except ModuleNotFoundError as error:
+            pytest.skip(str(error))
+        _last[key] = (weights, digest(weights))
+    return _last[key]
+
+
+def described(tree: Any) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Path -> shape and dtype of each leaf, arrays or not."""
+    pairs = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {
+        "/".join(str(getattr(key, "key", key)) for key in keys): (tuple(leaf.shape), np.dtype(leaf.dtype).name)
+        for keys, leaf in pairs
+    }
+
+
+def check_fit(params: Any, specs: Any, mesh: AbstractMesh) -> None:
+    """ValueError unless `specs`, which may be a prefix of `params`, divides each of them on `mesh`."""
+
+    def below(spec: PartitionSpec, subtree: Any) -> None:
+        for leaf in jax.tree.leaves(subtree):
+            NamedSharding(mesh, spec).shard_shape(leaf.shape)
+
+    jax.tree.map(below, specs, params, is_leaf=lambda node: isinstance(node, PartitionSpec))
+
+
+def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_golden: Any) -> None:
+    model, case = zoo_model, zoo_model.cases[zoo_case]
+    config = model.config(case.variant)
+    fitted = model.fit(config, tt_mesh)
+    checker = tt_golden.at(model.golden_folder)
+    golden = checker.load(zoo_case, reference=case.reference)
+    weights, weights_digest = weights_of(model, zoo_case)
+
+    module = model.build(fitted)
+    params = place_params(model, config, tt_mesh, weights)
+    assert described(params) == described(model.shapes(fitted))
+
+    inputs, input_specs = dict(golden.inputs), model.input_specs(fitted, tt_mesh)
+    output_specs = model.output_specs(fitted, tt_mesh)
+    assert set(input_specs) == set(inputs)
+    forward = tt_jit(
+        model.forward(module),
+        in_shardings=(model.specs(fitted, tt_mesh), input_specs),
+        out_shardings=output_specs,
+    )
+    outputs = forward(params, inputs)
+
+    assert set(outputs) == set(output_specs)
+    for name, output in outputs.items():
+        assert output.sharding.is_equivalent_to(NamedSharding(tt_mesh, output_specs[name]), output.ndim), name
+    (program,) = forward.programs
+    assert refused(program.stablehlo) == ()
+    if program.collectives is not None:  # None: the backend does not tell
+        expected = model.collectives(fitted, tt_mesh, inputs)
+        assert program.collectives == {kind: count for kind, count in expected.items() if count}
+    compared = case.select({name: np.asarray(output) for name, output in outputs.items()})
+    checker(compared, zoo_case, reference=case.reference, weights=weights_digest, **case.bounds)
+
+
+def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:
+    """Shapes and shardings agree, for the sizes too that no golden is of. Nothing is computed, no chip is needed."""
+    config = zoo_model.config(zoo_variant)
+    names = set(described(zoo_model.shapes(config)))
+    outputs = jax.eval_shape(
+        zoo_model.forward(zoo_model.build(config)), zoo_model.shapes(config), dict(zoo_model.example(config))
+    )
+    shapes: dict[Any, Any] = {}
+    for text in zoo_model.meshes:
+        shape = MeshShape.parse(text)
+        mesh: Any = AbstractMesh((shape.rows, shape.cols), ("batch", "model"))
+        fitted = zoo_model.fit(config, mesh)
+        params = shapes[fitted] = shapes.get(fitted) or zoo_model.shapes(fitted)
+        assert set(described(params)) == names, f"{text}: fit changes the names"
+        check_fit(params, zoo_model.specs(fitted, mesh), mesh)
+        assert set(zoo_model.output_specs(fitted, mesh)) == set(outputs), text
+        assert set(zoo_model.input_specs(fitted, mesh)) == set(zoo_model.example(fitted)), text
+
+
+def test_initialised_on_the_host(zoo_model: Model, zoo_small: str, tt_mesh: Any, cpu_init_params: Any) -> None:
+    fitted = zoo_model.fit(zoo_model.config(zoo_small), tt_mesh)
+    module, inputs = zoo_model.build(fitted), zoo_model.example(fitted)
+    arguments = [inputs[name] for name in inspect.signature(module.__call__).parameters if name in inputs]
+    assert len(arguments) == len(inputs)
+    specs = zoo_model.specs(fitted, tt_mesh)
+    params = cpu_init_params(module, *arguments, shardings=specs)
+    assert described(params) == described(zoo_model.shapes(fitted))
+    assert all(np.isfinite(leaf).all() for leaf in flatten(params).values())
+    assert all(leaf.devices() == set(tt_mesh.devices.flat) for leaf in jax.tree.leaves(params))
+
+
+def test_checkpoint_becomes_the_parameters(zoo_model: Model, zoo_checkpoint: str, tt_mesh: Any, tmp_path: Path) -> None:
+    """What upstream names and shapes, the key map turns into all of the parameters and nothing else."""
+    config, shapes = zoo_model.config(zoo_checkpoint), zoo_model.shapes(zoo_model.config(zoo_checkpoint))
+    tensors = dict(synthetic_checkpoint(zoo_model, zoo_checkpoint))
+    for name, tensor in synthetic_checkpoint(zoo_model, zoo_checkpoint):
+        np.testing.assert_array_equal(tensor, tensors[name])
+    params = convert_tensors(tensors, config, zoo_model.key_map(zoo_checkpoint), shapes)
+    assert described(params) == described(shapes)
+    assert all(np.isfinite(leaf).all() for leaf in flatten(params).values())
+
+    save_checkpoint(tmp_path, tensors.items(), shards=3)
+    loaded = load_params(zoo_model, zoo_checkpoint, tt_mesh, tmp_path)
+    assert described(loaded) == described(zoo_model.shapes(zoo_model.fit(config, tt_mesh)))
+    placed = flatten(place_params(zoo_model, config, tt_mesh, params))
+    for path, leaf in flatten(loaded).items():
+        np.testing.assert_array_equal(leaf, placed[path], err_msg=path)

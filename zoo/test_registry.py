@@ -1,0 +1,114 @@
+"""Descriptions that contradict themselves, models of other packages, and the table of models."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from zoo import registry
+from zoo.__main__ import main
+from zoo.registry import Model, models, synthetic_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OURS = registry.models()
+
+
+def changed(**changes: Any) -> Model:
+    return dataclasses.replace(OURS["mlp"], **changes)
+
+
+def test_every_folder_with_a_model_is_registered() -> None:
+    assert set(OURS) == {path.parent.name for path in registry.ROOT.glob("*/model.py")}
+    assert {name: model.name for name, model in OURS.items()} == {name: name for name in OURS}
+
+
+def test_contradictions() -> None:
+    case = dataclasses.replace(OURS["mlp"].cases["sum"], variant="huge")
+    with pytest.raises(ValueError, match="mlp: case 'a' is of variant 'huge', which there is not"):
+        changed(cases={"a": case})
+    with pytest.raises(ValueError, match="mlp: case 'a' is for 1x3; the model claims 1x1, 1x2"):
+        changed(cases={"a": dataclasses.replace(case, variant="sum", meshes=("1x3",))})
+    with pytest.raises(ValueError, match="1x"):
+        changed(meshes=("1x",))
+    with pytest.raises(ValueError, match="model 'm-l-p': the name must be a Python identifier"):
+        changed(name="m-l-p")
+
+
+def test_names_that_are_not_there() -> None:
+    with pytest.raises(ValueError, match=r"no such model: huge; expected one of .*cnn, .*mlp"):
+        registry.model("huge")
+    with pytest.raises(ValueError, match="mlp has no variant 'huge'; expected one of dense, megatron, sum"):
+        OURS["mlp"].config("huge")
+    with pytest.raises(ValueError, match="mlp has no key map"):
+        OURS["mlp"].key_map("sum")
+    with pytest.raises(ValueError, match="mlp makes up no checkpoints"):
+        synthetic_checkpoint(OURS["mlp"], "sum")
+
+
+def test_models_of_other_packages(tmp_path: Path) -> None:
+    other = changed(name="zebra", folder=tmp_path)
+    assert list(models([OURS.values(), [other]])) == [*OURS, "zebra"]
+    assert other.golden_path("sum") == tmp_path / "golden" / "sum.safetensors"
+    with pytest.raises(ValueError, match=f"two models are named 'mlp': rename the one in {tmp_path}"):
+        models([[changed(folder=tmp_path)]])
+
+
+PLUGIN = """
+import dataclasses
+from pathlib import Path
+from zoo import registry
+
+def pytest_tt_zoo_models():
+    mlp = registry.model("mlp")
+    cases = {"sum": dataclasses.replace(mlp.cases["sum"], meshes=("1x2", "2x4"))}
+    return [dataclasses.replace(mlp, name=NAME, cases=cases, folder=registry.ROOT / "mlp")]
+"""
+
+
+def contract(directory: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (directory / "other_zoo.py").write_text(PLUGIN.replace("NAME", repr(name)))
+    plugins = ["-p", "pytest_tt", "-p", "other_zoo", "-p", "no:cacheprovider"]
+    code = f"import sys, pytest; sys.path.insert(0, {str(directory)!r}); sys.exit(pytest.main(sys.argv[1:]))"
+    target = registry.ROOT / "test_contract.py"
+    return subprocess.run(
+        [sys.executable, "-c", code, *plugins, "-v", "-k", f"{name}-sum", *arguments, str(target)],
+        capture_output=True,
+        text=True,
+        cwd=registry.ROOT.parent,
+    )
+
+
+def test_the_contract_covers_models_of_other_packages(tmp_path: Path) -> None:
+    done = contract(tmp_path, "zebra")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = ["golden[zebra-sum-1x2]", "golden[zebra-sum-2x4]", "initialised_on_the_host[zebra-sum-8x4]"]
+    for name in (*ran, "variant_on_every_mesh[zebra-sum]"):
+        assert f"test_{name} PASSED" in done.stdout
+    assert "4 passed" in done.stdout
+
+    done = contract(tmp_path, "zebra", "--tt-mesh", "1x2", "--collect-only")
+    assert "zebra-sum-1x2" in done.stdout
+    assert "zebra-sum-2x4" not in done.stdout
+
+    done = contract(tmp_path, "cnn", "--collect-only")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "\npytest_tt_zoo_models: two models are named 'cnn': rename the one in" in done.stdout
+
+
+def test_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    table = {"cnn": OURS["cnn"], "mlp": OURS["mlp"], "other": changed(name="other", folder=tmp_path)}
+    monkeypatch.setattr(registry, "models", lambda: table)
+    assert main(["list"]) == 0
+    header, rule, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["model", "variant", "parameters", "bytes", "meshes", "goldens", "published", "weights"]
+    assert set(rule) == {"-", " "}
+    assert len(lines) == 2 + 3 + 3
+    meshes = "1x1 1x2 1x4 1x8 2x4 8x4"
+    assert f"mlp megatron 33.1 k 132 k {meshes} megatron" in [" ".join(line.split()) for line in lines]
+    assert f"other sum 193 772 {meshes} sum (missing)" in [" ".join(line.split()) for line in lines]
