@@ -105,14 +105,15 @@ class Session:
         """
         self.in_use = bool(runs) or self.settings.wanted
         if self.in_use:
-            when_imported("jax", self._select_platforms)
+            when_imported("jax", self._set_platforms)
         if self.ground.backend == "sim":
             when_imported("jax", lambda: self._provide_simulated(runs))
 
-    def _select_platforms(self) -> None:
-        from pytest_tt.backend.platforms import complete_platforms
+    def _set_platforms(self) -> None:
+        from pytest_tt.backend.platforms import complete_platforms, set_host_devices
 
         complete_platforms(when_unset=True)
+        set_host_devices()
 
     def _provide_simulated(self, runs: Sequence[TTRun]) -> None:
         from pytest_tt.backend.simulated import DEFAULT_CHIPS, ChipsInUseError
@@ -129,7 +130,7 @@ class Session:
                 )
             return
         try:
-            self._simulated.provide(count, host_devices=self.in_use)
+            self._simulated.provide(count)
         except ChipsInUseError as error:
             raise pytest.UsageError(str(error)) from None
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 PLATFORM = "tt"
+
+# TT-XLA's own tests set this number of host devices, and jax refuses to change it once it has started.
+HOST_DEVICES = 8
 
 
 def complete_platforms(*, when_unset: bool) -> None:
@@ -19,3 +25,13 @@ def complete_platforms(*, when_unset: bool) -> None:
     missing = [name for name in ("cpu", PLATFORM) if name not in names]
     if missing:
         jax.config.update("jax_platforms", ",".join(names + missing))
+
+
+def set_host_devices() -> None:
+    """Give the host `HOST_DEVICES` devices, unless the user said how many or jax has started already."""
+    import jax
+
+    chosen: int = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined]
+    if chosen < 0 and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        with suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", HOST_DEVICES)

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 DEFAULT_CHIPS = 8
 # When jax is started before the tests are known: a Galaxy. 32 chips start in 10 to 20 ms.
 EARLY_CHIPS = 32
-# TT-XLA's own tests set this number of host devices, and jax refuses to change it once it has started.
-HOST_DEVICES = 8
 
 # XLA aborts the process when a participant of a collective is not given a core for 40 s. On a busy machine with fewer
 # cores than chips that is a slow run, not a dead lock. (XLA flag, first jaxlib that knows it, seconds.) An unknown flag
@@ -63,14 +61,12 @@ class SimulatedChips:
         _skip_real_plugin(xla_bridge)
         complete_platforms(when_unset=False)
 
-    def provide(self, count: int, *, host_devices: bool) -> None:
+    def provide(self, count: int) -> None:
         """See to it that there are `count` chips or more; raises ChipsInUseError if that cannot be mended."""
         from jax._src import xla_bridge
 
         self._count = count
         if not xla_bridge.backends_are_initialized():
-            if host_devices:
-                _set_host_devices(HOST_DEVICES)
             return
         client = xla_bridge._backends.get(PLATFORM)
         if client is not None and client is self._client:
@@ -151,12 +147,3 @@ def _without_tt_library() -> Iterator[None]:
         yield
     finally:
         os.environ[variable] = before
-
-
-def _set_host_devices(count: int) -> None:
-    """Give the host `count` devices unless the user said how many."""
-    import jax
-
-    chosen: int = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined]
-    if chosen < 0 and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        jax.config.update("jax_num_cpu_devices", count)
