@@ -22,11 +22,8 @@ class RunHooks:
         if find_recorder(item) is None:
             return
         obstacle = run_of(item).obstacle
-        if obstacle is None:
-            return
-        if session_of(item.config).settings.require.value:
+        if obstacle is not None and session_of(item.config).settings.require.value:
             pytest.fail(f"{obstacle} (--tt-require)", pytrace=False)
-        pytest.skip(obstacle)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:
