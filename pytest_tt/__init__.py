@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_tt.config import add_options, read_settings
+from pytest_tt.files import usable_directory
 from pytest_tt.fixtures import FIXTURES, cpu_init_params, tt_device, tt_golden, tt_jit, tt_mesh, tt_run
 from pytest_tt.items import (
     MESH_PARAMETER,
@@ -25,7 +27,7 @@ from pytest_tt.items import (
     session_of,
     uses_tt,
 )
-from pytest_tt.run_hooks import RUN_HOOKS, RunHooks
+from pytest_tt.run_hooks import install_run_hooks
 from pytest_tt.session import Session
 
 if TYPE_CHECKING:
@@ -98,12 +100,15 @@ def pytest_configure(config: pytest.Config) -> None:
         _start(config, config.option)
     session = session_of(config)
     session.refuse_workers(getattr(config.option, "numprocesses", None), hasattr(config, "workerinput"))
+    session.say = partial(_say, config)
     if getattr(config.option, "numprocesses", None):
-        config.pluginmanager.register(RunHooks(), RUN_HOOKS)
+        install_run_hooks(config)
+    if session.settings.artifacts.value is not None:
+        session.artifacts = usable_directory(_place(config, session.settings.artifacts.value), "--tt-artifacts")
     if session.settings.results.value is not None:
         from pytest_tt.results.plugin import register
 
-        register(config, session, Path(config.invocation_params.dir, session.settings.results.value))
+        register(config, session, _place(config, session.settings.results.value))
 
 
 def _start(config: pytest.Config, namespace: argparse.Namespace) -> None:
@@ -143,37 +148,57 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    ours = [item for item in items if uses_tt(item, FIXTURES)]
-    for item in ours:
-        recorder_of(item)
-    if session_of(config).ground.backend == "hw":
-        # TT's client closes and reopens the mesh whenever its shape changes.
-        shapes = {item: str(run_of(item).mesh) for item in ours}
-        order = {shape: place for place, shape in enumerate(dict.fromkeys(shapes.values()))}
-        items.sort(key=lambda item: order.get(shapes.get(item, ""), -1))
+    session = session_of(config)
+    try:
+        ours = [item for item in items if uses_tt(item, FIXTURES)]
+        for item in ours:
+            recorder_of(item)
+            obstacle = run_of(item).obstacle
+            if obstacle is not None and not session.settings.require.value:
+                item.add_marker(pytest.mark.skip(reason=obstacle))
+        if session.ground.backend == "hw":
+            # TT's client closes and reopens the mesh whenever its shape changes.
+            shapes = {item: str(run_of(item).mesh) for item in ours}
+            order = {shape: place for place, shape in enumerate(dict.fromkeys(shapes.values()))}
+            items.sort(key=lambda item: order.get(shapes.get(item, ""), -1))
+        if any(config.getoption(name, False) for name in _RUN_NO_TEST):
+            return
+        if ours:
+            install_run_hooks(config)
+        session.provide([run_of(item) for item in ours])
+        cache = getattr(config, "cache", None)
+        session.use_compile_cache(lambda: None if cache is None else cache.mkdir("tt-compiled"), _place(config, ""))
+        if session.in_use:
+            session.hold_chips()
+    except pytest.UsageError as error:
+        if not hasattr(config, "workerinput"):
+            raise
+        # An xdist worker that raises ends without a word; its collection errors do arrive.
+        report = pytest.CollectReport(str(config.rootpath), "failed", f"ERROR: {error}", [])
+        config.hook.pytest_collectreport(report=report)
+        items.clear()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    config = session.config
-    ours = session_of(config)
-    items = [item for item in session.items if find_recorder(item) is not None]
-    ours.begin_rows([recorder_of(item).row for item in items])
-    if config.option.collectonly:
-        return
-    if items and not config.pluginmanager.has_plugin(RUN_HOOKS):
-        # Only now, so that runs without tt tests do not pay for hooks around each test.
-        config.pluginmanager.register(RunHooks(), RUN_HOOKS)
-    ours.provide([run_of(item) for item in items])
-    cache = getattr(config, "cache", None)
-    ours.use_compile_cache(
-        lambda: None if cache is None else cache.mkdir("tt-compiled"), Path(config.invocation_params.dir)
-    )
-    ours.hold_chips(_say(config))
+    recorders = [recorder for recorder in map(find_recorder, session.items) if recorder is not None]
+    session_of(session.config).begin_rows([recorder.row for recorder in recorders])
 
 
-def _say(config: pytest.Config) -> Any:
-    """A function that shows a line at once, also from an xdist worker, whose stderr is the user's."""
+# Options that end a run after collection.
+_RUN_NO_TEST = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
+
+
+def _place(config: pytest.Config, path: str) -> Path:
+    """Where `path` of an option is: relative to where pytest was started, ``~`` is the home directory."""
+    return Path(config.invocation_params.dir, Path(path).expanduser())
+
+
+def _say(config: pytest.Config, line: str) -> None:
+    """Show `line` at once; an xdist worker has no terminal of its own, but its stderr is the user's."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and not hasattr(config, "workerinput"):
-        return lambda line: (reporter.ensure_newline(), reporter.write_line(line), reporter.flush())
-    return lambda line: print(line, file=sys.__stderr__, flush=True)
+    if reporter is None or hasattr(config, "workerinput"):
+        print(line, file=sys.__stderr__, flush=True)
+    else:
+        reporter.ensure_newline()
+        reporter.write_line(line)
+        reporter.flush()

@@ -213,7 +213,10 @@ def _resolve(
         return Setting(tuple(given) if option.kind == "list" else given, option.flag)
     if environ.get(option.env):
         return Setting(_from_text(option, environ[option.env], option.env), option.env)
-    configured = config.getini(option.ini)
+    try:
+        configured = config.getini(option.ini)
+    except (ValueError, TypeError) as error:
+        raise pytest.UsageError(f"ini {option.ini}: {error}") from None
     if configured is not None and configured != []:
         if option.kind == "flag":
             return Setting(bool(configured), f"ini {option.ini}")

@@ -6,6 +6,8 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -23,3 +25,37 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def usable_directory(path: Path, option: str) -> Path:
+    """`path`, made if need be. Raises pytest.UsageError naming `option` where nothing can be written there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        _try_to_write(path)
+    except OSError as error:
+        raise pytest.UsageError(
+            f"{option}: {path} cannot be used ({error.strerror}): expected a directory that can be written"
+        ) from None
+    return path
+
+
+def usable_file(path: Path, option: str) -> Path:
+    """`path` with links followed. Raises pytest.UsageError where no regular file can be written there."""
+    try:
+        path = path.resolve()
+        if path.exists() and not path.is_file():
+            raise pytest.UsageError(f"{option}: {path} is no regular file: expected the name of a file to write")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _try_to_write(path.parent, path.name)
+    except OSError as error:
+        raise pytest.UsageError(
+            f"{option}: {path} cannot be written ({error.strerror}): expected the name of a file to write"
+        ) from None
+    return path
+
+
+def _try_to_write(directory: Path, name: str = "") -> None:
+    """Make and remove a file as `write_atomically` would."""
+    temporary = directory / f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    temporary.touch(exist_ok=False)
+    temporary.unlink()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_tt.backend.platforms import PLATFORM
-from pytest_tt.items import recorder_of, run_of, session_of
+from pytest_tt.items import find_recorder, recorder_of, run_of, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +26,19 @@ FIXTURES = frozenset({"tt_run", "tt_mesh", "tt_device", "tt_jit", "tt_golden", "
 @pytest.fixture
 def tt_run(request: pytest.FixtureRequest) -> TTRun:
     """Resolved settings of this test: backend, system, mesh, axes, options, and where each came from."""
-    return run_of(request.node)
+    __tracebackhide__ = True
+    run = run_of(request.node)
+    if find_recorder(request.node) is None:
+        # Asked for at run time (request.getfixturevalue), so that collection could not know.
+        from pytest_tt.run_hooks import install_run_hooks
+
+        install_run_hooks(request.config)
+        recorder_of(request.node)
+        if run.obstacle is not None:
+            if session_of(request.config).settings.require.value:
+                pytest.fail(f"{run.obstacle} (--tt-require)", pytrace=False)
+            pytest.skip(run.obstacle)
+    return run
 
 
 @pytest.fixture
@@ -50,13 +60,11 @@ def tt_device(tt_mesh: Mesh) -> jax.Device:
 @pytest.fixture
 def tt_jit(request: pytest.FixtureRequest, tt_run: TTRun, tt_mesh: Mesh) -> TTJit:
     """jax.jit for this test's chips and compiler options; records times, bytes per chip and collectives."""
+    from pytest_tt.artifacts import artifacts_of
     from pytest_tt.jit import TTJit
 
-    artifacts = session_of(request.config).settings.artifacts.value
-    directory = None
-    if artifacts is not None:
-        name = re.sub(r"[^A-Za-z0-9_.-]+", "_", request.node.nodeid).strip("_")
-        directory = Path(request.config.invocation_params.dir, artifacts, name)
+    root = session_of(request.config).artifacts
+    directory = None if root is None else artifacts_of(root, request.node.nodeid)
     return TTJit(tt_run, tt_mesh, recorder_of(request.node), directory)
 
 
@@ -68,10 +76,11 @@ def tt_golden(request: pytest.FixtureRequest, tt_run: TTRun) -> GoldenChecker:
     node = request.node
     return GoldenChecker(
         directory=node.path.parent / "golden",
-        default_case=getattr(node, "originalname", None) or node.name,
+        default_case=".".join(filter(None, (node.cls and node.cls.__name__, node.originalname or node.name))),
         backend=tt_run.backend,
         update=session_of(request.config).settings.golden_update.value,
         record=recorder_of(node).record,
+        recorded=session_of(request.config).recorded_goldens,
     )
 
 
@@ -90,7 +99,8 @@ def cpu_init_params(tt_mesh: Mesh) -> Callable[..., Any]:
         try:
             return init_params(module, *inputs, mesh=tt_mesh, host=host, rng=rng, shardings=shardings)
         except ParamsError as error:
-            pytest.fail(str(error), pytrace=False)
+            problem = str(error)
+        pytest.fail(problem, pytrace=False)
 
     return init
 
@@ -98,14 +108,17 @@ def cpu_init_params(tt_mesh: Mesh) -> Callable[..., Any]:
 def _chips(run: TTRun) -> Sequence[jax.Device]:
     """The run's chips; fails the test where there are none or too few."""
     __tracebackhide__ = True
+    problem = None
     try:
         import jax
-    except ImportError as error:
-        pytest.fail(f"this test needs jax, which cannot be imported here ({error}): pip install jax", pytrace=False)
-    try:
+
         devices = jax.devices(PLATFORM)
+    except ImportError as error:
+        problem = f"this test needs jax, which cannot be imported here ({error}): pip install jax"
     except RuntimeError as error:
-        pytest.fail(f"jax could not start the chips ({run.backend}): {error}", pytrace=False)
+        problem = f"jax could not start the chips ({run.backend}): {error}"
+    if problem is not None:
+        pytest.fail(problem, pytrace=False)
     if len(devices) < run.mesh.chips:
         hint = f" (JAX_PLATFORMS={os.environ['JAX_PLATFORMS']})" if "JAX_PLATFORMS" in os.environ else ""
         pytest.fail(

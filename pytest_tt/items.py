@@ -55,7 +55,7 @@ def run_of(item: pytest.Item) -> TTRun:
         if chosen is None and marker is not None and marker.mesh is not None and len(marker.mesh) > 1:
             raise pytest.UsageError(
                 f"{item.nodeid}: the tt marker lists several meshes, which only a test function or method of a plain "
-                "class can be run on; name one mesh"
+                "class can be run on, by a marker of its own, its class or its module; name one mesh"
             )
         item.stash[_RUN] = resolve_run(session.settings, session.ground, marker, chosen)
         _check_options(item)

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
+from pytest_tt.artifacts import file_name
 from pytest_tt.files import write_atomically
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class TTJit:
         """Where to keep what is compiled of function `name`, without suffix; None where nothing is kept."""
         if self._artifacts is None:
             return None
-        return self._artifacts / f"{next(self._numbers):02}_{re.sub(r'[^A-Za-z0-9_.-]+', '_', name).strip('_')}"
+        return self._artifacts / f"{next(self._numbers):02}_{file_name(name.strip('<>'))}"
 
     @property
     def programs(self) -> tuple[Program, ...]:
@@ -122,6 +123,7 @@ class JittedFunction:
         self._function = function
         self._in_shardings = options.get("in_shardings")
         self._static_nums, self._static_names = _static(function, options)
+        self._options = options
         self._jitted = jax.jit(function, **options)
         self._run = run
         self._mesh = mesh
@@ -137,12 +139,14 @@ class JittedFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run on the chips and wait for the results."""
+        __tracebackhide__ = True
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs))):
             return self._jitted(*args, **kwargs)
         args, kwargs = self._place(args, kwargs)
+        if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
+            return self._function(*args, **kwargs)
         program = self._program(args, kwargs)
-        dynamic_args = [arg for index, arg in enumerate(args) if index not in self._static_nums]
-        dynamic_kwargs = {name: value for name, value in kwargs.items() if name not in self._static_names}
+        dynamic_args, dynamic_kwargs = self._dynamic(args, kwargs)
         self._recorder.phase("execute")
         start = time.perf_counter()
         result = jax.block_until_ready(program.compiled(*dynamic_args, **dynamic_kwargs))
@@ -153,7 +157,7 @@ class JittedFunction:
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """As ``jax.jit(f).lower``, for the arguments as they would be placed."""
         args, kwargs = self._place(args, kwargs)
-        return self._jitted.lower(*args, **kwargs)
+        return self._jitted_for(args, kwargs).lower(*args, **kwargs)
 
     def compile(self, *args: Any, **kwargs: Any) -> Program:
         """Compile for these arguments without running."""
@@ -166,10 +170,24 @@ class JittedFunction:
             program = self._programs[key] = self._compile(args, kwargs)
         return program
 
+    def _jitted_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The jitted function; without arrays that would take it to the chips, its results must."""
+        if self._options.get("out_shardings") is not None or jax.tree.leaves(self._dynamic(args, kwargs)):
+            return self._jitted
+        replicated = NamedSharding(self._mesh, PartitionSpec())
+        return jax.jit(self._function, **self._options | {"out_shardings": replicated})
+
+    def _dynamic(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments that are not static: those that a compiled program takes."""
+        return (
+            [arg for index, arg in enumerate(args) if index not in self._static_nums],
+            {name: value for name, value in kwargs.items() if name not in self._static_names},
+        )
+
     def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
         self._recorder.phase("trace")
         start = time.perf_counter()
-        traced = self._jitted.trace(*args, **kwargs)
+        traced = self._jitted_for(args, kwargs).trace(*args, **kwargs)
         traced_at = time.perf_counter()
         self._recorder.phase("compile")
         lowered = traced.lower()
@@ -216,17 +234,18 @@ class JittedFunction:
             *((index, arg) for index, arg in enumerate(args) if index in self._static_nums),
             *((name, kwargs[name]) for name in sorted(kwargs) if name in self._static_names),
         ]
-        dynamic = (
-            [arg for index, arg in enumerate(args) if index not in self._static_nums],
-            {name: value for name, value in kwargs.items() if name not in self._static_names},
+        leaves, structure = jax.tree.flatten(self._dynamic(args, kwargs))
+        return (
+            tuple(static),
+            structure,
+            tuple((x.shape, x.dtype, getattr(x, "weak_type", False), x.sharding) for x in leaves),
         )
-        leaves, structure = jax.tree.flatten(dynamic)
-        return (tuple(static), structure, tuple((x.shape, x.dtype, x.weak_type, x.sharding) for x in leaves))
 
     def _place(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Bring what is not on chips yet onto the mesh."""
+        __tracebackhide__ = True
         replicated = NamedSharding(self._mesh, PartitionSpec())
-        dynamic = [arg for index, arg in enumerate(args) if index not in self._static_nums]
+        dynamic, _ = self._dynamic(args, kwargs)
         wanted: Any = self._in_shardings
         if isinstance(wanted, list | tuple):  # one entry an argument; a single sharding holds for all
             if len(wanted) != len(dynamic):
@@ -248,8 +267,10 @@ class JittedFunction:
 
 def _place_tree(tree: Any, shardings: Any, replicated: NamedSharding) -> Any:
     """`tree` with its uncommitted leaves placed; `shardings` is a prefix of it, None meaning replicated."""
+    __tracebackhide__ = True
 
     def place_below(sharding: Sharding | None, subtree: Any) -> Any:
+        __tracebackhide__ = True
         target = replicated if sharding is None else sharding
         return jax.tree.map(lambda leaf: _place_leaf(leaf, target, client), subtree)
 
@@ -259,6 +280,7 @@ def _place_tree(tree: Any, shardings: Any, replicated: NamedSharding) -> Any:
 
 
 def _place_leaf(leaf: Any, target: Sharding, client: Any) -> Any:
+    __tracebackhide__ = True
     if not (isinstance(leaf, jax.Array) and leaf.committed):
         return jax.device_put(leaf, target)
     device = next(iter(leaf.devices()))

@@ -59,6 +59,8 @@ def read_marker(marks: Iterable[pytest.Mark], nodeid: str) -> TTMarker | None:
 
 def _meshes(value: object) -> tuple[MeshShape, ...]:
     texts = [value] if isinstance(value, str) else value
+    if isinstance(texts, tuple) and len(texts) == 2 and all(isinstance(number, int) for number in texts):
+        raise ValueError(f'{value!r} is not a mesh: write "{texts[0]}x{texts[1]}"')
     if not isinstance(texts, list | tuple) or not texts:
         raise ValueError(f'{value!r} is neither a mesh such as "1x8" nor a list of meshes such as ["1x2", "1x4"]')
     meshes = tuple(MeshShape.parse(text) for text in texts)

@@ -21,6 +21,15 @@ class Recorder:
         self._runs: list[float] = []
         self._goldens: dict[str, dict[str, str | None]] = {}
 
+    def restart(self) -> None:
+        """The test is set up, perhaps once more after an attempt that failed: what that one left does not count."""
+        kept = {name: getattr(self.row, name) for name in ("nodeid", "mesh", "backend", "system")}
+        self.row = Row(**kept)
+        self._runs.clear()
+        self._goldens.clear()
+        if self._tell_phase is not None:
+            self._tell_phase(self.row.nodeid, self.row.phase)
+
     def phase(self, phase: str) -> None:
         """The test has come to `phase`, one of results.row.PHASES."""
         if phase != self.row.phase:

@@ -11,7 +11,13 @@ from pytest_tt.items import find_recorder, run_of, session_of
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-RUN_HOOKS = "pytest_tt_run_hooks"
+_NAME = "pytest_tt_run_hooks"
+
+
+def install_run_hooks(config: pytest.Config) -> None:
+    """Have the hooks around each test; not at the start, so that runs without tt tests do not pay for them."""
+    if not config.pluginmanager.has_plugin(_NAME):
+        config.pluginmanager.register(RunHooks(), _NAME)
 
 
 class RunHooks:
@@ -19,14 +25,13 @@ class RunHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if find_recorder(item) is None:
+        recorder = find_recorder(item)
+        if recorder is None:
             return
+        recorder.restart()
         obstacle = run_of(item).obstacle
-        if obstacle is None:
-            return
-        if session_of(item.config).settings.require.value:
+        if obstacle is not None and session_of(item.config).settings.require.value:
             pytest.fail(f"{obstacle} (--tt-require)", pytrace=False)
-        pytest.skip(obstacle)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_tt.backend.device_root import nodes_directory
 from pytest_tt.backend.jax_import import when_imported
+from pytest_tt.backend.platforms import PLATFORM
 from pytest_tt.ground import Ground
 from pytest_tt.versions import package_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_tt.backend.chips import Box
     from pytest_tt.backend.compile_cache import CompileCache
@@ -36,6 +39,9 @@ class Session:
         self.settings = settings
         self.ground, self._box = _choose(settings)
         self.in_use = False
+        self.say: Callable[[str], None] = lambda line: print(line, file=sys.__stderr__, flush=True)
+        self.artifacts: Path | None = None
+        self.recorded_goldens: set[Path] = set()
         self.notes: WorkerNotes | None = None
         self.collector: ResultsCollector | None = None
         self._simulated: SimulatedChips | None = None
@@ -47,10 +53,14 @@ class Session:
         when_imported("jax", self._prepare_hardware if self.ground.backend == "hw" else self._prepare_simulated)
 
     def _prepare_hardware(self) -> None:
-        from pytest_tt.backend import hardware
+        from pytest_tt.backend import hardware, jax_private
 
         assert self._box is not None
         hardware.prepare(self._box)
+        self._prepare_platforms()
+        # A test or a conftest may start jax though no test asks for chips by marker or fixture.
+        with suppress(AttributeError, ImportError):
+            jax_private.around_discovery(self._hold_before_start)
 
     def _prepare_simulated(self) -> None:
         from pytest_tt.backend.simulated import EARLY_CHIPS, SimulatedChips
@@ -64,6 +74,23 @@ class Session:
             self._unusable = f"{type(error).__name__}: {error}"
         else:
             self._simulated = chips
+            self._prepare_platforms()
+
+    def _prepare_platforms(self) -> None:
+        from pytest_tt.backend.platforms import allow_chips, set_host_devices
+
+        allow_chips()
+        if self.settings.wanted:
+            set_host_devices()
+
+    @contextmanager
+    def _hold_before_start(self) -> Iterator[None]:
+        import jax
+
+        platforms: str | None = jax.config.jax_platforms  # type: ignore[attr-defined]
+        if not platforms or PLATFORM in platforms.split(","):
+            self.hold_chips()
+        yield
 
     def refuse_workers(self, processes: object, is_worker: bool) -> None:
         """Raises pytest.UsageError for more than one xdist worker on hw."""
@@ -105,22 +132,22 @@ class Session:
         """
         self.in_use = bool(runs) or self.settings.wanted
         if self.in_use:
-            when_imported("jax", self._select_platforms)
+            when_imported("jax", self._set_platforms)
         if self.ground.backend == "sim":
             when_imported("jax", lambda: self._provide_simulated(runs))
 
-    def _select_platforms(self) -> None:
-        from pytest_tt.backend.platforms import complete_platforms
+    def _set_platforms(self) -> None:
+        from pytest_tt.backend.platforms import set_host_devices, use_chips
 
-        complete_platforms(when_unset=True)
+        use_chips()
+        set_host_devices()
 
     def _provide_simulated(self, runs: Sequence[TTRun]) -> None:
         from pytest_tt.backend.simulated import DEFAULT_CHIPS, ChipsInUseError
 
-        asked = [run.mesh.chips for run in runs if run.obstacle is None]
-        if self.settings.mesh.given:
-            asked.append(self.settings.mesh.value.chips)
-        count = self.ground.chips or max(asked, default=DEFAULT_CHIPS)
+        # Tests that only call jax.devices("tt") say nothing of how many they need: the default is for them.
+        least = self.settings.mesh.value.chips if self.settings.mesh.given else DEFAULT_CHIPS
+        count = self.ground.chips or max([least, *(run.mesh.chips for run in runs if run.obstacle is None)])
         if self._simulated is None:
             if self.in_use:
                 raise pytest.UsageError(
@@ -129,7 +156,7 @@ class Session:
                 )
             return
         try:
-            self._simulated.provide(count, host_devices=self.in_use)
+            self._simulated.provide(count)
         except ChipsInUseError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -138,24 +165,34 @@ class Session:
         chosen = self.settings.compile_cache.value
         if self.ground.backend != "sim" or not self.in_use or chosen == "off":
             return
-        directory = default() if chosen is None else invoked_in / chosen
-        if directory is not None:
-            from pytest_tt.backend.compile_cache import CompileCache
+        from pytest_tt.backend.compile_cache import CompileCache
 
-            cache = self._compile_cache = CompileCache(directory)
-            when_imported("jax", lambda: cache.open(asked=chosen is not None))
+        try:
+            directory = default() if chosen is None else invoked_in / Path(chosen).expanduser()
+            if directory is None:
+                return
+            cache = CompileCache(directory)
+        except OSError as error:
+            if chosen is None:
+                return  # pytest's cache cannot be written; pytest itself says so
+            raise pytest.UsageError(
+                f"{self.settings.compile_cache.source}: {chosen} cannot be used ({error.strerror}): expected a "
+                "directory that can be written, or off"
+            ) from None
+        self._compile_cache = cache
+        when_imported("jax", lambda: cache.open(asked=chosen is not None))
 
-    def hold_chips(self, say: Callable[[str], None]) -> None:
+    def hold_chips(self) -> None:
         """On hw: wait for the box's chips and hold them as long as this process lives.
 
         Raises pytest.UsageError when they do not come free in time.
         """
-        if self.ground.backend != "hw" or not self.in_use or _held:
+        if self.ground.backend != "hw" or _held:
             return
         from pytest_tt.backend.lock import ChipLock
 
         assert self._box is not None
-        lock = ChipLock(self._box, timeout_s=self.settings.lock_timeout.value, say=say)
+        lock = ChipLock(self._box, timeout_s=self.settings.lock_timeout.value, say=self.say)
         try:
             lock.acquire()
         except OSError as error:  # TimeoutError too: the chips did not come free, or the lock cannot be used

@@ -91,3 +91,27 @@ def test_directories_of_killed_runs_are_removed_after_a_day(tmp_path: Path) -> N
     os.utime(stale, (time.time() - 90_000, time.time() - 90_000))
     remove_stale(tmp_path)
     assert (fresh.exists(), stale.exists()) == (True, False)
+
+
+def test_two_runs_in_one_process(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SUITE)
+    script = pytester.makepyfile(
+        twice="""
+        import pytest
+
+        arguments = ["-q", "-s", "-p", "pytest_tt", "-W", "error", "test_two_runs_in_one_process.py"]
+        assert [pytest.main(arguments), pytest.main(arguments)] == [0, 0]
+        """
+    )
+    result = pytester.runpython(script)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*hits 0*"])
+    assert not list(pytester.path.glob(".pytest_cache/d/tt-compiled/running-*"))
+
+
+def test_goes_on_where_nothing_can_be_kept(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    """pytest's own cache in a place that cannot be written is a warning of pytest's, and no trouble of ours."""
+    (pytester.path / "file").touch()
+    pytester.makepyfile("import numpy as np\ndef test_x(tt_jit): assert tt_jit(lambda x: x + 1)(np.ones(1)) == 2")
+    result = run_tt("-o", "cache_dir=file/cache", "-W", "ignore::pytest.PytestCacheWarning")
+    result.assert_outcomes(passed=1)

@@ -152,6 +152,9 @@ def test_update_records_from_the_reference_and_stays_red_once(tmp_path: Path) ->
     assert path.read_bytes() == before
     assert "FAIL  y" in failure(lambda: golden(X * 3, reference=reference)), "an update still compares"
     text = failure(lambda: golden(X * 3, reference=lambda: reference(3.0)))
+    assert "was recorded with other values before in this run" in text
+    assert path.read_bytes() == before, "the first recording stands"
+    text = failure(lambda: checker(tmp_path, update=True)(X * 3, reference=lambda: reference(3.0)))
     assert "output y: 11 of 12 elements moved, rel_l2 0.5, max_abs 11" in text
     assert load(path).outputs["y"][2, 3] == 33
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import venv
 import zipfile
@@ -332,6 +333,8 @@ def test_runs_queue_and_a_killed_one_does_not_block(
         # One that waits says so, and goes on when the holder dies without a chance to clean up.
         second = subprocess.Popen(working.command("test_next.py"), cwd=pytester.path, stdout=subprocess.PIPE, text=True)
         assert second.stdout is not None
+        watchdog = threading.Timer(120, second.kill)
+        watchdog.start()  # a message that never comes fails, rather than hang
         seen = []
         for line in second.stdout:
             seen.append(line)
@@ -339,6 +342,7 @@ def test_runs_queue_and_a_killed_one_does_not_block(
                 first.send_signal(signal.SIGKILL)
                 break
         rest, _ = second.communicate(timeout=120)
+        watchdog.cancel()
     finally:
         first.kill()
         first.wait()
@@ -346,6 +350,22 @@ def test_runs_queue_and_a_killed_one_does_not_block(
     waiting = pytest.LineMatcher(seen)
     waiting.fnmatch_lines([f"tt: waiting for {held}; waited 0 s, giving up in 600 s*"])
     pytest.LineMatcher(rest.splitlines()).fnmatch_lines(["tt: got n300 (2 chips) after * s", "*1 passed*"])
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["in a test", "in a conftest"])
+def test_chips_are_never_opened_without_the_queue(
+    early: bool, pytester: pytest.Pytester, working: Environment, n300: Path
+) -> None:
+    """A test or a conftest that starts jax without a marker or a fixture of ours waits in the queue as well."""
+    pytester.makeconftest("import jax\njax.devices('tt')" if early else "")
+    pytester.makepyfile("import jax\ndef test_plain(): assert len(jax.devices('tt')) == 2")
+    with ChipLock(detect(n300), timeout_s=0, say=print, root=n300):
+        result = working.run(pytester, "--tt-lock-timeout", "0")
+        assert result.ret != 0
+        assert "/dev/tenstorrent/0 is held by pid" in result.stdout.str() + result.stderr.str()
+        assert events(n300, "open") == []
+    working.run(pytester).assert_outcomes(passed=1)
+    assert events(n300, "open") == [{"chips": 2}]
 
 
 def test_killing_standin_kills(killing: Environment, tmp_path: Path) -> None:

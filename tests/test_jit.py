@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_tt.artifacts import artifacts_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pytest
 
@@ -122,6 +125,19 @@ INNER = r"""
             tt_jit(pair, in_shardings=(P(),))(X, X)
 
 
+    def test_function_of_nothing_runs_on_the_chips(tt_mesh, tt_jit):
+        out = tt_jit(lambda: jnp.arange(3.0))()
+        assert out.devices() == set(tt_mesh.devices.flat)
+        assert tt_jit(lambda n: jnp.ones(n), static_argnums=0)(3).devices() == set(tt_mesh.devices.flat)
+
+
+    def test_typed_keys_and_disabled_jit(tt_jit):
+        f = tt_jit(lambda key: jax.random.key_data(key))
+        np.testing.assert_array_equal(f(jax.random.key(3)), jax.random.key_data(jax.random.key(3)))
+        with jax.disable_jit():
+            np.testing.assert_array_equal(tt_jit(lambda x: x + 1)(X), X + 1)
+
+
     def test_partial_and_callable_object(tt_jit):
         np.testing.assert_array_equal(tt_jit(functools.partial(jnp.multiply, 3.0))(X), 3 * X)
 """
@@ -130,7 +146,7 @@ INNER = r"""
 def test_tt_jit(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     pytester.makepyfile(INNER)
     result = run_tt()
-    result.assert_outcomes(passed=12)
+    result.assert_outcomes(passed=14)
 
 
 def test_artifacts(pytester: pytest.Pytester, run_tt: RunTT) -> None:
@@ -148,7 +164,21 @@ def test_artifacts(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     )
     run_tt("--tt-artifacts", "kept").assert_outcomes(passed=1)
     files = sorted(path.relative_to(pytester.path / "kept").as_posix() for path in pytester.path.glob("kept/**/*.mlir"))
-    assert files == ["test_a.py_test_x/00_double.stablehlo.mlir", "test_a.py_test_x/01_lambda.stablehlo.mlir"]
+    assert files == ["test_a.py.test_x/00_double.stablehlo.mlir", "test_a.py.test_x/01_lambda.stablehlo.mlir"]
     text = (pytester.path / "kept" / files[0]).read_text(encoding="utf-8")
     assert "module @jit_double" in text
     assert "stablehlo.multiply" in text
+
+
+def test_artifacts_of_two_tests_never_mix(tmp_path: Path) -> None:
+    ids = ["t.py::a[x]", "t.py::a[x y]", "t.py::a[x/y]", "t.py::a[x_y]", "t.py::a[" + "z" * 300 + "]"]
+    names = [artifacts_of(tmp_path, nodeid).name for nodeid in ids]
+    assert names[0] == "t.py.a[x]"
+    assert len(set(names)) == len(ids)
+    assert all(len(name) < 120 for name in names)
+    directory = artifacts_of(tmp_path, ids[0])
+    directory.mkdir()
+    for name in ("00_old.stablehlo.mlir", "notes.txt"):
+        (directory / name).touch()
+    artifacts_of(tmp_path, ids[0])
+    assert [path.name for path in directory.iterdir()] == ["notes.txt"]

@@ -37,6 +37,7 @@ def test_everything_is_read() -> None:
         (pytest.mark.tt(msh="1x8"), "the tt marker has no keyword 'msh'; accepted are mesh, axes, system, options"),
         (pytest.mark.tt(mesh="1by8"), "tt marker: mesh: '1by8' is not a mesh: expected ROWSxCOLS"),
         (pytest.mark.tt(mesh=8), 'tt marker: mesh: 8 is neither a mesh such as "1x8" nor a list'),
+        (pytest.mark.tt(mesh=(1, 8)), 'tt marker: mesh: (1, 8) is not a mesh: write "1x8"'),
         (pytest.mark.tt(mesh=[]), "tt marker: mesh: [] is neither a mesh"),
         (pytest.mark.tt(mesh=["1x2", "1x2"]), "tt marker: mesh: 1x2 is listed twice"),
         (pytest.mark.tt(axes=("x",)), "tt marker: axes: ('x',) is not two different axis names"),
@@ -57,6 +58,15 @@ def test_a_mistake_stops_the_run_with_one_line(pytester: pytest.Pytester, run_tt
     result = run_tt()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: test_a_mistake*::test_x: the tt marker takes keywords only, got '1x8'*"])
+
+
+def test_a_mistake_is_told_under_xdist_too(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    pytest.importorskip("xdist")
+    pytester.makepyfile("import pytest\n@pytest.mark.tt('1x8')\ndef test_x(): pass\n")
+    result = run_tt("-n", "2")
+    assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.INTERNAL_ERROR)
+    result.stdout.fnmatch_lines(["*::test_x: the tt marker takes keywords only, got '1x8'*"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 
 MESHES = """

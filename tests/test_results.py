@@ -164,6 +164,119 @@ def test_crashed_worker_leaves_a_failed_row(pytester: pytest.Pytester, run_tt: R
     assert "crashed while running" in crashed["reason"]
 
 
+def test_a_test_that_never_ended_is_not_passed(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    """Its set-up passed; a process that dies after that, or is stopped, has shown nothing."""
+    pytester.makepyfile(
+        test_k="""
+        import os, signal, time, pytest
+
+        @pytest.fixture
+        def slow():
+            time.sleep(0.5)
+
+        def test_first(tt_run): pass
+        def test_stopped(tt_run, slow):
+            if "KILL" in os.environ:
+                os.kill(os.getpid(), signal.SIGKILL)
+            pytest.exit("enough")
+        def test_last(tt_run): pass
+        """
+    )
+
+    def rows() -> list[tuple[str, str]]:
+        return [(row["outcome"], row["reason"]) for row in document(pytester.path / "r.json")["tests"]]
+
+    expected = [
+        ("passed", None),
+        ("failed", "not finished: the run ended during this test"),
+        ("failed", "not run: the run ended before this test"),
+    ]
+    run_tt("--tt-results", "r.json")
+    assert rows() == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KILL", "1")
+        run_tt("--tt-results", "r.json")
+    assert rows() == expected
+
+
+def test_unusable_places_are_one_line(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    pytester.makepyfile("def test_a(tt_run): pass")
+    (pytester.path / "folder").mkdir()
+    (pytester.path / "file").touch()
+    long = "x" * 300
+    for args, message in [
+        (("--tt-results", "folder"), "ERROR: --tt-results: *folder is no regular file: expected the name of a file*"),
+        (("--tt-results", "/dev/null"), "ERROR: --tt-results: /dev/null is no regular file*"),
+        (("--tt-results", "file/r.json"), "ERROR: --tt-results: *file/r.json cannot be written (*"),
+        (("--tt-results", long), "ERROR: --tt-results: * cannot be written (File name too long)*"),
+        (("--tt-artifacts", "file"), "ERROR: --tt-artifacts: *file cannot be used (File exists)*"),
+        (("--tt-compile-cache", "file"), "ERROR: --tt-compile-cache: file cannot be used (File exists)*or off"),
+    ]:
+        result = run_tt(*args)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([message])
+        result.stderr.no_fnmatch_line("*Traceback*")
+
+
+def test_link_is_followed(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    pytester.makepyfile("def test_a(tt_run): pass")
+    (pytester.path / "link.json").symlink_to(pytester.path / "real.json")
+    run_tt("--tt-results", "link.json").assert_outcomes(passed=1)
+    assert (pytester.path / "link.json").is_symlink()
+    assert len(document(pytester.path / "real.json")["tests"]) == 1
+
+
+def test_retry_starts_its_row_anew(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    """As pytest-rerunfailures does it: the test's protocol is run once more."""
+    pytester.makeconftest(
+        """
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            runtestprotocol(item, nextitem=nextitem, log=False)
+            item._initrequest()
+            for report in runtestprotocol(item, nextitem=nextitem, log=False):
+                item.ihook.pytest_runtest_logreport(report=report)
+            return True
+        """
+    )
+    pytester.makepyfile(
+        """
+        import numpy as np
+        from jax.sharding import PartitionSpec as P
+        TRIES = []
+
+        def test_flaky(tt_jit):
+            TRIES.append(1)
+            tt_jit(lambda x: x.sum(), in_shardings=P("model"), out_shardings=P())(np.ones(4, np.float32))
+            assert len(TRIES) == 2
+        """
+    )
+    run_tt("--tt-mesh", "1x2", "--tt-results", "r.json")
+    (row,) = document(pytester.path / "r.json")["tests"]
+    assert (row["outcome"], row["collectives"]) == ("passed", {"all-reduce": 1})
+
+
+def test_asked_for_at_run_time(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    pytester.makepyfile(
+        test_d="""
+        def test_dynamic(request):
+            assert request.getfixturevalue("tt_mesh").devices.size == 2
+        """
+    )
+    run_tt("--tt-mesh", "1x2", "--tt-results", "r.json").assert_outcomes(passed=1)
+    (row,) = document(pytester.path / "r.json")["tests"]
+    assert (row["nodeid"], row["outcome"], row["mesh"]) == ("test_d.py::test_dynamic", "passed", "1x2")
+    run_tt("--tt-mesh", "1x2", "--tt-system", "n150").assert_outcomes(skipped=1)
+
+
+def test_infinite_metrics_are_null() -> None:
+    row = Row("a.py::b", metrics={"c": {"pcc": float("nan"), "max_abs": float("inf"), "leaf": "x"}})
+    assert json.loads(json.dumps(row.to_json(), allow_nan=False))["metrics"] == {
+        "c": {"pcc": None, "max_abs": None, "leaf": "x"}
+    }
+
+
 def test_stopped_run_keeps_rows_of_tests_that_never_ran(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     pytester.makepyfile(
         test_x="""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     RunTT = Callable[..., pytest.RunResult]
 
@@ -81,6 +82,8 @@ def test_passes_unmodified(pytester: pytest.Pytester, run_tt: RunTT) -> None:
 
 def test_passes_beside_tests_that_started_jax_before(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     """jax refuses to change the number of host devices once it runs; the plugin starts the host with TT-XLA's 8."""
+    if version("jax").startswith("0.7."):
+        pytest.skip("jax 0.7 refuses even to set the number it has")
     pytester.makepyfile(
         test_a="import pytest\n@pytest.mark.tt(mesh='1x8')\ndef test_first(tt_mesh): pass",
         test_b=SUITE,

@@ -13,6 +13,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 # A cache that only grows would fill a CI machine's disk; the oldest entries go first.
 MAX_BYTES = 2 * 1024**3
@@ -22,11 +23,16 @@ _PREFIX = "running-"
 
 
 class CompileCache:
-    """The entries kept in `directory`, and this process's working copy of them."""
+    """The entries kept in `directory`, and this process's working copy of them. Raises OSError for a bad place."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._working: Path | None = None
+        self._before: dict[str, Any] = {}
+        directory.mkdir(parents=True, exist_ok=True)
+        remove_stale(directory)
+        prune(directory, MAX_BYTES)
+        self._working = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=directory))
+        _link_entries(directory, self._working)
 
     def open(self, *, asked: bool) -> None:
         """Let jax use it. A place that the user told jax himself stays, unless ours is `asked` for."""
@@ -34,30 +40,36 @@ class CompileCache:
 
         if not asked and jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
             return
-        self._directory.mkdir(parents=True, exist_ok=True)
-        remove_stale(self._directory)
-        prune(self._directory, MAX_BYTES)
-        self._working = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=self._directory))
-        _link_entries(self._directory, self._working)
-        jax.config.update("jax_compilation_cache_dir", str(self._working))
-        # Without this jax puts the directory's path into XLA's options, and so into the key of every entry.
-        jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
-        # jax's own lower limit of one second would leave most tests' programs out.
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        settings = {
+            "jax_compilation_cache_dir": str(self._working),
+            # Otherwise jax puts the directory's path into XLA's options, and so into the key of every entry.
+            "jax_persistent_cache_enable_xla_caches": "none",
+            # jax's own lower limit of one second would leave most tests' programs out.
+            "jax_persistent_cache_min_compile_time_secs": 0.1,
+        }
+        for name, value in settings.items():
+            self._before[name] = getattr(jax.config, name)
+            jax.config.update(name, value)
 
     def close(self) -> None:
-        """Keep what was compiled; called when the run ends in order."""
-        if self._working is not None:
-            _link_entries(self._working, self._directory)
-            shutil.rmtree(self._working, ignore_errors=True)
-            self._working = None
+        """Keep what was compiled, and leave jax as it was; called when the run ends in order."""
+        _link_entries(self._working, self._directory)
+        shutil.rmtree(self._working, ignore_errors=True)
+        if self._before:
+            import jax
+            from jax.experimental.compilation_cache import compilation_cache
+
+            for name, value in self._before.items():
+                jax.config.update(name, value)
+            # jax holds on to the directory it used first; another run in this process has another.
+            compilation_cache.reset_cache()
 
 
 def _link_entries(source: Path, target: Path) -> None:
     """Make every entry of `source` appear, whole, in `target` as well."""
     for path in source.glob("*-cache"):
-        # Another run may have added or removed the same entry just now.
-        with suppress(FileExistsError, FileNotFoundError):
+        # Another run may have added or removed the same entry just now, or the disk be full: then it is not kept.
+        with suppress(OSError):
             os.link(path, target / path.name)
 
 

@@ -1,8 +1,7 @@
 """Simulated chips: a second CPU client of XLA, registered with jax under the platform name ``tt``.
 
 ``jax.devices("tt")`` then gives the chips and ``jax.devices("cpu")`` stays the host. The two are different clients, so
-arrays committed to one do not silently mix with the other. This is the only module that uses private jax API
-(``jax._src``); tests/test_simulated.py says when a jax version breaks it.
+arrays committed to one do not silently mix with the other.
 
 How many chips there are is known only after collection, while a conftest may start jax's backends at import. Then
 ``EARLY_CHIPS`` are started, and if the tests turn out to need more, the client is replaced by a larger one.
@@ -17,8 +16,8 @@ import types
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.backend import hardware
-from pytest_tt.backend.platforms import PLATFORM, complete_platforms
+from pytest_tt.backend import hardware, jax_private
+from pytest_tt.backend.platforms import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 DEFAULT_CHIPS = 8
 # When jax is started before the tests are known: a Galaxy. 32 chips start in 10 to 20 ms.
 EARLY_CHIPS = 32
-# TT-XLA's own tests set this number of host devices, and jax refuses to change it once it has started.
-HOST_DEVICES = 8
 
 # XLA aborts the process when a participant of a collective is not given a core for 40 s. On a busy machine with fewer
 # cores than chips that is a slow run, not a dead lock. (XLA flag, first jaxlib that knows it, seconds.) An unknown flag
@@ -53,26 +50,17 @@ class SimulatedChips:
 
     def attach(self) -> None:
         """Make the platform ``tt`` known to jax, keep a real ``tt`` plugin from loading, start nothing."""
-        from jax._src import xla_bridge
-
-        if not xla_bridge.backends_are_initialized():
+        if not jax_private.started():
             set_collective_timeouts(os.environ)
-        if PLATFORM not in xla_bridge._backends:
-            # Lower than the host's 0, so that the host stays jax's default device.
-            xla_bridge.register_backend_factory(PLATFORM, self._start, priority=-50, fail_quietly=False)
-        _skip_real_plugin(xla_bridge)
-        complete_platforms(when_unset=False)
+        jax_private.register(PLATFORM, self._start)
+        jax_private.around_discovery(_without_real_plugin)
 
-    def provide(self, count: int, *, host_devices: bool) -> None:
+    def provide(self, count: int) -> None:
         """See to it that there are `count` chips or more; raises ChipsInUseError if that cannot be mended."""
-        from jax._src import xla_bridge
-
         self._count = count
-        if not xla_bridge.backends_are_initialized():
-            if host_devices:
-                _set_host_devices(HOST_DEVICES)
+        if not jax_private.started():
             return
-        client = xla_bridge._backends.get(PLATFORM)
+        client = jax_private.client_of(PLATFORM)
         if client is not None and client is self._client:
             started = client.device_count()
             if started >= count:
@@ -86,13 +74,10 @@ class SimulatedChips:
                     f"give the number from the start, e.g. --tt-mesh 1x{count}"
                 )
         # Started without enough chips, but nothing depends on the client yet: put a larger one in its place.
-        xla_bridge._backends[PLATFORM] = self._start()
-        xla_bridge.get_backend.cache_clear()
+        jax_private.put_client(PLATFORM, self._start())
 
     def _start(self) -> Any:
-        from jax._src.lib import xla_client  # type: ignore[attr-defined]
-
-        self._client = xla_client.make_cpu_client(num_devices=self._count, asynchronous=True)
+        self._client = jax_private.make_cpu_client(self._count)
         return self._client
 
 
@@ -109,15 +94,11 @@ def set_collective_timeouts(environ: MutableMapping[str, str]) -> None:
         environ["XLA_FLAGS"] = " ".join([present, *added]).strip()
 
 
-def _skip_real_plugin(xla_bridge: Any) -> None:
-    """Leave Tenstorrent's plugin out when jax discovers plugins: its start opens every chip, or aborts without one."""
-    discover = xla_bridge._discover_and_register_pjrt_plugins
-
-    def discover_without_tt() -> None:
-        with _inert_modules({entry.module for entry in hardware.tt_entry_points()}), _without_tt_library():
-            discover()
-
-    xla_bridge._discover_and_register_pjrt_plugins = discover_without_tt
+@contextmanager
+def _without_real_plugin() -> Iterator[None]:
+    """Leave Tenstorrent's plugin out: its start opens every chip, or aborts the process where there is none."""
+    with _inert_modules({entry.module for entry in hardware.tt_entry_points()}), _without_tt_library():
+        yield
 
 
 @contextmanager
@@ -151,12 +132,3 @@ def _without_tt_library() -> Iterator[None]:
         yield
     finally:
         os.environ[variable] = before
-
-
-def _set_host_devices(count: int) -> None:
-    """Give the host `count` devices unless the user said how many."""
-    import jax
-
-    chosen: int = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined]
-    if chosen < 0 and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        jax.config.update("jax_num_cpu_devices", count)

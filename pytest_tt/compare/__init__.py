@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytest_tt.compare.bounds import Bounds, default_bounds, merge
-from pytest_tt.compare.comparison import Check, Comparison, Leaf, compare
+from pytest_tt.compare.comparison import Comparison, compare
+from pytest_tt.compare.leaf import Check, Leaf
 from pytest_tt.compare.tree import flatten
 
 __all__ = ["Bounds", "Check", "Comparison", "Leaf", "compare", "default_bounds", "flatten", "merge"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,79 +10,16 @@ import numpy as np
 from pytest_tt.compare.bounds import LOWER, METRICS, Bounds, constant_guard, default_bounds, is_explicit, resolve
 from pytest_tt.compare.diagnosis import diagnose, diagnose_shapes
 from pytest_tt.compare.dtypes import epsilon, kind_of
-from pytest_tt.compare.elements import Misses, find_misses
+from pytest_tt.compare.elements import find_misses
+from pytest_tt.compare.leaf import Check, Leaf
 from pytest_tt.compare.metrics import Numbers, as_real, measure, top_agreement
+from pytest_tt.compare.verdict import footer_lines, leaf_lines, name_lines, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
     Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One metric of one leaf. bound None: shown, but nothing judges by it. note: where the bound is from."""
-
-    metric: str
-    value: float | None
-    bound: float | None
-    note: str
-
-    @property
-    def passed(self) -> bool:
-        """Whether the value keeps to the bound; a value that could not be computed does not."""
-        if self.bound is None:
-            return True
-        if self.value is None or math.isnan(self.value):
-            return False
-        return self.value >= self.bound if self.metric in LOWER else self.value <= self.bound
-
-    @property
-    def excess(self) -> float:
-        """How much of the room that the bound leaves is used; over 1 fails."""
-        if self.bound is None:
-            return 0.0
-        if self.value is None or math.isnan(self.value):
-            return math.inf
-        used, room = self.value, self.bound
-        if self.metric in LOWER:
-            used, room = 1.0 - self.value, 1.0 - self.bound
-        if room <= 0.0:
-            return math.inf if used > room else 0.0
-        return used / room
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """Verdict on one leaf. problem: why it fails whatever its metrics; numbers None: never measured."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    expected_shape: tuple[int, ...]
-    expected_dtype: str
-    numbers: Numbers | None
-    checks: tuple[Check, ...]
-    problem: str | None
-    misses: Misses | None
-    hints: tuple[str, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether the leaf agrees with what was expected."""
-        return self.problem is None and all(check.passed for check in self.checks)
-
-    @property
-    def severity(self) -> float:
-        """What ranks leaves: infinite where there is nothing to measure, over 1 where a bound is broken."""
-        if self.problem is not None:
-            return math.inf
-        return max((check.excess for check in self.checks), default=0.0)
-
-    def value(self, metric: str) -> float | None:
-        """Value of one metric, None where it is undefined or was not asked for."""
-        return next((check.value for check in self.checks if check.metric == metric), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +60,25 @@ class Comparison:
 
     def text(self, *, title: str = "outputs", footer: str | None = None) -> str:
         """The verdict for a terminal of 100 columns: worst leaf first, then how to update a golden."""
-        from pytest_tt.compare.verdict import verdict_text
+        lines = leaf_lines(self.leaves) + name_lines(self.missing, self.unexpected)
+        lines = [*wrap(f"{title}: {self._summary()}"), *lines]
+        return "\n".join(lines if self.passed else [*lines, "", *footer_lines(footer)])
 
-        return verdict_text(self, title=title, footer=footer)
+    def _summary(self) -> str:
+        total, failing = len(self.leaves), sum(not leaf.passed for leaf in self.leaves)
+        if self.passed:
+            return f"agree in all leaves ({total}); nearest to its bounds: {self.worst.name if self.worst else '-'}"
+        parts = []
+        if failing:
+            noun, verb = "leaf" if total == 1 else "leaves", "differs" if failing == 1 else "differ"
+            parts.append(f"{failing} of {total} {noun} {verb}")
+        if self.missing:
+            parts.append(f"{len(self.missing)} missing")
+        if self.unexpected:
+            parts.append(f"{len(self.unexpected)} unexpected")
+        if not parts:
+            parts.append("there is nothing to compare, so nothing is shown to agree")
+        return f"{', '.join(parts)} (backend {self.backend})"
 
 
 def compare(

@@ -6,8 +6,8 @@ import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_tt.compare.comparison import Check, Comparison, Leaf
     from pytest_tt.compare.elements import Misses, Number
+    from pytest_tt.compare.leaf import Check, Leaf
 
 WIDTH = 100
 DETAILED = 3
@@ -18,60 +18,49 @@ PASSING = 12
 FOOTER = "If the expected values are out of date, record them again with --tt-golden-update and look at what moved."
 
 
-def verdict_text(comparison: Comparison, *, title: str, footer: str | None) -> str:
-    """Summary, failing leaves with the worst first, missing and unexpected ones, and how to update."""
-    failing = sorted((leaf for leaf in comparison.leaves if not leaf.passed), key=lambda leaf: -leaf.severity)
-    passing = [leaf for leaf in comparison.leaves if leaf.passed]
-    lines = _wrap(_summary(comparison, len(failing), title), "")
+def leaf_lines(leaves: tuple[Leaf, ...]) -> list[str]:
+    """Failing leaves, the worst first and in full, then the passing ones."""
+    failing = sorted((leaf for leaf in leaves if not leaf.passed), key=lambda leaf: -leaf.severity)
+    passing = [leaf for leaf in leaves if leaf.passed]
+    lines = []
     for leaf in failing[:DETAILED]:
         lines += ["", *_leaf(leaf)]
     if failing[DETAILED:]:
         lines += ["", *(line for leaf in failing[DETAILED:] for line in _short(leaf, "FAIL"))]
-    if comparison.missing or comparison.unexpected:
-        lines.append("")
-    for label, names in (("missing", comparison.missing), ("unexpected", comparison.unexpected)):
-        if names:
-            lines += _wrap(f"{label} ({len(names)}): {', '.join(names)}", "  ")
     if passing:
         lines += ["", *(line for leaf in passing[:PASSING] for line in _short(leaf, "ok  "))]
         if passing[PASSING:]:
             lines.append(f"ok    and {len(passing) - PASSING} more leaves")
-    if not comparison.passed:
-        lines.append("")
-        for line in (FOOTER if footer is None else footer).splitlines():
-            # An indented line is a command: whole, so that it can be copied.
-            lines += [line] if line.startswith("  ") else _wrap(line, "  ")
-    return "\n".join(lines)
+    return lines
 
 
-def _summary(comparison: Comparison, failing: int, title: str) -> str:
-    total = len(comparison.leaves)
-    if comparison.passed:
-        worst = comparison.worst
-        return f"{title}: agree in all leaves ({total}); nearest to its bounds: {worst.name if worst else '-'}"
-    parts = []
-    if failing:
-        noun, verb = "leaf" if total == 1 else "leaves", "differs" if failing == 1 else "differ"
-        parts.append(f"{failing} of {total} {noun} {verb}")
-    if comparison.missing:
-        parts.append(f"{len(comparison.missing)} missing")
-    if comparison.unexpected:
-        parts.append(f"{len(comparison.unexpected)} unexpected")
-    if not parts:
-        parts.append("there is nothing to compare, so nothing is shown to agree")
-    return f"{title}: {', '.join(parts)} (backend {comparison.backend})"
+def name_lines(missing: tuple[str, ...], unexpected: tuple[str, ...]) -> list[str]:
+    """Every leaf that is not there, and every one that was not expected."""
+    lines = [""] if missing or unexpected else []
+    for label, names in (("missing", missing), ("unexpected", unexpected)):
+        if names:
+            lines += wrap(f"{label} ({len(names)}): {', '.join(names)}", "  ")
+    return lines
+
+
+def footer_lines(footer: str | None) -> list[str]:
+    """How to update; an indented line is a command, kept whole so that it can be copied."""
+    lines = []
+    for line in (FOOTER if footer is None else footer).splitlines():
+        lines += [line] if line.startswith("  ") else wrap(line, "  ")
+    return lines
 
 
 def _leaf(leaf: Leaf) -> list[str]:
-    lines = _wrap(f"FAIL  {leaf.name}  {_kind(leaf)}", "      ")
+    lines = wrap(f"FAIL  {leaf.name}  {_kind(leaf)}", "      ")
     if leaf.problem:
-        lines += _wrap(f"      {leaf.problem}", "        ")
+        lines += wrap(f"      {leaf.problem}", "        ")
     for check in leaf.checks:
-        lines += _wrap(_check(check, partial=leaf.problem is not None), " " * 42)
+        lines += wrap(_check(check, partial=leaf.problem is not None), " " * 42)
     if leaf.misses:
         lines += _misses(leaf.misses)
     for hint in leaf.hints:
-        lines += _wrap(f"      hint: {hint}", " " * 12)
+        lines += wrap(f"      hint: {hint}", " " * 12)
     return lines
 
 
@@ -110,7 +99,7 @@ def _misses(misses: Misses) -> list[str]:
     share = 100.0 * misses.count / misses.size
     percent = f"{share:.3g}" if share < 99.95 or misses.count == misses.size else "99.9"
     rule = "not equal" if misses.rule == "not equal" else f"off: {misses.rule}"
-    lines = _wrap(f"      {misses.count:,} of {misses.size:,} elements ({percent}%) are {rule}", " " * 8)
+    lines = wrap(f"      {misses.count:,} of {misses.size:,} elements ({percent}%) are {rule}", " " * 8)
     if not misses.worst:
         return lines
     table = [("index", "actual", "expected", "difference")]
@@ -142,8 +131,8 @@ def _short(leaf: Leaf, mark: str) -> list[str]:
     facts = leaf.problem or ", ".join(
         f"{check.metric} {_value(check)}" for check in leaf.checks if check.value is not None
     )
-    return _wrap(f"{mark}  {leaf.name}  {_kind(leaf)}  {facts}", "      ")
+    return wrap(f"{mark}  {leaf.name}  {_kind(leaf)}  {facts}", "      ")
 
 
-def _wrap(text: str, indent: str) -> list[str]:
+def wrap(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]

@@ -12,6 +12,7 @@ import pytest
 from pytest_tt.compare.bounds import Bounds
 from pytest_tt.compare.comparison import Comparison, compare
 from pytest_tt.compare.tree import BARE, flatten
+from pytest_tt.files import write_atomically
 from pytest_tt.golden.changes import describe_changes
 from pytest_tt.golden.file import (
     SUFFIX,
@@ -38,16 +39,13 @@ if TYPE_CHECKING:
         def info(self) -> Mapping[str, Any]: ...
 
 
-_recorded: set[Path] = set()
-"""Goldens recorded by this process: the tests that only read them need no reference of their own."""
-
-
 class GoldenChecker:
     """What the fixture tt_golden gives: `tt_golden(outputs)` compares with the test's golden.
 
     directory holds the goldens, default_case names the one of this test, backend is "sim" or "hw",
     update says whether goldens are recorded again, and record(kind, facts) takes what the results
-    document shows. Raises pytest.UsageError for an update where the environment says CI.
+    document shows. recorded holds what this run has recorded so far: tests that only read those
+    need no reference of their own. Raises pytest.UsageError for an update where the environment says CI.
     """
 
     def __init__(
@@ -58,6 +56,7 @@ class GoldenChecker:
         backend: str,
         update: bool,
         record: Callable[[str, Mapping[str, Any]], None],
+        recorded: set[Path] | None = None,
     ) -> None:
         if update and os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no", "off"):
             raise pytest.UsageError(
@@ -68,6 +67,7 @@ class GoldenChecker:
         self._backend = backend
         self._update = update
         self._record = record
+        self._recorded = set() if recorded is None else recorded
 
     def at(self, directory: Path) -> GoldenChecker:
         """The same for the goldens in another directory than the one beside the test file."""
@@ -183,7 +183,7 @@ class GoldenChecker:
         """Record from the reference; what changed, in words, and nothing where the bytes are the same."""
         path = self._path(case)
         if reference is None:
-            if path in _recorded:
+            if path in self._recorded:
                 return []
             raise GoldenError(
                 f"golden {case!r}: --tt-golden-update finds no reference to record from; pass reference=..., "
@@ -194,8 +194,15 @@ class GoldenChecker:
             before: Golden | str | None = load(path) if path.exists() else None
         except GoldenError as error:
             before = str(error)
+        first = path.read_bytes() if path in self._recorded else None
         changed = save(path, golden)
-        _recorded.add(path)
+        if first is not None and changed:
+            write_atomically(path, first)
+            raise GoldenError(
+                f"golden {case!r}: {_shown(path)} was recorded with other values before in this run, by another test "
+                "or parameter; give each its own case: tt_golden(outputs, case)"
+            )
+        self._recorded.add(path)
         return describe_changes(before, load(path)) if changed else []
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_tt.files import write_atomically
 from pytest_tt.results.document import RunFacts, write_document
-from pytest_tt.results.row import Row, update_from_properties
+from pytest_tt.results.row import PROPERTY_NAMES, Row, update_from_properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-# Rewriting the whole document after every test would cost quadratic time in a long run.
-_REWRITE_SECONDS = 2.0
 
 ROWS_FILE = "rows.json"
 
@@ -30,12 +28,13 @@ class ResultsCollector:
         self._facts = facts
         self._exchange = exchange
         self._rows: dict[str, Row] = {}
-        self._seen: set[str] = set()
-        self._written = float("-inf")
+        self._written = 0.0
+        self._cost = 0.0
+        self._problem: str | None = None
 
     def begin(self, rows: Iterable[Row]) -> None:
         """Take the rows of the collected tests and write them as they are: failed."""
-        self._rows = {row.nodeid: row for row in rows}
+        self._rows = {row.nodeid: replace(row) for row in rows}
         self._write()
 
     def _read_workers_rows(self) -> None:
@@ -49,32 +48,48 @@ class ResultsCollector:
         self._read_workers_rows()
         row = self._rows.get(report.nodeid)
         if row is None:
+            if not any(key in PROPERTY_NAMES for key, _ in report.user_properties):
+                return
+            # A test that asked for chips only when it ran (request.getfixturevalue).
+            row = self._rows[report.nodeid] = Row(report.nodeid)
+        if hasattr(report, "context"):  # a subtest: pytest reports the test as a whole too
             return
-        # A test may be set up more than once (pytest-rerunfailures): its last attempt counts.
-        first = report.when == "setup" or report.nodeid not in self._seen
-        self._seen.add(report.nodeid)
         update_from_properties(row, report.user_properties)
-        if report.when not in ("setup", "call", "teardown"):
+        outcome, reason = _outcome(report), _reason(report)
+        if report.when == "setup" and outcome == "passed":
+            # Nothing is shown yet; and if the process dies now, this is what the document says.
+            outcome, reason = "failed", "not finished: the run ended during this test"
+        elif report.when not in ("setup", "call", "teardown"):
             # The worker died: the last phase it told of is in its file.
             row.phase = self._last_phase(report.nodeid) or row.phase
-        outcome = _outcome(report)
-        if first or outcome == "failed" or (row.outcome != "failed" and outcome != "passed"):
-            row.outcome = outcome
-            row.reason = _reason(report)
-        if time.monotonic() - self._written > _REWRITE_SECONDS:
+        if report.when != "teardown" or outcome == "failed":
+            row.outcome, row.reason = outcome, reason
+        # At most a twentieth of the time goes into rewriting the document, however long it is.
+        if time.monotonic() - self._written > 20 * self._cost:
             self._write()
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._read_workers_rows()
         self._write()
+        if self._problem is not None and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        terminalreporter.write_line(f"tt: results of {len(self._rows)} tests in {self._path}")
+        if self._problem is not None:
+            terminalreporter.write_line(f"tt: results not written: {self._problem}", red=True)
+        else:
+            terminalreporter.write_line(f"tt: results of {len(self._rows)} tests in {self._path}")
 
     def _write(self) -> None:
-        write_document(self._path, self._facts, self._rows.values())
+        start = time.monotonic()
+        try:
+            write_document(self._path, self._facts, self._rows.values())
+            self._problem = None
+        except OSError as error:  # a full disk, say: tests go on, and the summary tells
+            self._problem = f"{self._path}: {error.strerror}"
         self._written = time.monotonic()
+        self._cost = self._written - start
 
     def _last_phase(self, nodeid: str) -> str | None:
         for path in self._exchange.glob("*.phase"):

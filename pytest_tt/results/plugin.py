@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_tt.files import usable_file
 from pytest_tt.results.collector import ResultsCollector, WorkerNotes
 from pytest_tt.results.document import RunFacts
 
@@ -24,6 +25,7 @@ def register(config: pytest.Config, session: Session, path: Path) -> None:
         return
     if config.option.collectonly:
         return
+    path = usable_file(path, session.settings.results.source)
     exchange = tempfile.TemporaryDirectory(prefix="pytest-tt-")
     config.add_cleanup(exchange.cleanup)
     session.collector = ResultsCollector(path, RunFacts(session.ground, config.rootpath), Path(exchange.name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,7 +42,15 @@ class Row:
         return cls(nodeid, mesh=str(run.mesh), backend=run.backend, system=run.system)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain JSON types; JSON has no NaN and no infinity, which become null."""
+        plain: dict[str, Any] = _finite(asdict(self))
+        return plain
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 # What the process that runs a test knows; outcome and reason follow from pytest's reports.
@@ -57,7 +66,7 @@ def to_properties(row: Row) -> list[tuple[str, object]]:
         value = getattr(row, name)
         if value is None or (name == "metrics" and not value):
             continue
-        text = json.dumps(value, sort_keys=True) if name in _STRUCTURED else value
+        text = json.dumps(_finite(value), sort_keys=True) if name in _STRUCTURED else value
         properties.append((_PREFIX + name, text))
     return properties
 

@@ -1,0 +1,78 @@
+"""The verdict on one leaf of the outputs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_tt.compare.bounds import LOWER
+
+if TYPE_CHECKING:
+    from pytest_tt.compare.elements import Misses
+    from pytest_tt.compare.metrics import Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One metric of one leaf. bound None: shown, but nothing judges by it. note: where the bound is from."""
+
+    metric: str
+    value: float | None
+    bound: float | None
+    note: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value keeps to the bound; a value that could not be computed does not."""
+        if self.bound is None:
+            return True
+        if self.value is None or math.isnan(self.value):
+            return False
+        return self.value >= self.bound if self.metric in LOWER else self.value <= self.bound
+
+    @property
+    def excess(self) -> float:
+        """How much of the room that the bound leaves is used; over 1 fails."""
+        if self.bound is None:
+            return 0.0
+        if self.value is None or math.isnan(self.value):
+            return math.inf
+        used, room = self.value, self.bound
+        if self.metric in LOWER:
+            used, room = 1.0 - self.value, 1.0 - self.bound
+        if room <= 0.0:
+            return math.inf if used > room else 0.0
+        return used / room
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """Verdict on one leaf. problem: why it fails whatever its metrics; numbers None: never measured."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    expected_shape: tuple[int, ...]
+    expected_dtype: str
+    numbers: Numbers | None
+    checks: tuple[Check, ...]
+    problem: str | None
+    misses: Misses | None
+    hints: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the leaf agrees with what was expected."""
+        return self.problem is None and all(check.passed for check in self.checks)
+
+    @property
+    def severity(self) -> float:
+        """What ranks leaves: infinite where there is nothing to measure, over 1 where a bound is broken."""
+        if self.problem is not None:
+            return math.inf
+        return max((check.excess for check in self.checks), default=0.0)
+
+    def value(self, metric: str) -> float | None:
+        """Value of one metric, None where it is undefined or was not asked for."""
+        return next((check.value for check in self.checks if check.metric == metric), None)
