@@ -77,6 +77,7 @@ class GoldenChecker:
             backend=self._backend,
             update=self._update,
             record=self._record,
+            recorded=self._recorded,
         )
 
     def load(self, case: str | None = None, *, reference: Callable[[], Reference] | None = None) -> Golden:
