@@ -63,12 +63,12 @@ def torch_model(config: GPT2Config, seed: int = 0) -> Any:
     from transformers import GPT2LMHeadModel
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as directory:
         facts = params.hugging_face_config(config)
         save_checkpoint(Path(directory), params.checkpoint(config, seed), config=facts)
         model = GPT2LMHeadModel.from_pretrained(directory, attn_implementation="eager", dtype="float32")
-    model.eval()  # type: ignore[no-untyped-call]
+    model.eval()
     return model
 
 
