@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import re
 import time
 import warnings
-from collections import Counter
-from dataclasses import dataclass, field
 from itertools import count
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -18,9 +14,10 @@ from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from pytest_tt.artifacts import file_name
 from pytest_tt.files import write_atomically
+from pytest_tt.program import Program, bytes_per_chip, count_collectives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from jax.sharding import Mesh
@@ -28,43 +25,9 @@ if TYPE_CHECKING:
     from pytest_tt.recorder import Recorder
     from pytest_tt.run import TTRun
 
-# Collectives as XLA's HLO text names them; an asynchronous one is counted at its start.
-_COLLECTIVE = re.compile(
-    r"^\s*(?:ROOT )?%?\S+ = .*? "
-    r"(all-reduce|all-gather|reduce-scatter|all-to-all|ragged-all-to-all|collective-permute|collective-broadcast)"
-    r"(?:-start)?\(",
-    re.MULTILINE,
-)
-
 
 class TTArtifactWarning(UserWarning):
     """An artifact asked for by ``--tt-artifacts`` could not be written."""
-
-
-@dataclass(slots=True)
-class Program:
-    """One compiled program: a function at given shapes, dtypes and shardings."""
-
-    name: str
-    lowered: Any = field(repr=False)
-    compiled: Any = field(repr=False)
-    trace_s: float
-    compile_s: float
-    bytes_per_chip: int | None
-    """Arguments, outputs and temporaries on one chip; None where the backend does not tell."""
-    collectives: dict[str, int] | None
-    """Kind, e.g. ``all-reduce``, to count in the compiled program; None where the backend does not tell."""
-    runs_s: list[float] = field(default_factory=list)
-
-    @property
-    def stablehlo(self) -> str:
-        """The StableHLO text that is handed to the compiler."""
-        return str(self.lowered.as_text())
-
-    @property
-    def run_s(self) -> float | None:
-        """Median time of an execution, until its results are ready."""
-        return median(self.runs_s) if self.runs_s else None
 
 
 class TTJit:
@@ -204,7 +167,7 @@ class JittedFunction:
             compiled=compiled,
             trace_s=traced_at - start,
             compile_s=compiled_at - traced_at,
-            bytes_per_chip=_bytes_per_chip(compiled),
+            bytes_per_chip=bytes_per_chip(compiled),
             collectives=count_collectives(compiled),
         )
         self._recorder.compiled(program.trace_s, program.compile_s, program.bytes_per_chip, program.collectives)
@@ -325,34 +288,3 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, str | int | np.integer) else tuple(value)
-
-
-def count_collectives(compiled: Any) -> dict[str, int] | None:
-    """Collectives of a compiled program by kind; None where the backend gives no HLO text."""
-    text = _told(compiled.as_text)
-    return None if text is None else dict(sorted(Counter(_kinds(text)).items()))
-
-
-def _kinds(hlo: str) -> Iterable[str]:
-    return (match[1] for match in _COLLECTIVE.finditer(hlo))
-
-
-def _bytes_per_chip(compiled: Any) -> int | None:
-    """What one chip holds while the program runs: arguments, outputs and temporaries, aliases once."""
-    memory = _told(compiled.memory_analysis)
-    if memory is None:
-        return None
-    return int(
-        memory.argument_size_in_bytes
-        + memory.output_size_in_bytes
-        + memory.temp_size_in_bytes
-        - memory.alias_size_in_bytes
-    )
-
-
-def _told(ask: Callable[[], Any]) -> Any:
-    """The answer of a compiled program, None from a backend that does not implement the question."""
-    try:
-        return ask()
-    except (NotImplementedError, RuntimeError):
-        return None
