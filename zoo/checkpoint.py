@@ -15,7 +15,7 @@ from zoo.tensor_files import CheckpointError, StoredTensor, TensorFiles, save_ch
 from zoo.weights import nested
 
 if TYPE_CHECKING:
-    from zoo.registry import Source
+    from zoo.hub import Source
 
 __all__ = [
     "CheckpointError",

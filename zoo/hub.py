@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zoo.tensor_files import INDEX, SINGLE, CheckpointError, shards_of
 
-if TYPE_CHECKING:
-    from zoo.registry import Source
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where published weights are: a repository on the Hugging Face hub, at a pinned commit."""
+
+    repo: str
+    revision: str
 
 
 def fetch(source: Source) -> Path:

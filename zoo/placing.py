@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-    from zoo.registry import Model, Source
+    from zoo.hub import Source
+    from zoo.registry import Model
 
 
 def load_params(model: Model, variant: str, mesh: Mesh, source: Path | Source | None = None) -> dict[str, Any]:

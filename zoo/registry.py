@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_tt.golden import Golden
     from zoo.checkpoint import KeyMap
+    from zoo.hub import Source
 
     Inputs: TypeAlias = Mapping[str, Any]
     Outputs: TypeAlias = dict[str, Any]
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where published weights are: a repository on the Hugging Face hub, at a pinned commit."""
-
-    repo: str
-    revision: str
 
 
 def _all_outputs(outputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:

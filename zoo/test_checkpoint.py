@@ -13,9 +13,10 @@ from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import flatten
 from zoo.checkpoint import CheckpointError, Convert, KeyMap, Rule, Target, convert_tensors, load_checkpoint, on_host
+from zoo.hub import Source
 from zoo.placing import load_params, place_params, put
 from zoo.progress import Progress
-from zoo.registry import Model, Source
+from zoo.registry import Model
 from zoo.synthetic import uniform
 from zoo.tensor_files import save_checkpoint
 from zoo.weights import nested

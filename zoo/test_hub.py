@@ -106,7 +106,7 @@ import sys
 import time
 time.sleep = lambda seconds: None  # between attempts
 from zoo.hub import fetch
-from zoo.registry import Source
+from zoo.hub import Source
 from zoo.tensor_files import CheckpointError
 try:
     print(fetch(Source(sys.argv[1], sys.argv[2])))

@@ -11,7 +11,7 @@ import numpy as np
 
 from pytest_tt.golden import file_digest
 from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors, load_checkpoint, on_host
-from zoo.registry import Source
+from zoo.hub import Source
 from zoo.synthetic import uniform
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import numpy as np
 
 from zoo.gpt2 import params, reference, sharding
 from zoo.gpt2.model import CONFIGS, GPT2, TINY
-from zoo.registry import GoldenCase, Model, Source, apply_as
+from zoo.hub import Source
+from zoo.registry import GoldenCase, Model, apply_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

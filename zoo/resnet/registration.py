@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from zoo.registry import GoldenCase, Model, Source, apply_as
+from zoo.hub import Source
+from zoo.registry import GoldenCase, Model, apply_as
 from zoo.resnet import reference
 from zoo.resnet.inputs import example
 from zoo.resnet.model import CONFIGS, ResNet
