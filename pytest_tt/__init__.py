@@ -104,7 +104,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if getattr(config.option, "numprocesses", None):
         install_run_hooks(config)
     if session.settings.artifacts.value is not None:
-        session.artifacts = usable_directory(_place(config, session.settings.artifacts.value), "--tt-artifacts")
+        artifacts = session.settings.artifacts
+        session.artifacts = usable_directory(_place(config, str(artifacts.value)), artifacts.source)
     if session.settings.results.value is not None:
         from pytest_tt.results.plugin import register
 

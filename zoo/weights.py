@@ -70,3 +70,11 @@ def read_weights(path: Path, digest: str) -> dict[str, Any]:
         return nested(load(content))
     except SafetensorError as error:
         raise WeightsError(f"{path}: not a safetensors file: {error}") from None
+
+
+def against_recorded(params: Mapping[str, Any], recorded: Mapping[str, Any], pinned: str) -> str:
+    """How far newly trained `params` are from the `recorded` ones, whose file has the SHA-256 `pinned`, in words."""
+    found = sha256(encode(params))
+    if found == pinned:
+        return f"SHA-256 {pinned}: byte for byte the recorded parameters"
+    return f"SHA-256 {found}: relative L2 distance {distance(params, recorded):.1e} to the recorded"

@@ -19,7 +19,7 @@ from zoo.cnn.data import Images, load_images
 from zoo.cnn.model import CNN, DIGITS
 from zoo.cnn.params import RECORDED, RECORDED_SHA256, recorded
 from zoo.synthetic import integers, permutation
-from zoo.weights import distance, encode, sha256
+from zoo.weights import against_recorded, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,10 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reached = accuracy(predict(params, images.pixels), images.labels)
         print(f"{name}: {reached:.2%} of {len(images.labels)} images")
     content = encode(params)
-    if sha256(content) == RECORDED_SHA256:
-        print(f"SHA-256 {RECORDED_SHA256}: byte for byte the recorded parameters")
-    else:
-        print(f"SHA-256 {sha256(content)}: relative L2 distance {distance(params, recorded()):.1e} to the recorded")
+    print(against_recorded(params, recorded(), RECORDED_SHA256))
     if options.write:
         write_atomically(RECORDED, content)
         print(f"wrote {RECORDED}; pin its SHA-256 in params.py, then: python -m zoo golden cnn")

@@ -18,7 +18,7 @@ from pytest_tt.files import write_atomically
 from zoo.mlp.model import MLP, SUM
 from zoo.mlp.params import RECORDED, RECORDED_SHA256, recorded
 from zoo.synthetic import uniform
-from zoo.weights import distance, encode, sha256
+from zoo.weights import against_recorded, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,10 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error = root_mean_square_error(np.asarray(MLP(SUM).apply(params, held_out.x)), held_out)
     content = encode(params)
     print(f"loss {losses[0]:.3g} -> {losses[-1]:.3g}; held-out RMS error {error:.4f}")
-    if sha256(content) == RECORDED_SHA256:
-        print(f"SHA-256 {RECORDED_SHA256}: byte for byte the recorded parameters")
-    else:
-        print(f"SHA-256 {sha256(content)}: relative L2 distance {distance(params, recorded()):.1e} to the recorded")
+    print(against_recorded(params, recorded(), RECORDED_SHA256))
     if options.write:
         write_atomically(RECORDED, content)
         print(f"wrote {RECORDED}; pin its SHA-256 in params.py, then: python -m zoo golden mlp")
