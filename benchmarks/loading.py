@@ -14,11 +14,11 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-import numpy as np
+import quick
+from memory import peak_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,26 +54,12 @@ def main() -> int:
 
 
 def write(model_name: str, variant: str, directory: Path, shards: int) -> int:
-    """Bytes of a checkpoint with the names and shapes that the model makes up, one value a tensor: made quickly."""
-    from zoo import registry
-    from zoo.tensor_files import INDEX, SINGLE, TensorFiles, save_checkpoint
+    """Bytes of a checkpoint with the names and shapes that the model makes up, written unless there is one."""
+    from zoo.tensor_files import INDEX, SINGLE, TensorFiles
 
-    # Drawing 1.6 G numbers takes a minute and shows nothing: only shapes count here.
-    def constant(name: str, shape: tuple[int, ...], **_: object) -> np.ndarray:
-        return np.broadcast_to(np.float32(len(name)), shape)
-
-    model = registry.model(model_name)
-    module = sys.modules[model.synthetic.__module__]
-    module.uniform = constant
-    if not ((directory / SINGLE).exists() or (directory / INDEX).exists()):
-        save_checkpoint(directory, registry.synthetic_checkpoint(model, variant), shards=shards)
-    return TensorFiles(directory).nbytes
-
-
-def memory() -> dict[str, int]:
-    """Resident bytes of this process by kind."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return {line.split()[0][:-1]: int(line.split()[1]) * 1024 for line in lines if line.startswith(("Rss", "Vm"))}
+    if (directory / SINGLE).exists() or (directory / INDEX).exists():
+        return TensorFiles(directory).nbytes
+    return quick.write(model_name, variant, directory, shards=shards)
 
 
 def load(model_name: str, variant: str, directory: Path, mesh_text: str) -> None:
@@ -90,23 +76,10 @@ def load(model_name: str, variant: str, directory: Path, mesh_text: str) -> None
     mesh = build_mesh(shape, ("batch", "model"), jax.devices())
     model = registry.model(model_name)
     model.shapes(model.config(variant))
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins here
-    before, peaks, done = memory(), [0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.005):
-            peaks.append(memory()["RssAnon"])
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    loaded: list[object] = []
     start = time.perf_counter()
-    params = jax.block_until_ready(load_params(model, variant, mesh, directory))
-    seconds = time.perf_counter() - start
-    done.set()
-    watcher.join()
-    assert jax.tree.leaves(params)
-    after = memory()
-    print(max(*peaks, after["RssAnon"]) - before["RssAnon"], after["VmHWM"] - before["VmRSS"], seconds)
+    peak = peak_of(lambda: loaded.append(jax.block_until_ready(load_params(model, variant, mesh, directory))))
+    print(peak.anonymous, peak.resident, time.perf_counter() - start)
 
 
 if __name__ == "__main__":

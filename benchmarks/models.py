@@ -3,7 +3,9 @@
 Run as ``python benchmarks/models.py [--only TEXT] [--rounds N] [--meshes 1x1 1x2 …]``; needs the extra ``reference``.
 Both sides load the same made-up checkpoint. Each has a process of its own and they work in turn, so that a drift of the
 machine hits both and neither's threads are in the other's way; medians are printed. What they compute is compared too.
-Times of the zoo are those of a call until its result is on the host; compiling is told apart.
+Times of the zoo are those of a call until its result is on the host; compiling is told apart. Memory is the peak while
+loading, above what the process had before: private, and resident with the file's pages, over the checkpoint's bytes.
+The first line says how fast one matrix product is on either side, because no model can be faster than its products.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -28,7 +31,13 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from memory import peak_of  # noqa: E402
+
+from pytest_tt.mesh import MeshShape  # noqa: E402
+
 THREADS = "2"
+PRODUCT = (128, 768, 3072)
+"""Rows, inner and columns of the first layer of GPT-2's MLP."""
 MESHES = ("1x1", "1x2", "1x4", "1x8", "8x4")
 
 
@@ -51,30 +60,49 @@ def main() -> None:
     works = [work for title, work in all_works().items() if options.only.lower() in title.lower()]
     if not works:
         parser.error(f"no work holds {options.only!r}; there are: {'; '.join(all_works())}")
+    print(_machine(options.rounds))
     for model, variant in dict.fromkeys((work.model, work.variant) for work in works):
         with tempfile.TemporaryDirectory() as directory:
-            _write_checkpoint(model, variant, Path(directory))
+            size = _write_checkpoint(model, variant, Path(directory))
             chosen = [work for work in works if (work.model, work.variant) == (model, variant)]
-            _against_pytorch(chosen, Path(directory), options.rounds)
+            _against_pytorch(chosen, Path(directory), size, options.rounds)
             if options.meshes:
                 _over_meshes(chosen, Path(directory), options.rounds, options.meshes)
 
 
-def _write_checkpoint(model: str, variant: str, directory: Path) -> None:
+def _machine(rounds: int) -> str:
+    """What the times below are to be seen against."""
+    operations = 2 * math.prod(PRODUCT)
+    with Side("pytorch") as pytorch, Side("zoo") as zoo:
+        pairs = [(pytorch.product(), zoo.product()) for _ in range(max(3, rounds))]
+    rates = [operations / median(times) / 1e9 for times in zip(*pairs, strict=True)]
+    rows, inner, columns = PRODUCT
+    return (
+        f"{os.cpu_count()} cores; [{rows}, {inner}] x [{inner}, {columns}] float32: PyTorch {rates[0]:.0f}, "
+        f"jax {rates[1]:.0f} GFLOP/s\n"
+    )
+
+
+def _write_checkpoint(model: str, variant: str, directory: Path) -> int:
+    """Bytes of its tensors."""
     from zoo import registry
     from zoo.checkpoint import save_checkpoint
+    from zoo.tensor_files import TensorFiles
 
     found = registry.model(model)
     facts = found.hub_config(found.config(variant)) if found.hub_config else None
     save_checkpoint(directory, registry.synthetic_checkpoint(found, variant), config=facts)
+    return TensorFiles(directory).nbytes
 
 
-def _against_pytorch(works: Sequence[Work], checkpoint: Path, rounds: int) -> None:
+def _against_pytorch(works: Sequence[Work], checkpoint: Path, size: int, rounds: int) -> None:
+    loads: dict[str, dict[str, Any]] = {}
     print("| work, float32 | PyTorch | zoo on 1x1 | ratio | aim | compiled in | rel L2 |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     with Side("pytorch", checkpoint) as pytorch, Side("zoo", checkpoint) as zoo:
         for work in works:
             theirs, ours = pytorch.prepare(work.title), zoo.prepare(work.title, "1x1")
+            loads = loads or {"PyTorch": theirs["load"], "zoo on 1x1": ours["load"]}
             difference = _relative_l2(ours["result"], theirs["result"])
             pairs = [(pytorch.run(), zoo.run()) for _ in range(rounds)]
             before, after = (median(times) for times in zip(*pairs, strict=True))
@@ -83,6 +111,10 @@ def _against_pytorch(works: Sequence[Work], checkpoint: Path, rounds: int) -> No
                 f"| {max(0.0, ours['first_s'] - after):.1f} s | {difference:.0e} |",
                 flush=True,
             )
+    print(f"\n| loading {size / 1e6:.0f} MB | time | private | resident |\n| --- | --- | --- | --- |")
+    for side, load in loads.items():
+        shares = " | ".join(f"{load[kind] / size:.2f}" for kind in ("anonymous", "resident"))
+        print(f"| {side} | {load['seconds']:.2f} s | {shares} |")
 
 
 def _over_meshes(works: Sequence[Work], checkpoint: Path, rounds: int, meshes: Sequence[str]) -> None:
@@ -91,6 +123,8 @@ def _over_meshes(works: Sequence[Work], checkpoint: Path, rounds: int, meshes: S
     for work in works:
         first: tuple[float, float] | None = None
         for mesh in meshes:
+            if not work.divides(MeshShape.parse(mesh)):
+                continue
             with Side("zoo", checkpoint) as zoo:
                 ready = zoo.prepare(work.title, mesh)
                 run = median(zoo.run() for _ in range(rounds))
@@ -113,7 +147,7 @@ def _relative_l2(actual: Sequence[float], expected: Sequence[float]) -> float:
 class Side:
     """A process that does the work of one side when asked to."""
 
-    def __init__(self, side: str, checkpoint: Path) -> None:
+    def __init__(self, side: str, checkpoint: Path | None = None) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}
         environment |= {"OMP_NUM_THREADS": THREADS, "MKL_NUM_THREADS": THREADS, "HF_HUB_OFFLINE": "1"}
         self._checkpoint = checkpoint
@@ -129,12 +163,16 @@ class Side:
         self._process.communicate()
 
     def prepare(self, title: str, mesh: str = "1x1") -> dict[str, Any]:
-        """Load, and do the work once: `first_s` with compiling, `result` flat."""
+        """Load, and do the work once: `first_s` with compiling, `result` flat, `load` if it was not loaded before."""
         return self._ask({"prepare": title, "checkpoint": str(self._checkpoint), "mesh": mesh})
 
     def run(self) -> float:
         """Seconds that the work takes."""
         return float(self._ask({})["run_s"])
+
+    def product(self) -> float:
+        """Seconds that the product `PRODUCT` takes."""
+        return float(self._ask({"product": True})["run_s"])
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -163,12 +201,14 @@ def serve(side: str) -> None:
         if "prepare" in question:
             work, checkpoint = works[question["prepare"]], Path(question["checkpoint"])
             mesh = _mesh(question["mesh"]) if side == "zoo" else None
-            _load(side, work, checkpoint, mesh)
+            load = _load(work, checkpoint, mesh)
             start = time.perf_counter()
             run = work.pytorch(checkpoint) if mesh is None else work.zoo(checkpoint, mesh)
             result = run()
-            answer = {"first_s": time.perf_counter() - start, "result": result.ravel().tolist()}
+            answer = {"first_s": time.perf_counter() - start, "result": result.ravel().tolist(), "load": load}
             run()
+        elif "product" in question:
+            answer["run_s"] = _product(side)
         else:
             start = time.perf_counter()
             run()
@@ -176,13 +216,51 @@ def serve(side: str) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _load(side: str, work: Work, checkpoint: Path, mesh: Any) -> None:
+def _load(work: Work, checkpoint: Path, mesh: Any) -> dict[str, float]:
     """Have the weights loaded, which a work's module keeps, so that `first_s` is tracing, compiling and one run."""
-    module = sys.modules[work.zoo.func.__module__ if hasattr(work.zoo, "func") else work.zoo.__module__]
-    if side == "pytorch":
-        module.load_pytorch(checkpoint)
+    from zoo import registry
+
+    module = importlib.import_module(work.module)
+    model = registry.model(work.model)
+    config = model.config(work.variant)
+    if mesh is None:  # what is imported is not loading
+        kind = model.hub_config(config)["model_type"] if model.hub_config else work.model
+        importlib.import_module(f"transformers.models.{kind}.modeling_{kind}")
     else:
-        module.load_zoo(checkpoint, mesh)
+        model.shapes(config)
+    start = time.perf_counter()
+    peak = peak_of(lambda: module.load_pytorch(checkpoint) if mesh is None else module.load_zoo(checkpoint, mesh))
+    return {"seconds": time.perf_counter() - start, "anonymous": peak.anonymous, "resident": peak.resident}
+
+
+def _product(side: str) -> float:
+    """Median seconds of `PRODUCT`."""
+    import numpy as np
+
+    rows, inner, columns = PRODUCT
+    x, w = np.ones((rows, inner), np.float32), np.ones((inner, columns), np.float32)
+    if side == "pytorch":
+        import torch
+
+        a, b = torch.from_numpy(x), torch.from_numpy(w)
+
+        def run() -> Any:
+            return torch.matmul(a, b)
+    else:
+        import jax
+
+        placed = jax.device_put((x, w), _mesh("1x1").devices.flat[0])
+        compiled = jax.jit(lambda x, w: x @ w).lower(*placed).compile()
+
+        def run() -> Any:
+            return jax.block_until_ready(compiled(*placed))
+
+    times = []
+    for _ in range(12):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return median(times[2:])
 
 
 def _mesh(text: str) -> Any:
@@ -190,7 +268,7 @@ def _mesh(text: str) -> Any:
     import jax
 
     from pytest_tt.backend.simulated import SimulatedChips
-    from pytest_tt.mesh import MeshShape, build_mesh
+    from pytest_tt.mesh import build_mesh
 
     shape = MeshShape.parse(text)
     if "tt" not in (jax.config.jax_platforms or ""):

@@ -114,6 +114,7 @@ WORKS = (
             aim=aim,
             pytorch=partial(pytorch_forward, rows=rows),
             zoo=partial(zoo_forward, rows=rows),
+            rows=rows,
         )
         for rows, aim in ((1, 2.0), (8, 1.8))
     ),
@@ -124,6 +125,7 @@ WORKS = (
         aim=1.8,
         pytorch=pytorch_decode,
         zoo=zoo_decode,
+        rows=1,
         tokens=NEW_TOKENS,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from jax.sharding import Mesh
+
+    from pytest_tt.mesh import MeshShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +31,22 @@ class Work:
     """Time of PyTorch over the zoo's."""
     pytorch: Callable[[Path], Callable[[], np.ndarray]]
     zoo: Callable[[Path, Mesh], Callable[[], np.ndarray]]
+    rows: int
+    """Rows of its batch."""
+    over_all_chips: bool = False
+    """Whether rows are spread over all chips, not only over the axis ``batch``."""
     tokens: int | None = None
     """Tokens that it generates, to show tokens a second; None to show milliseconds."""
+
+    @property
+    def module(self) -> str:
+        """The module that it is in; its `load_pytorch` and `load_zoo` keep the weights."""
+        function = self.zoo.func if isinstance(self.zoo, partial) else self.zoo
+        return function.__module__
+
+    def divides(self, mesh: MeshShape) -> bool:
+        """Whether its rows can be spread evenly."""
+        return self.rows % (mesh.chips if self.over_all_chips else mesh.rows) == 0
 
     def shown(self, seconds: float) -> str:
         """A time as the table shows it."""
