@@ -14,6 +14,7 @@ from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from pytest_tt.artifacts import file_name
 from pytest_tt.files import write_atomically
+from pytest_tt.placement import describe_arguments
 from pytest_tt.program import Program, bytes_per_chip, count_collectives
 
 if TYPE_CHECKING:
@@ -58,6 +59,20 @@ class TTJit:
             return None
         return self._artifacts / f"{next(self._numbers):02}_{file_name(name.strip('<>'))}"
 
+    def work(self, **counts: int) -> None:
+        """Say what one execution processes, e.g. ``tt_jit.work(tokens=4 * 128)``: reports then show tokens a second.
+
+        Raises TypeError for a count that is no whole number, ValueError for one below 1.
+        """
+        for unit, number in counts.items():
+            if isinstance(number, bool) or not isinstance(number, int | np.integer):
+                raise TypeError(
+                    f"tt_jit.work: {unit}={number!r} is no whole number: give how many an execution processes"
+                )
+            if number < 1:
+                raise ValueError(f"tt_jit.work: {unit}={number} is below 1: give how many an execution processes")
+        self._recorder.work({unit: int(number) for unit, number in counts.items()})
+
     @property
     def programs(self) -> tuple[Program, ...]:
         """Everything compiled so far in this test."""
@@ -85,7 +100,8 @@ class JittedFunction:
                 options[key] = _bind(options[key], mesh)
         self._function = function
         self._in_shardings = options.get("in_shardings")
-        self._static_nums, self._static_names = _static(function, options)
+        self._positional = _positional(function)
+        self._static_nums, self._static_names = _static(self._positional, options)
         self._options = options
         self._jitted = jax.jit(function, **options)
         self._run = run
@@ -147,6 +163,12 @@ class JittedFunction:
             {name: value for name, value in kwargs.items() if name not in self._static_names},
         )
 
+    def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments that are not static, by the names that the function's signature gives them."""
+        names = [*self._positional, *(f"argument {index}" for index in range(len(self._positional), len(args)))]
+        named = {names[index]: arg for index, arg in enumerate(args) if index not in self._static_nums}
+        return named | self._dynamic((), kwargs)[1]
+
     def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
         self._recorder.phase("trace")
         start = time.perf_counter()
@@ -171,6 +193,7 @@ class JittedFunction:
             collectives=count_collectives(compiled),
         )
         self._recorder.compiled(program.trace_s, program.compile_s, program.bytes_per_chip, program.collectives)
+        self._recorder.placed(describe_arguments(self._named(args, kwargs)))
         if artifact is not None and self._run.backend == "hw":
             self._keep_tt_artifacts(artifact, args, kwargs, options)
         return program
@@ -264,18 +287,22 @@ def _bind(shardings: Any, mesh: Mesh) -> Any:
     )
 
 
-def _static(function: Callable[..., Any], options: Mapping[str, Any]) -> tuple[frozenset[int], frozenset[str]]:
-    """Positions and names of static arguments; as in jax, one alone gives the other by the signature."""
-    nums = set(_as_tuple(options.get("static_argnums")))
-    names = set(_as_tuple(options.get("static_argnames")))
+def _positional(function: Callable[..., Any]) -> list[str]:
+    """Names of the positional parameters of `function`, none where it has no signature."""
     try:
-        parameters = [
+        return [
             parameter.name
             for parameter in inspect.signature(function).parameters.values()
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
         ]
     except (TypeError, ValueError):
-        parameters = []
+        return []
+
+
+def _static(parameters: list[str], options: Mapping[str, Any]) -> tuple[frozenset[int], frozenset[str]]:
+    """Positions and names of static arguments; as in jax, one alone gives the other by the signature."""
+    nums = set(_as_tuple(options.get("static_argnums")))
+    names = set(_as_tuple(options.get("static_argnames")))
     nums = {num % len(parameters) if num < 0 and parameters else num for num in nums}
     if nums and not names:
         names = {parameters[num] for num in nums if num < len(parameters)}

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 from pytest_tt.results.row import PROPERTY_NAMES, Row, to_properties
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import pytest
+
+    from pytest_tt.results.arrays import Array
+
+# Kinds of arrays kept of one test, so that a row stays short.
+MOST_ARRAYS = 64
 
 
 class Recorder:
@@ -23,7 +28,7 @@ class Recorder:
 
     def restart(self) -> None:
         """The test is set up, perhaps once more after an attempt that failed: what that one left does not count."""
-        kept = {name: getattr(self.row, name) for name in ("nodeid", "mesh", "backend", "system")}
+        kept = {name: getattr(self.row, name) for name in ("nodeid", "model", "variant", "mesh", "backend", "system")}
         self.row = Row(**kept)
         self._runs.clear()
         self._goldens.clear()
@@ -51,6 +56,21 @@ class Recorder:
             self.row.collectives = {
                 kind: total.get(kind, 0) + collectives.get(kind, 0) for kind in sorted({*total, *collectives})
             }
+
+    def placed(self, arguments: Iterable[tuple[dict[str, int] | None, Array]]) -> None:
+        """A program was compiled for these arguments, each with its mesh's axes; each kind is kept once."""
+        groups = self.row.shardings = self.row.shardings or []
+        for axes, array in arguments:
+            group = next((group for group in groups if group["axes"] == axes), None)
+            if group is None:
+                group = {"axes": axes, "arrays": []}
+                groups.append(group)
+            if str(array) not in group["arrays"] and len(group["arrays"]) < MOST_ARRAYS:
+                group["arrays"].append(str(array))
+
+    def work(self, counts: Mapping[str, int]) -> None:
+        """One execution processes `counts` of each unit."""
+        self.row.work = {**(self.row.work or {}), **counts}
 
     def ran(self, run_s: float) -> None:
         """A program was executed; the row shows the median of all executions."""

@@ -114,8 +114,8 @@ def scale_guard(pcc: float) -> float:
 
 
 def is_explicit(source: str) -> bool:
-    """Whether a bound from this source was given by a golden or a test."""
-    return source.startswith(("golden", "test"))
+    """Whether a bound from this source was given by a golden, a test or the status file."""
+    return source.startswith(("golden", "test", "status"))
 
 
 def merge(default: Bounds, override: Bounds, *, what: str = "the bound") -> Bounds:
@@ -146,7 +146,7 @@ def merge(default: Bounds, override: Bounds, *, what: str = "the bound") -> Boun
 def resolve(backend: str, dtype: np.dtype[Any], layers: Mapping[str, Bounds | None]) -> tuple[Bounds, dict[str, str]]:
     """Bounds of one leaf and, per metric, where each came from.
 
-    `layers` maps a source ("golden", "test") to its bounds, the weakest first. They do not touch integers
+    `layers` maps a source ("golden", "test", "status") to its bounds, the weakest first. They do not touch integers
     and bools, which stay exact. A pcc that was loosened takes the scale guard along, unless rel_l2 was given
     too. Raises ValueError when a layer loosens without a reason.
     """

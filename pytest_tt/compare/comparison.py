@@ -11,6 +11,7 @@ from pytest_tt.compare.bounds import LOWER, METRICS, Bounds, constant_guard, def
 from pytest_tt.compare.diagnosis import diagnose, diagnose_shapes
 from pytest_tt.compare.dtypes import epsilon, kind_of
 from pytest_tt.compare.elements import find_misses
+from pytest_tt.compare.errors import error_decades
 from pytest_tt.compare.leaf import Check, Leaf
 from pytest_tt.compare.metrics import Numbers, as_real, measure, top_agreement
 from pytest_tt.compare.verdict import footer_lines, leaf_lines, name_lines, wrap
@@ -58,6 +59,11 @@ class Comparison:
         result["verdict"] = "pass" if self.passed else "fail"
         return result
 
+    def leaf_facts(self, most: int = 12) -> dict[str, dict[str, Any]]:
+        """Plain JSON: name -> facts of a leaf, for the `most` leaves that are nearest to their bounds or over them."""
+        ranked = sorted(self.leaves, key=lambda leaf: (leaf.passed, -leaf.severity))[:most]
+        return {leaf.name: leaf.facts() for leaf in sorted(ranked, key=lambda leaf: leaf.name)}
+
     def text(self, *, title: str = "outputs", footer: str | None = None) -> str:
         """The verdict for a terminal of 100 columns: worst leaf first, then how to update a golden."""
         lines = leaf_lines(self.leaves) + name_lines(self.missing, self.unexpected)
@@ -88,19 +94,20 @@ def compare(
     backend: str = "sim",
     bounds: Bounds | None = None,
     recorded: Bounds | None = None,
+    status: Bounds | None = None,
     rows: int = 10,
 ) -> Comparison:
     """Compare named arrays; the dtype of each actual leaf and the backend choose its default bounds.
 
-    `recorded` (of a golden) and then `bounds` (of the test) change the defaults of float leaves; integers
-    and bools must be equal. top1 and top5 are computed for leaves whose name ends in "logits", and are
-    judged where bounds ask for them: on those leaves, or on every float leaf when no name ends so.
-    `rows` is the most wrong elements that are kept per leaf. Raises ValueError when bounds loosen without
+    `recorded` (of a golden), then `bounds` (of the test), then `status` (of the status file) change the
+    defaults of float leaves; integers and bools must be equal. top1 and top5 are computed for leaves whose
+    name ends in "logits", and are judged where bounds ask for them: on those leaves, or on every float leaf
+    when no name ends so. `rows` is the most wrong elements that are kept per leaf. Raises ValueError when bounds loosen without
     a reason, or ask for top1 or top5 of leaves that have no axis to choose along.
     """
     if backend not in ("sim", "hw"):
         raise ValueError(f"backend {backend!r} is unknown: expected 'sim' or 'hw'")
-    layers = {"golden": recorded, "test": bounds}
+    layers = {"golden": recorded, "test": bounds, "status": status}
     both = [name for name in sorted(expected) if name in actual]
     named_logits = any(name.endswith("logits") for name in both)
     asked = {key for layer in layers.values() if layer for key in layer.given() if key in ("top1", "top5")}
@@ -149,7 +156,7 @@ def _judge(
         hints = diagnose_shapes(a, e)
     leaf = Leaf(
         name, actual.shape, actual.dtype.name, expected.shape, expected.dtype.name,
-        numbers, checks, problem, None, tuple(hints),
+        numbers, checks, problem, None, tuple(hints), error_decades(a, e) if numbers is not None else {},
     )  # fmt: skip
     if leaf.passed or numbers is None:
         return leaf

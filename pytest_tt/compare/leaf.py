@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from pytest_tt.compare.bounds import LOWER
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_tt.compare.elements import Misses
     from pytest_tt.compare.metrics import Numbers
 
@@ -48,7 +50,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """Verdict on one leaf. problem: why it fails whatever its metrics; numbers None: never measured."""
+    """Verdict on one leaf. problem: why it fails whatever its metrics; numbers None: never measured.
+
+    errors: how many elements are off by how much, see `error_decades`; empty where it was never measured.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -60,6 +65,7 @@ class Leaf:
     problem: str | None
     misses: Misses | None
     hints: tuple[str, ...]
+    errors: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -76,3 +82,14 @@ class Leaf:
     def value(self, metric: str) -> float | None:
         """Value of one metric, None where it is undefined or was not asked for."""
         return next((check.value for check in self.checks if check.metric == metric), None)
+
+    def facts(self) -> dict[str, Any]:
+        """Plain JSON for the results document: shape, dtype, verdict, each metric with its bound, spread of errors."""
+        return {
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "passed": self.passed,
+            "values": {check.metric: check.value for check in self.checks},
+            "bounds": {check.metric: check.bound for check in self.checks if check.bound is not None},
+            "errors": dict(self.errors),
+        }

@@ -45,7 +45,8 @@ class GoldenChecker:
     directory holds the goldens, default_case names the one of this test, backend is "sim" or "hw",
     update says whether goldens are recorded again, and record(kind, facts) takes what the results
     document shows. recorded holds what this run has recorded so far: tests that only read those
-    need no reference of their own. Raises pytest.UsageError for an update where the environment says CI.
+    need no reference of their own. status holds bounds of the status file, which count for more than the
+    golden's and the test's. Raises pytest.UsageError for an update where the environment says CI.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class GoldenChecker:
         update: bool,
         record: Callable[[str, Mapping[str, Any]], None],
         recorded: set[Path] | None = None,
+        status: Bounds | None = None,
     ) -> None:
         if update and os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no", "off"):
             raise pytest.UsageError(
@@ -68,6 +70,7 @@ class GoldenChecker:
         self._update = update
         self._record = record
         self._recorded = set() if recorded is None else recorded
+        self._status = status
 
     def at(self, directory: Path) -> GoldenChecker:
         """The same for the goldens in another directory than the one beside the test file."""
@@ -78,6 +81,7 @@ class GoldenChecker:
             update=self._update,
             record=self._record,
             recorded=self._recorded,
+            status=self._status,
         )
 
     def load(self, case: str | None = None, *, reference: Callable[[], Reference] | None = None) -> Golden:
@@ -128,13 +132,14 @@ class GoldenChecker:
                 backend=self._backend,
                 bounds=Bounds(**of_test, reason=reason),
                 recorded=None if recorded is None else Bounds.from_json(recorded, self._backend),
+                status=self._status,
             )
         except (TypeError, ValueError) as error:
             comparison = f"golden {case!r}: {error}"
         # Failing outside the handler keeps the text free of a chain of exceptions.
         if isinstance(comparison, str):
             pytest.fail(comparison, pytrace=False)
-        self._record("compare", {case: comparison.metrics()})
+        self._record("compare", {case: {**comparison.metrics(), "leaves": comparison.leaf_facts()}})
         if not comparison.passed:
             pytest.fail(_failure(case, golden, comparison), pytrace=False)
 

@@ -28,6 +28,7 @@ class ResultsCollector:
         self._facts = facts
         self._exchange = exchange
         self._rows: dict[str, Row] = {}
+        self._spent: dict[str, float] = {}
         self._written = 0.0
         self._cost = 0.0
         self._problem: str | None = None
@@ -55,6 +56,10 @@ class ResultsCollector:
         if hasattr(report, "context"):  # a subtest: pytest reports the test as a whole too
             return
         update_from_properties(row, report.user_properties)
+        # Set-up, call and tear-down of the last attempt: by this shards are made of near equal time.
+        before = 0.0 if report.when == "setup" else self._spent.get(report.nodeid, 0.0)
+        self._spent[report.nodeid] = before + report.duration
+        row.timing["test_s"] = round(self._spent[report.nodeid], 6)
         outcome, reason = _outcome(report), _reason(report)
         if report.when == "setup" and outcome == "passed":
             # Nothing is shown yet; and if the process dies now, this is what the document says.

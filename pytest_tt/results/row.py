@@ -35,11 +35,15 @@ class Row:
     collectives: dict[str, int] | None = None
     golden: dict[str, str | None] | None = None
     reason: str | None = "not run: the run ended before this test"
+    shardings: list[dict[str, Any]] | None = None
+    """For each set of mesh axes (``axes``: name -> size, or null) the ``arrays`` that programs take, see arrays.py."""
+    work: dict[str, int] | None = None
+    """Unit, e.g. ``tokens``, to how many of it one execution of a program processes."""
 
     @classmethod
     def begin(cls, nodeid: str, run: TTRun) -> Row:
         """The row of a collected test that has not run yet."""
-        return cls(nodeid, mesh=str(run.mesh), backend=run.backend, system=run.system)
+        return cls(nodeid, run.model, run.variant, str(run.mesh), run.backend, run.system)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; JSON has no NaN and no infinity, which become null."""
@@ -55,7 +59,7 @@ def _finite(value: Any) -> Any:
 
 # What the process that runs a test knows; outcome and reason follow from pytest's reports.
 _OWN = tuple(f.name for f in fields(Row) if f.name not in ("nodeid", "outcome", "reason"))
-_STRUCTURED = frozenset({"metrics", "timing", "collectives", "golden"})
+_STRUCTURED = frozenset({"metrics", "timing", "collectives", "golden", "shardings", "work"})
 PROPERTY_NAMES = frozenset(_PREFIX + name for name in _OWN)
 
 

@@ -1,0 +1,1 @@
+"""The gate: one results document against a baseline, by stated rules."""
