@@ -17,6 +17,7 @@ import pytest
 from pytest_tt.config import add_options, read_settings
 from pytest_tt.files import usable_directory
 from pytest_tt.fixtures import FIXTURES, cpu_init_params, tt_device, tt_golden, tt_jit, tt_mesh, tt_run
+from pytest_tt.isolate.choice import choose_isolation, is_child
 from pytest_tt.items import (
     MESH_PARAMETER,
     SESSION,
@@ -33,25 +34,31 @@ from pytest_tt.session import Session
 if TYPE_CHECKING:
     import argparse
 
+    from pytest_tt.config import Setting
     from pytest_tt.golden import Golden, GoldenChecker
     from pytest_tt.jit import TTJit
     from pytest_tt.run import TTRun
+    from pytest_tt.standalone import Chips, ChipsError, open_chips
 
 __version__ = "0.1.0"
 
 _MARKER = (
-    'tt(mesh=None, axes=("batch", "model"), system=None, options=None): run on a mesh of Tenstorrent chips. mesh: '
-    '"1x8", or a list of meshes to run the test on each; axes: names of the two mesh axes; system: name or names of '
-    "boxes that the test is meant for; options: TT compiler options"
+    'tt(mesh=None, axes=("batch", "model"), system=None, options=None, model=None, variant=None): run on a mesh of '
+    'Tenstorrent chips. mesh: "1x8", or a list of meshes to run the test on each; axes: names of the two mesh axes; '
+    "system: name or names of boxes that the test is meant for; options: TT compiler options; model, variant: what it "
+    "is a test of"
 )
 
 __all__ = [
+    "Chips",
+    "ChipsError",
     "Golden",
     "GoldenChecker",
     "TTJit",
     "TTRun",
     "__version__",
     "cpu_init_params",
+    "open_chips",
     "tt_device",
     "tt_golden",
     "tt_jit",
@@ -59,12 +66,15 @@ __all__ = [
     "tt_run",
 ]
 
-# Types of what the fixtures give, imported at first use.
+# Types of what the fixtures give, and what works outside pytest too; imported at first use.
 _LAZY = {
+    "Chips": "pytest_tt.standalone",
+    "ChipsError": "pytest_tt.standalone",
     "Golden": "pytest_tt.golden",
     "GoldenChecker": "pytest_tt.golden",
     "TTJit": "pytest_tt.jit",
     "TTRun": "pytest_tt.run",
+    "open_chips": "pytest_tt.standalone",
 }
 
 
@@ -99,6 +109,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if SESSION not in config.stash:
         _start(config, config.option)
     session = session_of(config)
+    session.isolation = choose_isolation(config, session.settings, session.ground.backend)
     session.refuse_workers(getattr(config.option, "numprocesses", None), hasattr(config, "workerinput"))
     session.say = partial(_say, config)
     if getattr(config.option, "numprocesses", None):
@@ -110,10 +121,30 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_tt.results.plugin import register
 
         register(config, session, _place(config, session.settings.results.value))
+    if config.pluginmanager.has_plugin("html"):  # pytest-html
+        from pytest_tt.results.html_columns import HtmlColumns
+
+        config.pluginmanager.register(HtmlColumns(), "pytest_tt_html_columns")
+    _use_statuses(config, session.settings.status_file)
+
+
+def _use_statuses(config: pytest.Config, setting: Setting[str | None]) -> None:
+    path = config.rootpath / "tt_status.toml"
+    if setting.value is not None:
+        # An ini file names it from where it is itself, so that it does not matter where pytest is started.
+        ini = config.inipath if setting.source.startswith("ini ") else None
+        path = _place(config, setting.value) if ini is None else ini.parent / setting.value
+    elif not path.is_file():
+        return
+    from pytest_tt.status.plugin import register
+
+    register(config, path, setting.source)
 
 
 def _start(config: pytest.Config, namespace: argparse.Namespace) -> None:
     config.stash[SESSION] = Session(read_settings(config, namespace))
+    if is_child(config):
+        session_of(config).become_child()
     config.stash[SESSION].prepare_jax()
 
 
@@ -157,6 +188,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             obstacle = run_of(item).obstacle
             if obstacle is not None and not session.settings.require.value:
                 item.add_marker(pytest.mark.skip(reason=obstacle))
+        if config.pluginmanager.has_plugin("pytest_tt_statuses"):
+            from pytest_tt.status.plugin import apply_statuses
+
+            apply_statuses(config, ours)
         if session.ground.backend == "hw":
             # TT's client closes and reopens the mesh whenever its shape changes.
             shapes = {item: str(run_of(item).mesh) for item in ours}
@@ -169,7 +204,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         session.provide([run_of(item) for item in ours])
         cache = getattr(config, "cache", None)
         session.use_compile_cache(lambda: None if cache is None else cache.mkdir("tt-compiled"), _place(config, ""))
-        if session.in_use:
+        if session.in_use and not _isolate(config, session):
             session.hold_chips()
     except pytest.UsageError as error:
         if not hasattr(config, "workerinput"):
@@ -185,6 +220,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session_of(session.config).begin_rows([recorder.row for recorder in recorders])
 
 
+def _isolate(config: pytest.Config, session: Session) -> bool:
+    """Have other processes run the tests, if that is wanted and possible."""
+    isolation = session.isolation
+    if isolation is None or not isolation.on or not session.may_isolate(isolation):
+        return False
+    from pytest_tt.isolate.parent import isolate
+
+    cache = getattr(config, "cache", None)
+    chips = session.lend_chips(None if cache is None else Path(cache.mkdir("tt-metal")))
+    isolate(config, session, chips)
+    return True
+
+
 # Options that end a run after collection.
 _RUN_NO_TEST = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan")
 
@@ -196,6 +244,8 @@ def _place(config: pytest.Config, path: str) -> Path:
 
 def _say(config: pytest.Config, line: str) -> None:
     """Show `line` at once; an xdist worker has no terminal of its own, but its stderr is the user's."""
+    if session_of(config).is_child:
+        return  # its parent has said the same
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
         print(line, file=sys.__stderr__, flush=True)

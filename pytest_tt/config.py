@@ -46,6 +46,10 @@ class Settings:
     golden_update: Setting[bool]
     compile_cache: Setting[str | None]
     lock_timeout: Setting[float]
+    isolate: Setting[bool | None]
+    timeout: Setting[float | None]
+    reset: Setting[bool]
+    status_file: Setting[str | None]
 
     @property
     def wanted(self) -> bool:
@@ -110,11 +114,16 @@ class Option:
     default: Any
     metavar: str
     help: str
-    kind: str = "value"  # or "flag", or "list" (repeatable)
+    kind: str = "value"  # or "flag", "switch" (a flag with its opposite), or "list" (repeatable)
 
     @property
     def flag(self) -> str:
         return "--tt-" + self.name.replace("_", "-")
+
+    @property
+    def opposite(self) -> str:
+        """Of a switch: what turns it off."""
+        return "--no-tt-" + self.name.replace("_", "-")
 
     @property
     def env(self) -> str:
@@ -148,6 +157,14 @@ OPTIONS = (
            "runs (default: in pytest's cache directory)"),
     Option("lock_timeout", _seconds, 600.0, "SECONDS", "How long to wait for chips that another process holds "
            "(default: 600)"),
+    Option("isolate", _flag, None, "", "Run tests in a process of their own, so that one that crashes or hangs fails "
+           "alone and the others go on; --no-tt-isolate turns it off (default: on for hw, off for sim)", kind="switch"),
+    Option("timeout", _seconds, None, "SECONDS", "Fail an isolated test that takes longer, and end its process; 0 for "
+           "no limit (default: 1800 on hw, none on sim)"),
+    Option("reset", _flag, False, "", "On hw, reset chips with tt-smi -r where a test that took its process down left "
+           "them hung", kind="flag"),
+    Option("status_file", _path, None, "FILE", "What is known of tests that fail: expected failures, skips and bounds "
+           "(default: tt_status.toml in the root directory, if it is there)"),
 )  # fmt: skip
 
 
@@ -155,8 +172,14 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare every option and its ini key."""
     group = parser.getgroup("tt", "Tenstorrent meshes")
     for option in OPTIONS:
-        if option.kind == "flag":
-            group.addoption(option.flag, action="store_const", const=True, default=None, help=option.help)
+        if option.kind in ("flag", "switch"):
+            group.addoption(
+                option.flag, dest=option.ini, action="store_const", const=True, default=None, help=option.help
+            )
+            if option.kind == "switch":
+                group.addoption(
+                    option.opposite, dest=option.ini, action="store_const", const=False, help=f"Not {option.flag}"
+                )
             parser.addini(option.ini, option.help, type="bool", default=None)
         else:
             action = "append" if option.kind == "list" else "store"
@@ -210,7 +233,8 @@ def _resolve(
 ) -> Setting[Any]:
     given = getattr(namespace, option.ini, None)
     if given is not None:
-        return Setting(tuple(given) if option.kind == "list" else given, option.flag)
+        source = option.opposite if option.kind == "switch" and not given else option.flag
+        return Setting(tuple(given) if option.kind == "list" else given, source)
     if environ.get(option.env):
         return Setting(_from_text(option, environ[option.env], option.env), option.env)
     try:
@@ -218,7 +242,7 @@ def _resolve(
     except (ValueError, TypeError) as error:
         raise pytest.UsageError(f"ini {option.ini}: {error}") from None
     if configured is not None and configured != []:
-        if option.kind == "flag":
+        if option.kind in ("flag", "switch"):
             return Setting(bool(configured), f"ini {option.ini}")
         text = "\n".join(configured) if option.kind == "list" else configured
         return Setting(_from_text(option, text, f"ini {option.ini}"), f"ini {option.ini}")

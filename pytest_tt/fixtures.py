@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.backend.platforms import PLATFORM
-from pytest_tt.items import find_recorder, recorder_of, run_of, session_of
+from pytest_tt.items import STATUS_BOUNDS, find_recorder, recorder_of, run_of, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +81,7 @@ def tt_golden(request: pytest.FixtureRequest, tt_run: TTRun) -> GoldenChecker:
         update=session_of(request.config).settings.golden_update.value,
         record=recorder_of(node).record,
         recorded=session_of(request.config).recorded_goldens,
+        status=node.stash.get(STATUS_BOUNDS, None),
     )
 
 

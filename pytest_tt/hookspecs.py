@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -12,4 +14,12 @@ def pytest_tt_zoo_models() -> Iterable[Any]:  # type: ignore[empty-body]
     """Models, as ``zoo.registry.Model``, to be checked by the zoo's contract test beside the zoo's own.
 
     Called at collection, so importing them must start no backend.
+    """
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_tt_model(item: pytest.Item) -> str | None:
+    """The model that the tt test `item` is a test of, where its marker does not name one; None where unknown.
+
+    Results and reports show it, and ``tt_status.toml`` goes by it.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_tt.compare.bounds import Bounds
     from pytest_tt.marker import TTMarker
     from pytest_tt.mesh import MeshShape
     from pytest_tt.recorder import Recorder
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _RUN: pytest.StashKey[TTRun] = pytest.StashKey()
 _RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
+
+# Bounds that the status file gives a test, see pytest_tt.status.
+STATUS_BOUNDS: pytest.StashKey[Bounds] = pytest.StashKey()
 
 # Parameter by which a test whose marker lists several meshes is run once for each.
 MESH_PARAMETER = "_tt_mesh"
@@ -57,9 +62,20 @@ def run_of(item: pytest.Item) -> TTRun:
                 f"{item.nodeid}: the tt marker lists several meshes, which only a test function or method of a plain "
                 "class can be run on, by a marker of its own, its class or its module; name one mesh"
             )
-        item.stash[_RUN] = resolve_run(session.settings, session.ground, marker, chosen)
+        run = resolve_run(session.settings, session.ground, marker, chosen)
+        if run.model is None:
+            run = replace(run, model=item.ihook.pytest_tt_model(item=item))
+        item.stash[_RUN] = run
         _check_options(item)
     return item.stash[_RUN]
+
+
+def systems_of(item: pytest.Item) -> tuple[str, ...]:
+    """The boxes that the marker of `item` names; none for any."""
+    from pytest_tt.marker import read_marker
+
+    marker = read_marker(_marks(item), item.nodeid)
+    return () if marker is None or marker.system is None else marker.system
 
 
 def _check_options(item: pytest.Item) -> None:

@@ -1,4 +1,4 @@
-"""The marker ``@pytest.mark.tt(mesh="1x8", axes=("x", "y"), system="t3k", options={...})``."""
+"""The marker ``@pytest.mark.tt(mesh="1x8", axes=("x", "y"), system="t3k", options={...}, model="gpt2")``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class TTMarker:
     axes: tuple[str, str] | None = None
     system: tuple[str, ...] | None = None
     options: Mapping[str, str] | None = None
+    model: str | None = None
+    variant: str | None = None
 
 
 _KEYS = tuple(field.name for field in fields(TTMarker))
@@ -98,4 +100,12 @@ def _options(value: object) -> dict[str, str]:
     return compiler_options.check(value)
 
 
-_PARSERS = {"mesh": _meshes, "axes": _axes, "system": _systems, "options": _options}
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{value!r} is not a name")
+    return value
+
+
+_PARSERS = {
+    "mesh": _meshes, "axes": _axes, "system": _systems, "options": _options, "model": _name, "variant": _name,
+}  # fmt: skip

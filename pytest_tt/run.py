@@ -29,6 +29,9 @@ class TTRun:
     """Setting (backend, system, mesh, axes, options) -> its source: marker, ``--tt-mesh``, ``default`` …"""
     obstacle: str | None
     """Why the test cannot run here; None when it can."""
+    model: str | None = None
+    """What the test is a test of, where its marker or the hook ``pytest_tt_model`` says so."""
+    variant: str | None = None
 
 
 def resolve_run(settings: Settings, ground: Ground, marker: TTMarker | None, chosen: MeshShape | None) -> TTRun:
@@ -70,6 +73,8 @@ def resolve_run(settings: Settings, ground: Ground, marker: TTMarker | None, cho
             "options": options_source,
         },
         obstacle=_obstacle(ground, mesh, system, chips, wanted),
+        model=None if marker is None else marker.model,
+        variant=None if marker is None else marker.variant,
     )
 
 

@@ -11,13 +11,13 @@ from pytest_tt.items import find_recorder, run_of, session_of
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_NAME = "pytest_tt_run_hooks"
+RUN_HOOKS = "pytest_tt_run_hooks"
 
 
 def install_run_hooks(config: pytest.Config) -> None:
     """Have the hooks around each test; not at the start, so that runs without tt tests do not pay for them."""
-    if not config.pluginmanager.has_plugin(_NAME):
-        config.pluginmanager.register(RunHooks(), _NAME)
+    if not config.pluginmanager.has_plugin(RUN_HOOKS):
+        config.pluginmanager.register(RunHooks(), RUN_HOOKS)
 
 
 class RunHooks:

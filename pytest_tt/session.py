@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pytest_tt.backend.lock import ChipLock
     from pytest_tt.backend.simulated import SimulatedChips
     from pytest_tt.config import Settings
+    from pytest_tt.isolate.chips import HeldChips
+    from pytest_tt.isolate.choice import Isolation
     from pytest_tt.results.collector import ResultsCollector, WorkerNotes
     from pytest_tt.results.row import Row
     from pytest_tt.run import TTRun
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 # Never released: jax keeps the chips open until the process ends, and the kernel frees the lock then.
 _held: list[ChipLock] = []
+# Whether a process that started this one holds the chips for it.
+_lent = False
 
 
 class Session:
@@ -44,6 +48,10 @@ class Session:
         self.recorded_goldens: set[Path] = set()
         self.notes: WorkerNotes | None = None
         self.collector: ResultsCollector | None = None
+        self.isolation: Isolation | None = None
+        # Whether this process runs tests for another one, and how to tell that of phases.
+        self.is_child = False
+        self.tell_parent: Callable[[str, str], None] | None = None
         self._simulated: SimulatedChips | None = None
         self._unusable: str | None = None
         self._compile_cache: CompileCache | None = None
@@ -111,6 +119,8 @@ class Session:
         parts.append(f"jax {package_version('jax') or 'not installed'}")
         if settings.require.value:
             parts.append(f"require ({settings.require.source})")
+        if self.isolation is not None and self.isolation.note:
+            parts.append(self.isolation.note)
         return ", ".join(parts)
 
     def begin_rows(self, rows: Sequence[Row]) -> None:
@@ -124,6 +134,8 @@ class Session:
         """Leave a trace of how far a test has come, for the case that this process dies."""
         if self.notes is not None:
             self.notes.phase(nodeid, phase)
+        if self.tell_parent is not None:
+            self.tell_parent(nodeid, phase)
 
     def provide(self, runs: Sequence[TTRun]) -> None:
         """Have enough chips for the collected tests' `runs`. Call once, after collection.
@@ -187,7 +199,7 @@ class Session:
 
         Raises pytest.UsageError when they do not come free in time.
         """
-        if self.ground.backend != "hw" or _held:
+        if self.ground.backend != "hw" or _held or _lent:
             return
         from pytest_tt.backend.lock import ChipLock
 
@@ -198,6 +210,50 @@ class Session:
         except OSError as error:  # TimeoutError too: the chips did not come free, or the lock cannot be used
             raise pytest.UsageError(str(error)) from None
         _held.append(lock)
+
+    def may_isolate(self, isolation: Isolation) -> bool:
+        """Whether another process can open the chips; raises pytest.UsageError if not, though it was asked for."""
+        if self.ground.backend != "hw" or "jax" not in sys.modules:
+            return True
+        from pytest_tt.backend import jax_private
+
+        if jax_private.client_of(PLATFORM) is None:
+            return True
+        why = "code that ran while tests were collected started jax, so this process has the chips"
+        if isolation.asked:
+            raise pytest.UsageError(f"tests cannot be isolated: {why}; move that code into a fixture")
+        self.say(f"tt: isolate off: {why}")
+        return False
+
+    def become_child(self) -> None:
+        """This process runs tests for one that holds the chips."""
+        global _lent
+        self.is_child = _lent = True
+
+    def lend_chips(self, cache: Path | None) -> HeldChips | None:
+        """On hw: hold the chips for other processes to open; this one leaves them alone from now on.
+
+        `cache` is where compiled kernels are kept between runs. Raises pytest.UsageError as `hold_chips`.
+        """
+        if self.ground.backend != "hw":
+            return None
+        from pytest_tt.backend.platforms import use_host_only
+        from pytest_tt.isolate.chips import HeldChips
+
+        self.hold_chips()
+        when_imported("jax", use_host_only)
+        assert self._box is not None
+        return HeldChips(self._box, _held[0].descriptors, self.settings.reset.value, cache)
+
+    def keep_compiled(self) -> None:
+        """Keep what was compiled so far."""
+        if self._compile_cache is not None:
+            self._compile_cache.keep()
+
+    def forget_process(self, pid: int) -> None:
+        """Remove what process `pid`, which ran tests for this one and is gone, left of its compile cache."""
+        if self._compile_cache is not None:
+            self._compile_cache.remove_working(pid)
 
     def close(self) -> None:
         """Keep what was compiled."""

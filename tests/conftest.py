@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from device_tree import make_system
+from standins import Environment, make_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,3 +36,34 @@ def run_tt(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
         return pytester.runpytest_subprocess("-p", "pytest_tt", "-W", "error", *args)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with the well-behaved stand-in."""
+    return make_environment(tmp_path_factory.mktemp("working"), "working")
+
+
+@pytest.fixture(scope="session")
+def killing(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment whose plugin kills the process that initialises it."""
+    return make_environment(tmp_path_factory.mktemp("killing"), "killing")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Make this machine look like a system to the inner runs; returns the root of its device tree."""
+
+    def make(system: str, chips: int) -> Path:
+        root = make_system(tmp_path / "machine", system)
+        monkeypatch.setenv("PYTEST_TT_DEVICE_ROOT", str(root))
+        monkeypatch.setenv("STANDIN_CHIPS", str(chips))
+        monkeypatch.setenv("STANDIN_LOG", str(root / "log"))
+        return root
+
+    return make
+
+
+@pytest.fixture
+def n300(machine: Callable[..., Path]) -> Path:
+    return machine("n300", 2)

@@ -72,6 +72,24 @@ def make_system(root: Path, name: str) -> Path:
     return make_tree(root, SYSTEM_CARDS[name])
 
 
+def make_healthy(root: Path, name: str, firmware: str = "19.2.0.0") -> Path:
+    """A machine of the system called `name` on which nothing is wrong: driver, firmware, PCI bus, huge pages."""
+    make_system(root, name)
+    for link in (root / "sys/class/tenstorrent").iterdir():
+        (link / "tt_fw_bundle_ver").write_text(f"{firmware}\n")
+    (root / "sys/module/tenstorrent").mkdir(parents=True)
+    (root / "sys/module/tenstorrent/version").write_text("2.4.1\n")
+    pages = root / "sys/kernel/mm/hugepages/hugepages-1048576kB"
+    pages.mkdir(parents=True)
+    (pages / "nr_hugepages").write_text(f"{len(SYSTEM_CARDS[name])}\n")
+    (root / "proc/mounts").write_text("hugetlbfs /dev/hugepages-1G hugetlbfs rw,relatime,pagesize=1024M 0 0\n")
+    bus = root / "sys/bus/pci/devices"
+    bus.mkdir(parents=True)
+    for device in (root / "sys/devices/pci0000:00").iterdir():
+        (bus / device.name).symlink_to(device)
+    return root
+
+
 def set_holders(root: Path, node: int, pids: Iterable[int]) -> None:
     """Say that the processes `pids` have /dev/tenstorrent/`node` open."""
     (root / f"proc/driver/tenstorrent/{node}/pids").write_text("".join(f"{pid}\n" for pid in pids))

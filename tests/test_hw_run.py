@@ -6,108 +6,25 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
-import venv
-import zipfile
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from device_tree import bdf, make_system
+from device_tree import bdf
+from standins import Environment, events, make_environment
 
-import pytest_tt
 from pytest_tt.backend import hardware
 from pytest_tt.backend.chips import detect
 from pytest_tt.backend.lock import ChipLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-STANDINS = Path(__file__).parent / "standin"
 USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
-
-
-@dataclass(frozen=True)
-class Environment:
-    """A virtual environment that sees everything installed here and one stand-in of its own."""
-
-    python: Path
-
-    def run(self, pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
-        """Run pytest with the plugin in it."""
-        return pytester.run(*self.command(*args), timeout=120)
-
-    def command(self, *args: str) -> list[str]:
-        """The command line of `run`."""
-        return [str(self.python), "-m", "pytest", "-p", "pytest_tt", "-W", "error", "-p", "no:cacheprovider", *args]
-
-
-def make_environment(folder: Path, standin: str | None) -> Environment:
-    """Build `standin` and install it into a new virtual environment in `folder`, without network or pip."""
-    venv.create(folder / "venv", symlinks=True)
-    python = folder / "venv/bin/python"
-    site = folder / f"venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-    # addsitedir rather than a plain path: an editable install of the project is itself a .pth file in there.
-    installed = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
-    lines = [f"import site; site.addsitedir({entry!r})" for entry in installed]
-    (site / "outer.pth").write_text("\n".join([*lines, str(Path(pytest_tt.__file__).parents[1])]) + "\n")
-    if standin is not None:
-        source = folder / standin
-        shutil.copytree(STANDINS / standin, source)
-        subprocess.run(
-            [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")],
-            cwd=source,
-            check=True,
-            capture_output=True,
-        )
-        # What an installer does with a wheel of plain modules.
-        for wheel in (folder / "dist").glob("*.whl"):
-            zipfile.ZipFile(wheel).extractall(site)
-    return Environment(python)
-
-
-@pytest.fixture(scope="session")
-def working(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment with the well-behaved stand-in."""
-    return make_environment(tmp_path_factory.mktemp("working"), "working")
-
-
-@pytest.fixture(scope="session")
-def killing(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment whose plugin kills the process that initialises it."""
-    return make_environment(tmp_path_factory.mktemp("killing"), "killing")
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Make this machine look like a system to the inner runs; returns the root of its device tree."""
-
-    def make(system: str, chips: int) -> Path:
-        root = make_system(tmp_path / "machine", system)
-        monkeypatch.setenv("PYTEST_TT_DEVICE_ROOT", str(root))
-        monkeypatch.setenv("STANDIN_CHIPS", str(chips))
-        monkeypatch.setenv("STANDIN_LOG", str(root / "log"))
-        return root
-
-    return make
-
-
-@pytest.fixture
-def n300(machine: Callable[..., Path]) -> Path:
-    return machine("n300", 2)
-
-
-def events(root: Path, kind: str) -> list[dict[str, Any]]:
-    """What the stand-in noted of `kind`."""
-    path = root / "log"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [event for event in map(json.loads, lines) if event.pop("event") == kind]
 
 
 MIXED = """

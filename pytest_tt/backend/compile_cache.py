@@ -20,6 +20,8 @@ MAX_BYTES = 2 * 1024**3
 # The directory of a run that was killed; a live one of another container may look like it, but not for so long.
 _STALE_SECONDS = 24 * 3600
 _PREFIX = "running-"
+# An entry that has not changed for so long is whole.
+_WRITTEN_SECONDS = 1.0
 
 
 class CompileCache:
@@ -28,6 +30,7 @@ class CompileCache:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._before: dict[str, Any] = {}
+        self._kept: set[str] = set()
         directory.mkdir(parents=True, exist_ok=True)
         remove_stale(directory)
         prune(directory, MAX_BYTES)
@@ -50,6 +53,19 @@ class CompileCache:
         for name, value in settings.items():
             self._before[name] = getattr(jax.config, name)
             jax.config.update(name, value)
+
+    def keep(self) -> None:
+        """Keep what has been compiled so far, for the case that this process does not end in order."""
+        for path in self._working.glob("*-cache"):
+            with suppress(OSError):
+                if path.name not in self._kept and time.time() - path.stat().st_mtime > _WRITTEN_SECONDS:
+                    self._kept.add(path.name)
+                    os.link(path, self._directory / path.name)
+
+    def remove_working(self, pid: int) -> None:
+        """Remove what process `pid`, which is gone, left of its working directory."""
+        for path in self._directory.glob(f"{_PREFIX}{pid}-*"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def close(self) -> None:
         """Keep what was compiled, and leave jax as it was; called when the run ends in order."""

@@ -95,12 +95,19 @@ def prepare(box: Box) -> None:
     there first.
     """
     visible = os.environ.get(VISIBLE_VARIABLE)
-    tokens = [token.strip() for token in (visible or "").split(",")]
-    addresses = [board.bdf for board in box.boards if board.bdf is not None]
-    if any(token and not is_bdf_pattern(token) for token in tokens) and len(addresses) == len(box.boards):
-        os.environ[VISIBLE_VARIABLE] = ",".join(addresses)
+    if visible is not None:
+        os.environ[VISIBLE_VARIABLE] = visible_addresses(visible, box)
     if _findable("flax"):
         importlib.import_module("flax.linen")
+
+
+def visible_addresses(visible: str, box: Box) -> str:
+    """`visible` of TT_VISIBLE_DEVICES with the PCI addresses of `box` in the place of indices, where they are known."""
+    tokens = [token.strip() for token in visible.split(",")]
+    addresses = [board.bdf for board in box.boards if board.bdf is not None]
+    if any(token and not is_bdf_pattern(token) for token in tokens) and len(addresses) == len(box.boards):
+        return ",".join(addresses)
+    return visible
 
 
 def _missing_plugin() -> str | None:

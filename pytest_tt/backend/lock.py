@@ -34,7 +34,7 @@ REPEAT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Owner:
+class Owner:
     """Who holds a board, as far as the lock file or the driver tells."""
 
     board: Board
@@ -71,6 +71,11 @@ class ChipLock:
     def held(self) -> bool:
         """Whether this process has the chips."""
         return bool(self._held)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The open lock files: a process that inherits them keeps the chips when this one is gone."""
+        return tuple(self._held)
 
     def acquire(self) -> None:
         """Wait for the chips. Raises TimeoutError that says who still holds them, OSError without a lock file."""
@@ -111,7 +116,7 @@ class ChipLock:
         descriptor = _open(self._path(board))
         try:
             while not _try_lock(descriptor):
-                self._wait_once((_read_owner(descriptor, board),))
+                self._wait_once((read_owner(descriptor, board),))
             _write_owner(descriptor, _own_facts())
         except BaseException:
             os.close(descriptor)
@@ -122,9 +127,9 @@ class ChipLock:
         """Wait for processes that use the chips without our lock: other tools, runs in other containers."""
         boards = {board.node: board for board in self._box.boards}
         while found := holders(self._box, self._root):
-            self._wait_once(tuple(_Owner(boards[who.chip], who.pid, command=who.command) for who in found))
+            self._wait_once(tuple(Owner(boards[who.chip], who.pid, command=who.command) for who in found))
 
-    def _wait_once(self, owners: tuple[_Owner, ...]) -> None:
+    def _wait_once(self, owners: tuple[Owner, ...]) -> None:
         waited = self._waited()
         # One line however many boards one process holds.
         by_pid = {owner.pid: owner for owner in reversed(owners)}
@@ -153,12 +158,17 @@ class ChipLock:
         return time.monotonic() - self._started
 
     def _path(self, board: Board) -> Path:
-        # Not tempfile.gettempdir(): runs with a TMPDIR of their own (which TT's client needs to run beside
-        # another) must still find each other.
-        directory = self._root / "tmp"
-        directory.mkdir(exist_ok=True)
-        name = (board.bdf or f"node{board.node}").replace(":", "-")
-        return directory / f"pytest-tt-{name}.lock"
+        path = lock_path(board, self._root)
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+
+def lock_path(board: Board, root: Path) -> Path:
+    """The lock file of `board` on the machine whose directories are below `root`."""
+    # Not tempfile.gettempdir(): runs with a TMPDIR of their own (which TT's client needs to run beside another) must
+    # still find each other.
+    name = (board.bdf or f"node{board.node}").replace(":", "-")
+    return root / "tmp" / f"pytest-tt-{name}.lock"
 
 
 def _open(path: Path) -> int:
@@ -218,13 +228,14 @@ def _write_owner(descriptor: int, text: str) -> None:
         pass
 
 
-def _read_owner(descriptor: int, board: Board) -> _Owner:
+def read_owner(descriptor: int, board: Board) -> Owner:
+    """Who wrote himself into the lock file of `board` that is open as `descriptor`; unknown where it does not tell."""
     try:
         facts = json.loads(os.pread(descriptor, 65536, 0))
         pid = int(facts["pid"])
-        return _Owner(board, pid, str(facts["user"]), str(facts["command"]), str(facts["since"]))
+        return Owner(board, pid, str(facts["user"]), str(facts["command"]), str(facts["since"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return _Owner(board)
+        return Owner(board)
 
 
 def _ancestors() -> tuple[int, ...]:

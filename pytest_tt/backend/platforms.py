@@ -39,6 +39,13 @@ def allow_chips() -> None:
         jax.config.update("jax_platforms", f"{current},{PLATFORM}")
 
 
+def use_host_only() -> None:
+    """Keep this process off the chips: jax starts nothing but the host."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+
+
 def set_host_devices() -> None:
     """Give the host `HOST_DEVICES` devices, unless the user said how many or jax has started already."""
     import jax

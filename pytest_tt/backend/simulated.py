@@ -50,10 +50,12 @@ class SimulatedChips:
 
     def attach(self) -> None:
         """Make the platform ``tt`` known to jax, keep a real ``tt`` plugin from loading, start nothing."""
+        global _attached
         if not jax_private.started():
             set_collective_timeouts(os.environ)
         jax_private.register(PLATFORM, self._start)
         jax_private.around_discovery(_without_real_plugin)
+        _attached = self
 
     def provide(self, count: int) -> None:
         """See to it that there are `count` chips or more; raises ChipsInUseError if that cannot be mended."""
@@ -76,9 +78,22 @@ class SimulatedChips:
         # Started without enough chips, but nothing depends on the client yet: put a larger one in its place.
         jax_private.put_client(PLATFORM, self._start())
 
+    def provide_at_least(self, count: int) -> None:
+        """As `provide`, but chips that were asked for before stay."""
+        if count > self._count:
+            self.provide(count)
+
     def _start(self) -> Any:
         self._client = jax_private.make_cpu_client(self._count)
         return self._client
+
+
+_attached: SimulatedChips | None = None
+
+
+def attached() -> SimulatedChips | None:
+    """The simulated chips that jax knows of in this process, None before any are attached."""
+    return _attached
 
 
 def set_collective_timeouts(environ: MutableMapping[str, str]) -> None:

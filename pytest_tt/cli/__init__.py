@@ -6,13 +6,13 @@ import argparse
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest_tt
-from pytest_tt.cli import systems
+from pytest_tt.cli import doctor, gate, matrix, merge, report, status, systems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Each has NAME, HELP, add_arguments(parser) and run(arguments) -> exit code.
-COMMANDS = (systems,)
+COMMANDS = (systems, doctor, status, matrix, merge, gate, report)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from pytest_tt.cli.table import table_lines
 from pytest_tt.systems import SYSTEMS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from pytest_tt.systems import System
 
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({system.name: _fields(system) for system in systems}, indent=2))
     else:
-        print("\n".join(_table([_COLUMNS, *map(_row, systems)])))
+        print("\n".join(table_lines(_COLUMNS, [_row(system) for system in systems], _RIGHT)))
     return 0
 
 
@@ -59,14 +59,3 @@ def _row(system: System) -> tuple[str, ...]:
         system.runner_label or "-",
         system.title,
     )
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Lines with columns aligned: numbers to the right, text to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = zip(_COLUMNS, row, widths, strict=True)
-        line = "  ".join(text.rjust(width) if name in _RIGHT else text.ljust(width) for name, text, width in cells)
-        lines.append(line.rstrip())
-    return lines

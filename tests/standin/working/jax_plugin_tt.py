@@ -1,7 +1,8 @@
 """Stand-in for the JAX side of pjrt-plugin-tt, for tests only: no Tenstorrent hardware is involved.
 
 It registers the platform ``tt`` the way the real wheel does (entry point, priority), with STANDIN_CHIPS devices of the
-CPU in the place of chips. What happens to it is noted in the file STANDIN_LOG, one JSON object a line.
+CPU in the place of chips. What happens to it is noted in the file STANDIN_LOG, one JSON object a line. While there is a
+file STANDIN_HUNG the chips are hung: they do not open, or hang whoever opens them if the file says "for ever".
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 
@@ -20,6 +23,12 @@ def initialize() -> None:
     note("initialize", visible=os.environ.get("TT_VISIBLE_DEVICES"), linen_first="flax.linen" in sys.modules)
 
     def start() -> Any:
+        hung = Path(os.environ.get("STANDIN_HUNG") or "/nowhere")
+        if hung.exists():
+            note("hung")
+            if hung.read_text() == "for ever":
+                time.sleep(600)
+            raise RuntimeError("chip 0 does not answer")
         note("open", chips=int(os.environ["STANDIN_CHIPS"]))
         return xla_client.make_cpu_client(num_devices=int(os.environ["STANDIN_CHIPS"]), asynchronous=True)
 

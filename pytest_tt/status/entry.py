@@ -1,0 +1,106 @@
+"""One entry of the status file, and which tests it is about."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from pytest_tt.mesh import MeshShape
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A collected test, as entries name it."""
+
+    nodeid: str
+    model: str | None
+    variant: str | None
+    mesh: MeshShape
+    system: str | None
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One ``[[status]]`` table. An empty selection means any; a test must meet all that are given."""
+
+    place: str
+    """File and line, e.g. ``tt_status.toml:12``."""
+    lines: tuple[str, ...]
+    """The entry as written, to show what to delete; empty where the file's form does not tell."""
+    model: tuple[str, ...]
+    variant: tuple[str, ...]
+    tests: tuple[str, ...]
+    mesh: tuple[MeshShape, ...]
+    system: tuple[str, ...]
+    backend: str | None
+    outcome: str | None
+    """``xfail``, ``skip``, or None where the entry gives bounds."""
+    bounds: Mapping[str, float]
+    """Metric -> bound, in place of what the test or its golden say; empty where the entry gives an outcome."""
+    reason: str
+    issue: str | None
+    since: date | None
+
+    @property
+    def because(self) -> str:
+        """The reason with its issue, in one line."""
+        return self.reason if self.issue is None else f"{self.reason} ({self.issue})"
+
+    @property
+    def about(self) -> str:
+        """What the entry is about, in words: ``gpt2 on 1x8, hw``."""
+        what = " ".join(filter(None, (", ".join(self.model), "/".join(self.variant), ", ".join(self.tests))))
+        where = ", ".join([*map(str, self.mesh), *self.system, *filter(None, (self.backend,))])
+        return f"{what} on {where}" if where else what
+
+    def names(self, target: Target) -> bool:
+        """Whether the entry is about this test, wherever it runs."""
+        return (
+            _any(self.model, target.model)
+            and _any(self.variant, target.variant)
+            and (not self.tests or any(names_test(pattern, target.nodeid) for pattern in self.tests))
+            and (not self.mesh or target.mesh in self.mesh)
+        )
+
+    def holds_for(self, target: Target) -> bool:
+        """Whether the entry is about this test where it runs now."""
+        return (
+            (self.backend is None or self.backend == target.backend)
+            and (not self.system or target.system in self.system)
+            and self.names(target)
+        )
+
+
+def has_glob(pattern: str) -> bool:
+    """Whether `pattern` stands for more than its own text."""
+    return "*" in pattern or "?" in pattern
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether `text` is `pattern`, in which ``*`` stands for any text and ``?`` for one character.
+
+    Brackets stand for themselves: node ids have them.
+    """
+    return _compiled(pattern, "").fullmatch(text) is not None
+
+
+def names_test(pattern: str, nodeid: str) -> bool:
+    """Whether `pattern` is `nodeid` or, as on pytest's command line, a folder, file, class or function above it."""
+    return _compiled(pattern, r"((/|::|\[).*)?").fullmatch(nodeid) is not None
+
+
+@cache
+def _compiled(pattern: str, rest: str) -> re.Pattern[str]:
+    parts = re.split(r"([*?])", pattern)
+    return re.compile("".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in parts) + rest, re.DOTALL)
+
+
+def _any(patterns: tuple[str, ...], text: str | None) -> bool:
+    return not patterns or (text is not None and any(matches(pattern, text) for pattern in patterns))

@@ -1,0 +1,209 @@
+"""Applies the status file to the collected tests; registered as a plugin only where there is one."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_tt.fixtures import FIXTURES
+from pytest_tt.items import STATUS_BOUNDS, run_of, session_of, uses_tt
+from pytest_tt.nearest import nearest
+from pytest_tt.status.entry import Target, has_glob, matches, names_test
+from pytest_tt.status.file import StatusError, read_statuses
+from pytest_tt.status.reach import Reach
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+
+    from pytest_tt.compare.bounds import Bounds
+    from pytest_tt.status.entry import Status
+    from pytest_tt.status.file import StatusFile
+
+PLUGIN = "pytest_tt_statuses"
+
+_XFAIL: pytest.StashKey[Status] = pytest.StashKey()
+
+
+def register(config: pytest.Config, path: Path, source: str) -> None:
+    """Apply the status file at `path`, which the setting from `source` names (``default``: it was found there).
+
+    Raises pytest.UsageError for a file that cannot be used.
+    """
+    try:
+        file = read_statuses(path, _shown(path))
+    except StatusError as error:
+        raise pytest.UsageError(str(error) if source == "default" else f"{source}: {error}") from None
+    config.pluginmanager.register(StatusPlugin(file, source), PLUGIN)
+
+
+def apply_statuses(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    """Mark those of the tt tests `items` that the status file names. Call once, after collection.
+
+    Raises pytest.UsageError for a model that there is not, and under --tt-require for a status that matches no test.
+    """
+    plugin: StatusPlugin | None = config.pluginmanager.get_plugin(PLUGIN)
+    if plugin is not None:
+        plugin.apply(items)
+
+
+class StatusPlugin:
+    """The statuses of one run."""
+
+    def __init__(self, file: StatusFile, source: str) -> None:
+        self._file = file
+        self._source = source
+        self._session: pytest.Session | None = None
+        self._collected: Sequence[pytest.Item] = ()
+        self._covered: Counter[str] = Counter()
+        self._unmatched: list[str] = []
+
+    def pytest_report_header(self) -> str:
+        count = len(self._file.entries)
+        source = "found in the root directory" if self._source == "default" else self._source
+        return f"tt statuses: {count} in {self._file.shown} ({source})"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        # Before -k, -m and --deselect: what they drop is there all the same.
+        self._session, self._collected = session, list(items)
+
+    def apply(self, items: Iterable[pytest.Item]) -> None:
+        """See `apply_statuses`."""
+        if self._session is not None:
+            self._judge(self._session)
+        for item in items:
+            run = run_of(item)
+            if run.obstacle is not None:
+                continue  # that it cannot run here is not what its status says
+            target = _target(item)
+            found = [entry for entry in self._file.entries if entry.holds_for(target)]
+            # Of several entries the last in the file counts, for the outcome and for bounds.
+            outcomes = [entry for entry in found if entry.outcome is not None]
+            if outcomes:
+                self._expect(item, outcomes[-1])
+            bounded = [entry for entry in found if entry.bounds]
+            if bounded:
+                item.stash[STATUS_BOUNDS] = _bounds(bounded[-1])
+        self._session, self._collected = None, ()
+
+    def _expect(self, item: pytest.Item, entry: Status) -> None:
+        # First of the test's marks, so that this is the reason that counts.
+        if entry.outcome == "skip":
+            item.add_marker(pytest.mark.skip(reason=entry.because), append=False)
+        else:
+            item.add_marker(pytest.mark.xfail(reason=entry.because, strict=True), append=False)
+            item.stash[_XFAIL] = entry
+            self._covered[entry.place] += 1
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        entry = item.stash.get(_XFAIL, None)
+        if entry is not None and report.when == "call" and report.failed and call.excinfo is None:
+            report.longrepr = self._unexpected_pass(entry)
+        return report
+
+    def _unexpected_pass(self, entry: Status) -> str:
+        others = self._covered[entry.place] - 1
+        lines = [f"passed, but {entry.place} expects it to fail: {entry.because}"]
+        if others:
+            some = "another test" if others == 1 else f"{others} other tests"
+            lines.append(f"That entry is about {some} of this run too: narrow it if they still fail, else delete it:")
+        else:
+            lines.append("Delete it:")
+        lines += [f"  {line}" for line in entry.lines] or [f"  the entry about {entry.about}"]
+        return "\n".join(lines)
+
+    def _judge(self, session: pytest.Session) -> None:
+        """Look for statuses that match nothing, among all tests that were collected."""
+        targets = list(_targets(self._collected))
+        mesh = session_of(session.config).settings.mesh
+        # Of tests of several meshes only those for a chosen mesh are collected; an ini file chooses for every run.
+        narrowed = mesh.given and not mesh.source.startswith("ini ")
+        reach = Reach.of(session, narrowed)
+        known = {target.model for target in targets if target.model is not None}
+        self._refuse_unknown_models(session.config, known)
+        lines = list(self._stale(reach, targets, known))
+        if not lines:
+            return
+        if session_of(session.config).settings.require.value:
+            raise pytest.UsageError("\n".join(lines))
+        if hasattr(session.config, "workerinput"):
+            if os.environ.get("PYTEST_XDIST_WORKER") == "gw0":  # the others find the same
+                for line in lines:
+                    session_of(session.config).say(f"tt: {line}")
+        else:
+            self._unmatched = lines
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for line in self._unmatched:
+            terminalreporter.write_line(f"tt: {line}", yellow=True)
+
+    def _refuse_unknown_models(self, config: pytest.Config, collected: set[str]) -> None:
+        """Raise pytest.UsageError for a model that is neither collected nor in a zoo, where zoos tell their models."""
+        named = {name: entry for entry in self._file.entries for name in entry.model if not has_glob(name)}
+        missing = set(named) - collected
+        if not missing:
+            return
+        zoos = {str(model.name) for models in config.hook.pytest_tt_zoo_models() for model in models}
+        for name in named:
+            if zoos and name in missing - zoos:
+                known = sorted(zoos | collected)
+                hint = nearest(name, known)
+                raise pytest.UsageError(
+                    f"{named[name].place}: {name!r} is no model{hint}: expected one of {', '.join(known)}"
+                )
+
+    def _stale(self, reach: Reach, targets: Sequence[Target], models: set[str]) -> Iterator[str]:
+        """A line for each entry that matches nothing, as far as the run's reach allows to say so."""
+        for entry in self._file.entries:
+            lost = self._lost(entry, reach, targets, models)
+            if lost is not None:
+                yield f"{entry.place}: {lost} matches no collected tt test: mend the entry, or delete it"
+
+    def _lost(self, entry: Status, reach: Reach, targets: Sequence[Target], models: set[str]) -> str | None:
+        """What of `entry` matches nothing; None where all does, or where that cannot be said."""
+        for pattern in entry.tests:
+            if reach.has_tests(pattern) and not any(names_test(pattern, target.nodeid) for target in targets):
+                return f"tests {pattern!r}"
+        if entry.tests:
+            whole = all(reach.has_tests(pattern) for pattern in entry.tests)
+        else:
+            whole = reach.has_suite(self._file.path.resolve().parent)
+        if not whole or any(entry.names(target) for target in targets):
+            return None
+        unknown = [name for name in entry.model if not any(matches(name, model) for model in models)]
+        return entry.about + "".join(nearest(name, models) for name in unknown[:1])
+
+
+def _targets(items: Iterable[pytest.Item]) -> Iterator[Target]:
+    for item in items:
+        if uses_tt(item, FIXTURES):
+            try:
+                yield _target(item)
+            except pytest.UsageError:
+                continue  # a mistake in its marker; if the test was not deselected, the run says so
+
+
+def _target(item: pytest.Item) -> Target:
+    run = run_of(item)
+    return Target(item.nodeid, run.model, run.variant, run.mesh, run.system, run.backend)
+
+
+def _bounds(entry: Status) -> Bounds:
+    from pytest_tt.compare.bounds import Bounds
+
+    return Bounds(**entry.bounds, reason=f"{entry.because}; {entry.place}")
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

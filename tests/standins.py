@@ -1,0 +1,66 @@
+"""Virtual environments with a stand-in for pjrt-plugin-tt in them, and what the stand-in noted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest_tt
+
+if TYPE_CHECKING:
+    import pytest
+
+STANDINS = Path(__file__).parent / "standin"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment that sees everything installed here and one stand-in of its own."""
+
+    python: Path
+
+    def run(self, pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
+        """Run pytest with the plugin in it."""
+        return pytester.run(*self.command(*args), timeout=120)
+
+    def command(self, *args: str) -> list[str]:
+        """The command line of `run`."""
+        return [str(self.python), "-m", "pytest", "-p", "pytest_tt", "-W", "error", "-p", "no:cacheprovider", *args]
+
+
+def make_environment(folder: Path, standin: str | None) -> Environment:
+    """Build `standin` and install it into a new virtual environment in `folder`, without network or pip."""
+    venv.create(folder / "venv", symlinks=True)
+    python = folder / "venv/bin/python"
+    site = folder / f"venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    # addsitedir rather than a plain path: an editable install of the project is itself a .pth file in there.
+    installed = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
+    lines = [f"import site; site.addsitedir({entry!r})" for entry in installed]
+    (site / "outer.pth").write_text("\n".join([*lines, str(Path(pytest_tt.__file__).parents[1])]) + "\n")
+    if standin is not None:
+        source = folder / standin
+        shutil.copytree(STANDINS / standin, source)
+        subprocess.run(
+            [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")],
+            cwd=source,
+            check=True,
+            capture_output=True,
+        )
+        # What an installer does with a wheel of plain modules.
+        for wheel in (folder / "dist").glob("*.whl"):
+            zipfile.ZipFile(wheel).extractall(site)
+    return Environment(python)
+
+
+def events(root: Path, kind: str) -> list[dict[str, Any]]:
+    """What the stand-in noted of `kind`."""
+    path = root / "log"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [event for event in map(json.loads, lines) if event.pop("event") == kind]
