@@ -1,0 +1,60 @@
+"""Starts pytest in a child. Run as a script, with the number of the socket's descriptor as its only argument.
+
+Nothing of this package is imported here: pytest must be the first to import the plugin, or it could not rewrite its
+assertions, and says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+# The name of the plugin that stands in for the real one until all others are there.
+BOOT = "pytest_tt_isolated"
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def main() -> None:
+    """Read the parent's first message, and run pytest as it says."""
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    with sock.makefile("r", encoding="ascii") as file:
+        start = json.loads(file.readline())
+    sys.path[:] = start["path"]
+    sys.argv[:] = start["argv"]
+    _die_with(start["parent"])
+    # A shell that starts a job in the background has SIGINT ignored, and Python then leaves it so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    import pytest
+
+    class Boot:
+        __name__ = BOOT  # pluggy takes it as the plugin's name
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_cmdline_main(self, config: pytest.Config) -> None:
+            from pytest_tt.isolate.child import ChildPlugin
+
+            child = ChildPlugin(sock, start)
+            child.change(config)
+            config.pluginmanager.register(child)
+
+    with sock:
+        sys.exit(pytest.main(start["args"], plugins=[Boot()]))
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel end this process when `parent` dies: nobody else would end a test that hangs."""
+    import ctypes
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

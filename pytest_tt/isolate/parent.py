@@ -1,0 +1,147 @@
+"""The plugin of a run whose tests are isolated: hands each test to a child and reports those that take it down."""
+
+from __future__ import annotations
+
+import faulthandler
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_tt.isolate.failing import report_failure, where
+from pytest_tt.isolate.process import Died
+from pytest_tt.isolate.supply import StartError, Supply
+from pytest_tt.isolate.turn import NotCollectedError, Turn
+from pytest_tt.items import find_recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_tt.config import Setting
+    from pytest_tt.isolate.chips import HeldChips
+    from pytest_tt.isolate.death import Death
+    from pytest_tt.isolate.process import Child
+    from pytest_tt.isolate.turn import Key
+    from pytest_tt.session import Session
+
+_NAME = "pytest_tt_isolate"
+
+
+def isolate(config: pytest.Config, session: Session, chips: HeldChips | None) -> None:
+    """Have the tests of this run executed in children. `chips` are those that this process holds on hw."""
+    assert session.isolation is not None
+    timeout = session.isolation.timeout
+    supply = Supply(config, chips, timeout.value, say=session.say, forget=session.forget_process)
+    isolator = Isolator(timeout, supply, session.say)
+    config.pluginmanager.register(isolator, _NAME)
+    config.add_cleanup(isolator.close)
+
+
+class Isolator:
+    """Registered as a plugin once it is known that tests use chips."""
+
+    def __init__(self, timeout: Setting[float], supply: Supply, say: Callable[[str], None]) -> None:
+        self._timeout = timeout
+        self._supply = supply
+        self._say = say
+        self._keys: dict[pytest.Item, Key] = {}
+        self._deaths = 0
+        self._notes: list[str] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        # The time limit of pytest's own faulthandler plugin is kept in the child; so is pytest-timeout's, see below.
+        faulthandler.cancel_dump_traceback_later()
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        try:
+            self._run(item, nextitem)
+        except BaseException:
+            self._supply.end()
+            raise
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_timeout_set_timer(self) -> bool:
+        return True  # set, as far as this process is concerned
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        problem = self._supply.finish()
+        if problem is not None:
+            line = f"tt: the process of the tests {problem} when it ended, after its last test"
+            if hasattr(session.config, "workerinput"):  # no summary follows
+                self._say(line)
+            else:
+                self._notes.append(line)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self._deaths:
+            tests = "1 test" if self._deaths == 1 else f"{self._deaths} tests"
+            self._notes.append(f"tt: {tests} took the process of the tests down")
+        for line in self._notes:
+            terminalreporter.write_line(line, yellow=True)
+
+    def close(self) -> None:
+        """Leave no child behind, however the run ends."""
+        self._supply.close()
+
+    def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        recorder = find_recorder(item)
+        if recorder is not None:
+            recorder.restart()
+        uses_chips = recorder is not None and item.get_closest_marker("skip") is None
+        while True:
+            try:
+                child = self._supply.get(uses_chips)
+                fresh = not child.used
+                turn = Turn(child, item, self._key(item), None if nextitem is None else self._key(nextitem))
+                death = self._death_in(turn, child)
+            except (StartError, NotCollectedError) as error:
+                problem = str(error)
+                break
+            if death is None:
+                return
+            if turn.begun or fresh:
+                self._bury(item, turn, death)
+                return
+            # It died of something that an earlier test left running: this one has not begun.
+            self._say(f"tt: the process of the tests {death.how} before it began with {item.nodeid}")
+            self._supply.lost(f"the test before {item.nodeid} ({death.how})")
+        report_failure(item, "setup", problem, 0.0)
+
+    def _death_in(self, turn: Turn, child: Child) -> Death | None:
+        """Run the test; how `child` died of it, if it did."""
+        try:
+            if turn.run(self._timeout.value):
+                if turn.exhausted:
+                    self._supply.retire(turn.nodeid)
+                return None
+        except Died:
+            turn.stop()
+            return child.death()
+        turn.stop()
+        return self._supply.hang(child, f"timed out after {self._timeout.value:g} s ({self._timeout.source})")
+
+    def _bury(self, item: pytest.Item, turn: Turn, death: Death) -> None:
+        self._deaths += 1
+        place = where(item, turn.stage)
+        self._supply.lost(f"{item.nodeid} ({death.how} {place})")
+        report_failure(item, turn.stage, death.text(place, turn.seconds), turn.stage_seconds)
+
+    def _key(self, item: pytest.Item) -> Key:
+        if not self._keys:
+            counts: dict[str, int] = {}
+            for each in item.session.items:
+                nodeid = _nodeid_in_child(each)
+                self._keys[each] = (nodeid, counts.setdefault(nodeid, 0))
+                counts[nodeid] += 1
+        return self._keys[item]
+
+
+def _nodeid_in_child(item: pytest.Item) -> str:
+    """A worker of xdist's --dist loadgroup adds the groups to the node id (where pytest lets it); a child does not."""
+    if not getattr(item.config.option, "loadgroup", False):
+        return item.nodeid
+    marks = item.iter_markers("xdist_group")
+    groups = {str(mark.args[0] if mark.args else mark.kwargs.get("name", "default")) for mark in marks}
+    return item.nodeid.removesuffix("@" + "_".join(sorted(groups)))
