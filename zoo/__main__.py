@@ -1,4 +1,4 @@
-"""``python -m zoo``: ``list`` the models; ``golden`` records the goldens again, or checks what the references give."""
+"""``python -m zoo``: ``list`` the models; ``run`` one; ``eval`` it; ``golden`` records the goldens, or checks them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; 0 when all is well, 1 when ``--check`` finds something, 2 for wrong usage."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == "run":  # its options depend on the model
+        from zoo.run import main as run_demo
+
+        return run_demo(arguments[1:])
+    if arguments and arguments[0] == "eval":
+        from zoo.evaluation.command import main as evaluate
+
+        return evaluate(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m zoo", description="The models of the zoo.")
     commands = parser.add_subparsers(dest="command", required=True)
     golden = commands.add_parser(
@@ -32,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="write nothing; exit with 1 if a stored golden is not what its reference gives",
     )
     commands.add_parser("list", help="show models, variants, sizes, meshes and goldens")
+    commands.add_parser("run", help="run a model with its published weights, see run --help")
+    commands.add_parser("eval", help="score a language model by lm-eval, see eval --help")
     options = parser.parse_args(arguments)
     if options.command == "list":
         from zoo.listing import listing

@@ -43,6 +43,8 @@ class Target:
 
     path: str
     convert: Convert | None = None
+    fallback: bool = False
+    """Only where no other tensor fills the parameter: weights that are tied unless the checkpoint has them apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Rule:
     ``{1}`` …; or several `Target`, where one tensor fills several parameters (a fused q, k and v): then each converts
     for itself. `part` ``(index, count, axis)``: it fills only that one of `count` equal slices along `axis` of the
     parameter, and other rules the rest; the conversion gives the slice. `optional`: a checkpoint may lack it, and then
-    the parameter is left out of the result.
+    the parameter is left out of the result; of one module, all optional ones or none.
     """
 
     pattern: str
@@ -78,6 +80,7 @@ class _Filling:
     tensor: str
     convert: Convert | None
     part: tuple[int, int, int] | None
+    fallback: bool = False
 
 
 def load_checkpoint(
@@ -211,8 +214,11 @@ def _plan(
             if expected is not None and path not in expected:
                 unknown.append(f"{name} (for {path})")
             else:
-                plan.setdefault(path, []).append(_Filling(name, target.convert, rule.part))
-    unfilled = [path for path in expected or () if path not in plan and not _is_optional(path, keys)]
+                plan.setdefault(path, []).append(_Filling(name, target.convert, rule.part, target.fallback))
+    plan = {path: [filling for filling in found if not filling.fallback] or found for path, found in plan.items()}
+    lacking = [path for path in expected or () if path not in plan]
+    begun = {_module(path) for path in plan if lacking and _is_optional(path, keys)}
+    unfilled = [path for path in lacking if _module(path) in begun or not _is_optional(path, keys)]
     for path, fillings in plan.items():
         parts = [filling.part for filling in fillings]
         counts = {None if part is None else part[1:] for part in parts}
@@ -233,6 +239,10 @@ def _plan(
         lines = [f"  {what}: {', '.join(sorted(names))}" for what, names in problems.items() if names]
         raise CheckpointError("\n".join([f"{where}: does not hold what the model needs", *lines]))
     return plan
+
+
+def _module(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _is_optional(path: str, keys: KeyMap) -> bool:

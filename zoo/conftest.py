@@ -21,6 +21,12 @@ def pytest_tt_zoo_models() -> Iterable[Model]:
     return [registry.model(name) for name in registry.names()]
 
 
+def pytest_tt_model(item: pytest.Item) -> str | None:
+    """Tests in the folder of a model are of that model."""
+    folder = item.path.parent
+    return folder.name if folder.parent == registry.ROOT and (folder / "registration.py").is_file() else None
+
+
 def all_models(config: pytest.Config) -> dict[str, Model]:
     """Ours and those of other packages. CollectError where two have one name."""
     try:
@@ -42,7 +48,8 @@ def _cases(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     for model in models:
         for case in model.cases:
             for mesh in selected(config, model.meshes_of(case)):
-                yield pytest.param(model, case, marks=pytest.mark.tt(mesh=mesh), id=f"{model.name}-{case}-{mesh}")
+                mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=model.cases[case].variant)
+                yield pytest.param(model, case, marks=mark, id=f"{model.name}-{case}-{mesh}")
 
 
 def _variants(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
@@ -57,7 +64,8 @@ def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
         tiny = [variant for variant in model.variants if variant.startswith("tiny")]
         for variant in tiny or model.variants:
             mesh = selected(config, model.meshes)[-1]
-            yield pytest.param(model, variant, marks=pytest.mark.tt(mesh=mesh), id=f"{model.name}-{variant}-{mesh}")
+            mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=variant)
+            yield pytest.param(model, variant, marks=mark, id=f"{model.name}-{variant}-{mesh}")
 
 
 def _checkpoints(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:

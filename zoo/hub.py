@@ -10,6 +10,18 @@ from pathlib import Path
 
 from zoo.tensor_files import INDEX, SINGLE, CheckpointError, shards_of
 
+EXTRAS = (
+    "generation_config.json",
+    "merges.txt",
+    "preprocessor_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+)
+"""What turns text and images into inputs and outputs into text; a repository has some of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -19,13 +31,28 @@ class Source:
     revision: str
 
 
+class UnreachableError(CheckpointError):
+    """A file is not in the cache and the hub cannot be asked for it."""
+
+
 def fetch(source: Source) -> Path:
-    """The directory in the hub's cache with the checkpoint `source`: config.json and its safetensors files.
+    """The directory in the hub's cache with the checkpoint `source`: config.json, its safetensors files, and `EXTRAS`.
 
     What is not in the cache yet is downloaded, unless HF_HUB_OFFLINE says not to. CheckpointError if that fails, or if
-    what came is not what the hub announced: then it is taken out of the cache again.
+    what came is not what the hub announced: then it is taken out of the cache again. Extras that the cache lacks while
+    the hub is out of reach are no error.
     """
     _file(source, "config.json", required=False)
+    directory = _weights(source)
+    for name in EXTRAS:
+        try:
+            _file(source, name, required=False)
+        except UnreachableError:
+            break
+    return directory
+
+
+def _weights(source: Source) -> Path:
     single = _file(source, SINGLE, required=False)
     if single is not None:
         return single.parent
@@ -37,7 +64,10 @@ def fetch(source: Source) -> Path:
 
 
 def _file(source: Source, name: str, *, required: bool = True) -> Path | None:
-    """Where the cache has a file of `source`; None if the repository has none and it is not `required`."""
+    """Where the cache has a file of `source`; None if the repository has none and it is not `required`.
+
+    UnreachableError if the cache has not and the hub is out of reach, CheckpointError for all else that goes wrong.
+    """
     try:
         from huggingface_hub import hf_hub_download, try_to_load_from_cache
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -57,7 +87,7 @@ def _file(source: Source, name: str, *, required: bool = True) -> Path | None:
     except LocalEntryNotFoundError as error:
         if not required and _offline():
             return None
-        raise CheckpointError(f"{what} is not in the cache and {_why_not(error)}") from error
+        raise UnreachableError(f"{what} is not in the cache and {_why_not(error)}") from error
     except EntryNotFoundError as error:
         if not required:
             return None

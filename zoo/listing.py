@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo.table import short, table
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -14,17 +16,9 @@ HEADER = ("model", "variant", "parameters", "bytes", "meshes", "goldens", "publi
 
 def listing(models: Iterable[Model]) -> str:
     """A line for each variant of `models`. Sizes come from shapes alone: no backend starts, nothing is computed."""
-    rows = [HEADER, *(row for model in models for row in _rows(model))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    right = ("parameters", "bytes")
-    lines = [
-        "  ".join(
-            text.rjust(width) if name in right else text.ljust(width)
-            for name, text, width in zip(HEADER, row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+    rows = [row for model in models for row in _rows(model)]
+    rule = tuple("-" * max(map(len, column)) for column in zip(HEADER, *rows, strict=True))
+    return table([HEADER, rule, *rows], right=(HEADER.index("parameters"), HEADER.index("bytes")))
 
 
 def _rows(model: Model) -> Iterable[tuple[str, ...]]:
@@ -34,8 +28,8 @@ def _rows(model: Model) -> Iterable[tuple[str, ...]]:
         yield (
             model.name,
             variant,
-            _short(sum(leaf.size for leaf in leaves)),
-            _short(sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)),
+            short(sum(leaf.size for leaf in leaves)),
+            short(sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)),
             " ".join(model.meshes),
             _goldens(model, variant) or "none",
             f"{source.repo}@{source.revision[:8]}" if source else "",
@@ -52,12 +46,3 @@ def _leaves(tree: Any) -> list[Any]:
 
     found: list[Any] = jax.tree.leaves(tree)
     return found
-
-
-def _short(number: int) -> str:
-    """Three digits and a unit: ``124 M``."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            value = number / size
-            return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} {unit}"
-    return f"{number}  "

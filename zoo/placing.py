@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from pytest_tt.compare import flatten
 from pytest_tt.sharding import key_name
+from zoo.tensor_files import drop_pages
 from zoo.weights import nested
 
 if TYPE_CHECKING:
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import jax
-    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+    from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
     from zoo.hub import Source
     from zoo.registry import Model
+
+_PIECE = 1 << 24
+"""Bytes copied at a time."""
 
 
 def load_params(model: Model, variant: str, mesh: Mesh, source: Path | Source | None = None) -> dict[str, Any]:
@@ -48,12 +52,9 @@ def placer(model: Model, config: Any, mesh: Mesh) -> Callable[[str, np.ndarray, 
 
     It raises ValueError for a parameter without a spec, and where `prepare` does not keep the name.
     """
-    import jax
-    from jax.sharding import NamedSharding, PartitionSpec
+    from jax.sharding import NamedSharding
 
-    tree = model.specs(model.fit(config, mesh), mesh)
-    pairs = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda node: isinstance(node, PartitionSpec))[0]
-    specs = {"/".join(key_name(key) for key in keys): spec for keys, spec in pairs}
+    specs = _by_path(model.specs(model.fit(config, mesh), mesh))
 
     def place(path: str, values: np.ndarray, dtype: np.dtype[Any]) -> jax.Array:
         spec = _of_path(path, specs)
@@ -65,6 +66,23 @@ def placer(model: Model, config: Any, mesh: Mesh) -> Callable[[str, np.ndarray, 
         return put(prepared[path], NamedSharding(mesh, spec), dtype)
 
     return place
+
+
+def bytes_per_chip(model: Model, config: Any, mesh: Mesh | AbstractMesh) -> int:
+    """Bytes of the parameters on each chip of `mesh`, before anything is loaded; padding and copies count."""
+    from jax.sharding import NamedSharding
+
+    shape_only = cast("Mesh", mesh)  # what a mesh without chips lacks, no model's specs look at
+    fitted = model.fit(config, shape_only)
+    specs = _by_path(model.specs(fitted, shape_only))
+    total = 0
+    for path, leaf in _by_path(model.shapes(fitted)).items():
+        spec = _of_path(path, specs)
+        if spec is None:
+            raise ValueError(f"{model.name}: specs has nothing for {path}")
+        held: tuple[int, ...] = NamedSharding(mesh, spec).shard_shape(leaf.shape)
+        total += math.prod(held) * int(leaf.dtype.itemsize)
+    return total
 
 
 def put(values: np.ndarray, sharding: NamedSharding, dtype: np.dtype[Any]) -> jax.Array:
@@ -85,14 +103,31 @@ def put(values: np.ndarray, sharding: NamedSharding, dtype: np.dtype[Any]) -> ja
 def _aligned_copy(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """A copy in C order whose address is a multiple of 64, as XLA wants it on the CPU.
 
-    A copy also because a file may change or go while its values are in use.
+    A copy also because a file may change or go while its values are in use. Of values that follow one another in a
+    file, the memory of its pages is given back as they are copied: a table of a gigabyte is never there twice.
     """
     memory = np.empty(math.prod(values.shape) * dtype.itemsize + 64, np.uint8)
     start = -memory.ctypes.data % 64
     copy = np.ndarray(values.shape, dtype, buffer=memory, offset=start)
+    rows = max(1, _PIECE // max(1, values[:1].nbytes)) if values.ndim and values.flags.c_contiguous else 0
     with np.errstate(over="ignore"):  # float32 to float16: infinite is what that gives
-        copy[...] = values
+        if not rows:
+            copy[...] = values
+        else:
+            for start in range(0, len(values), rows):
+                piece = values[start : start + rows]
+                copy[start : start + rows] = piece
+                drop_pages(piece)
     return copy
+
+
+def _by_path(tree: Any) -> dict[str, Any]:
+    """Leaves of a tree of shapes or of PartitionSpec, by path."""
+    import jax
+    from jax.sharding import PartitionSpec
+
+    pairs = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda node: isinstance(node, PartitionSpec))[0]
+    return {"/".join(key_name(key) for key in keys): leaf for keys, leaf in pairs}
 
 
 def _of_path(path: str, specs: Mapping[str, PartitionSpec]) -> PartitionSpec | None:

@@ -7,6 +7,7 @@ Ours are in ``zoo/<model>/registration.py`` as ``MODEL``; other packages give th
 from __future__ import annotations
 
 import importlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 
     from pytest_tt.golden import Golden
     from zoo.checkpoint import KeyMap
+    from zoo.demo import Demo
     from zoo.hub import Source
 
     Inputs: TypeAlias = Mapping[str, Any]
     Outputs: TypeAlias = dict[str, Any]
 
 ROOT = Path(__file__).parent
+
+SLOW = "ZOO_SLOW"
+"""Environment variable: set, the tests check every golden on every mesh that it is claimed for."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -51,6 +56,10 @@ class GoldenCase:
     """What of the model's outputs (on the host) the golden holds: goldens of full-size models are slices."""
     meshes: tuple[str, ...] | None = None
     """None: every mesh of the model."""
+    quick: tuple[str, ...] | None = None
+    """Of `meshes`, those of a usual run of the tests: the others wait for `SLOW`. None: all."""
+    forward: Callable[[Any], Callable[[Any, Inputs], Outputs]] | None = None
+    """How it is run where that is not by the model's `forward`; with no `meshes`, by `zoo.sensitivity` alone."""
     bounds: Mapping[str, Any] = field(default_factory=dict)
     """Keywords of ``tt_golden``; what loosens the default bounds needs a ``reason``."""
 
@@ -80,6 +89,8 @@ class Model:
     """Frozen configs by upstream's names; names that begin with ``tiny`` are for tests."""
     build: Callable[[Any], Any]
     """config -> linen module."""
+    parameters: Callable[[Any], Any] | None = None
+    """config -> what `shapes` gives, for deep models quicker than by tracing all of their layers."""
     example: Callable[[Any], Inputs]
     """config -> small inputs (NumPy), by the names of the arguments of the module's ``__call__``."""
     forward: Callable[[Any], Callable[[Any, Inputs], Outputs]]
@@ -111,6 +122,8 @@ class Model:
     """config -> content of the checkpoint's config.json, for transformers to load what is made up."""
     folder: Path | None = None
     """Where ``golden/`` is; None: ``zoo/<name>``."""
+    demo: Callable[[], Demo] | None = None
+    """What ``python -m zoo run`` shows; imports the demo's module inside, which nothing else needs."""
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -120,7 +133,7 @@ class Model:
         for name, case in self.cases.items():
             if case.variant not in self.variants:
                 raise ValueError(f"{self.name}: case {name!r} is of variant {case.variant!r}, which there is not")
-            foreign = sorted(set(case.meshes or ()) - set(self.meshes))
+            foreign = sorted({*(case.meshes or ()), *(case.quick or ())} - set(self.meshes))
             if foreign:
                 raise ValueError(
                     f"{self.name}: case {name!r} is for {', '.join(foreign)}; the model claims {', '.join(self.meshes)}"
@@ -139,8 +152,10 @@ class Model:
         return self.golden_folder / f"{case}.safetensors"
 
     def meshes_of(self, case: str) -> tuple[str, ...]:
-        """The meshes that a case is checked on."""
-        chosen = self.cases[case].meshes
+        """The meshes that a case is checked on; where the environment sets `SLOW`, on those too that take long."""
+        chosen, quick = self.cases[case].meshes, self.cases[case].quick
+        if quick is not None and not os.environ.get(SLOW):
+            return quick
         return self.meshes if chosen is None else chosen
 
     def config(self, variant: str) -> Any:
@@ -157,6 +172,10 @@ class Model:
 
     def shapes(self, config: Any) -> Any:
         """Parameters of the module of `config` as a tree of jax.ShapeDtypeStruct; computes nothing."""
+        return self.traced(config) if self.parameters is None else self.parameters(config)
+
+    def traced(self, config: Any) -> Any:
+        """The same, from the module itself."""
         import jax
 
         module = self.build(config)

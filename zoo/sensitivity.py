@@ -1,7 +1,8 @@
 """``python -m zoo.sensitivity``: known faults of each model, and whether its golden catches them.
 
 A golden is worth what it catches. The module ``faults`` of a model holds `FAULTS`, name -> `Fault`, and `CASE`, the
-golden case that they are tried on; the model's test and this table both show that the golden refuses each.
+golden case that they are tried on where a fault names no other; the model's test and this table both show that the
+golden refuses each.
 """
 
 from __future__ import annotations
@@ -24,18 +25,24 @@ if TYPE_CHECKING:
     from zoo.registry import Model
 
 
+NONE = "none"
+"""Name of the model as it is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One way to be wrong; what is None stays right.
 
     params: of the parameters. config: of the config that the module is built from. inputs: of the golden's inputs.
     patch: gives a context within which the model's code is wrong (``mock.patch.object``, ``nn.intercept_methods``).
+    case: the golden case that it is tried on; None: the one of all.
     """
 
     params: Callable[[Any], Any] | None = None
     config: Callable[[Any], Any] | None = None
     inputs: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     patch: Callable[[], AbstractContextManager[Any]] | None = None
+    case: str | None = None
 
 
 class Verdict(NamedTuple):
@@ -50,6 +57,7 @@ def judge(model: Model, case: str, params: Any, fault: Fault | None = None) -> V
     import jax
 
     fault = Fault() if fault is None else fault
+    forward = model.cases[case].forward or model.forward
     config, golden = model.config(model.cases[case].variant), load(model.golden_path(case))
     inputs = dict(golden.inputs)
     if fault.params is not None:
@@ -60,7 +68,7 @@ def judge(model: Model, case: str, params: Any, fault: Fault | None = None) -> V
         inputs = fault.inputs(inputs)
     # Not jitted: what is traced once must not be found again with another fault.
     with jax.default_device(jax.devices("cpu")[0]), nullcontext() if fault.patch is None else fault.patch():
-        outputs = model.forward(model.build(config))(params, inputs)
+        outputs = forward(model.build(config))(params, inputs)
     actual = dict(model.cases[case].select({name: np.asarray(array) for name, array in outputs.items()}))
     return Verdict(*(compare(actual, golden.outputs, backend=backend) for backend in ("sim", "hw")))
 
@@ -72,13 +80,15 @@ def faults_of(model: str) -> tuple[str, Mapping[str, Fault]]:
 
 
 def verdicts(model: str) -> Iterator[tuple[str, Verdict]]:
-    """Every fault of a model of this package, and what the golden says; the first is the model without a fault."""
-    case, faults = faults_of(model)
+    """Every fault of a model of this package, and what the golden says; of each case first the model without one."""
+    usual, faults = faults_of(model)
     description = registry.model(model)
-    params = description.cases[case].weights()
-    yield "none", judge(description, case, params)
-    for name, fault in faults.items():
-        yield name, judge(description, case, params, fault)
+    for case in dict.fromkeys([usual, *(fault.case or usual for fault in faults.values())]):
+        params = description.cases[case].weights()
+        yield NONE if case == usual else f"{NONE} ({case})", judge(description, case, params)
+        for name, fault in faults.items():
+            if (fault.case or usual) == case:
+                yield name, judge(description, case, params, fault)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{model}, golden case {faults_of(model)[0]}")
         print(f"  {'fault':48} {'rel L2':>9} {'PCC':>9}  sim     hw bounds")
         for name, (sim, hw) in verdicts(model):
-            wrong += sim.passed != (name == "none")
+            wrong += sim.passed != name.startswith(NONE)
             metrics = sim.metrics()
             numbers = " ".join(f"{_number(metrics[key], form):>9}" for key, form in (("rel_l2", ".1e"), ("pcc", ".6f")))
             print(f"  {name:48} {numbers}  {_word(sim)}  {_word(hw)}")

@@ -11,6 +11,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,10 +60,24 @@ class StoredTensor:
 
     def drop(self) -> None:
         """Give the memory of its pages back; looking at them again reads the file again."""
-        # Whole pages only: the first and the last may hold neighbours, which are read again if need be.
-        start = self.offset // mmap.PAGESIZE * mmap.PAGESIZE
-        if self.nbytes and hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED, start, self.offset + self.nbytes - start)
+        _drop(self._map, self.offset, self.nbytes)
+
+
+def drop_pages(values: np.ndarray) -> None:
+    """As `StoredTensor.drop`, of a part in C order of what `StoredTensor.read` gives; nothing for other arrays."""
+    base: Any = values
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap):
+        begin = np.frombuffer(base, np.uint8).ctypes.data
+        _drop(base, values.ctypes.data - begin, values.nbytes)
+
+
+def _drop(mapped: mmap.mmap, offset: int, nbytes: int) -> None:
+    # Whole pages only: the first and the last may hold neighbours, which are read again if need be.
+    start = offset // mmap.PAGESIZE * mmap.PAGESIZE
+    if nbytes and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED, start, offset + nbytes - start)
 
 
 class TensorFiles(Mapping[str, StoredTensor]):
@@ -211,30 +226,38 @@ def save_checkpoint(
     *,
     shards: int = 1,
     config: Mapping[str, Any] | None = None,
+    layout: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a checkpoint as transformers reads it: `shards` files of about equal bytes, and `config` as config.json.
 
-    Tensors are taken one at a time and equal ones give equal bytes. ValueError if a tensor comes twice or has a dtype
-    that safetensors lacks. Needs room on disk for the checkpoint twice.
+    Tensors are taken one at a time and equal ones give equal bytes. layout: name -> something with the `shape` and
+    `dtype` of each tensor, in their order; without it nobody knows what comes, and room on disk is needed for the
+    checkpoint twice. ValueError if a tensor comes twice, has a dtype that safetensors lacks or is not as in `layout`.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    entries: dict[str, tuple[str, tuple[int, ...], int, int]] = {}
-    with tempfile.TemporaryFile(dir=directory) as data:
-        for name, tensor in tensors:
-            array = np.asarray(tensor, order="C")
-            array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-            dtype = _NAMES.get(array.dtype)
-            if dtype is None or name in entries:
-                raise ValueError(f"{name}: {'comes twice' if dtype else f'safetensors has no {array.dtype}'}")
-            entries[name] = (dtype, array.shape, data.tell(), array.nbytes)
-            data.write(array.reshape(-1).view(np.uint8).data)
+    with ExitStack() as stack:
+        given = iter(tensors)
+        if layout is None:
+            spool = stack.enter_context(tempfile.TemporaryFile(dir=directory))
+            entries = _spooled(given, spool)
+            given = _unspooled(entries, spool)
+        else:
+            entries = {name: _Entry.of(name, like.dtype, like.shape) for name, like in layout.items()}
         groups = _groups(entries, shards)
         names = [SINGLE] if len(groups) == 1 else [_shard_name(at, len(groups)) for at in range(len(groups))]
+        finished = []
         for name, group in zip(names, groups, strict=True):
-            _write_file(directory / name, {key: entries[key] for key in group}, data)
+            temporary = directory / f".{name}.{os.getpid()}.tmp"
+            stack.callback(temporary.unlink, missing_ok=True)
+            _write_file(temporary, {key: entries[key] for key in group}, given)
+            finished.append((temporary, directory / name))
+        if (name := next(given, ("", None))[0]) != "":
+            raise ValueError(f"{name}: a tensor that the layout does not have")
+        for temporary, path in finished:
+            temporary.replace(path)
     if len(groups) > 1:
         index = {
-            "metadata": {"total_size": sum(nbytes for *_, nbytes in entries.values())},
+            "metadata": {"total_size": sum(entry.nbytes for entry in entries.values())},
             "weight_map": {key: name for name, group in zip(names, groups, strict=True) for key in group},
         }
         (directory / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
@@ -243,40 +266,81 @@ def save_checkpoint(
         (directory / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What the header says of a tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+    @classmethod
+    def of(cls, name: str, dtype: Any, shape: tuple[int, ...]) -> _Entry:
+        """ValueError if safetensors has no such dtype."""
+        found = np.dtype(dtype).newbyteorder("<")
+        if found not in _NAMES:
+            raise ValueError(f"{name}: safetensors has no {found}")
+        return cls(_NAMES[found], tuple(shape), math.prod(shape) * found.itemsize)
+
+
+def _bytes(tensor: np.ndarray) -> memoryview:
+    """The bytes of a tensor as a file holds them."""
+    array = np.asarray(tensor, order="C")
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return array.reshape(-1).view(np.uint8).data
+
+
+def _spooled(tensors: Iterator[tuple[str, np.ndarray]], spool: Any) -> dict[str, _Entry]:
+    """The entries of `tensors`, whose bytes are in `spool` in turn."""
+    entries: dict[str, _Entry] = {}
+    for name, tensor in tensors:
+        if name in entries:
+            raise ValueError(f"{name}: comes twice")
+        entries[name] = _Entry.of(name, np.asarray(tensor).dtype, np.shape(tensor))
+        spool.write(_bytes(tensor))
+    spool.seek(0)
+    return entries
+
+
+def _unspooled(entries: Mapping[str, _Entry], spool: Any) -> Iterator[tuple[str, np.ndarray]]:
+    for name, entry in entries.items():
+        yield name, np.fromfile(spool, np.uint8, entry.nbytes).view(_DTYPES[entry.dtype]).reshape(entry.shape)
+
+
 def _shard_name(at: int, count: int) -> str:
     return f"model-{at + 1:05d}-of-{count:05d}.safetensors"
 
 
-def _groups(entries: Mapping[str, tuple[Any, ...]], shards: int) -> list[list[str]]:
+def _groups(entries: Mapping[str, _Entry], shards: int) -> list[list[str]]:
     """The names in `shards` groups (one each if there are fewer names) of about equal bytes, in order."""
-    total = sum(nbytes for *_, nbytes in entries.values())
+    total = sum(entry.nbytes for entry in entries.values())
     groups: list[list[str]] = [[]]
     done = 0
-    for at, (name, (*_, nbytes)) in enumerate(entries.items()):
+    for at, (name, entry) in enumerate(entries.items()):
         enough = done * shards >= len(groups) * total or len(entries) - at <= shards - len(groups)
         if groups[-1] and enough and len(groups) < shards:
             groups.append([])
         groups[-1].append(name)
-        done += nbytes
+        done += entry.nbytes
     return groups
 
 
-def _write_file(path: Path, entries: Mapping[str, tuple[str, tuple[int, ...], int, int]], data: Any) -> None:
+def _write_file(path: Path, entries: Mapping[str, _Entry], tensors: Iterator[tuple[str, np.ndarray]]) -> None:
+    """A safetensors file of the next `tensors`. ValueError if they are not as `entries` say."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # transformers wants to know which framework
     end = 0
-    for name, (dtype, shape, _, nbytes) in entries.items():
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [end, end + nbytes]}
-        end += nbytes
+    for name, entry in entries.items():
+        header[name] = {"dtype": entry.dtype, "shape": list(entry.shape), "data_offsets": [end, end + entry.nbytes]}
+        end += entry.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(len(text).to_bytes(8, "little") + text)
-            for _, _, start, nbytes in entries.values():
-                data.seek(start)
-                for at in range(0, nbytes, 1 << 24):
-                    file.write(data.read(min(1 << 24, nbytes - at)))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name, entry in entries.items():
+            found, tensor = next(tensors, ("nothing", np.empty(0)))
+            tensor = np.asarray(tensor)
+            if found != name or _Entry.of(found, tensor.dtype, tensor.shape) != entry:
+                raise ValueError(
+                    f"{found}: {tensor.dtype} {tensor.shape}, but the layout has {name}, {entry.dtype} {entry.shape}"
+                )
+            file.write(_bytes(tensor))

@@ -202,3 +202,37 @@ def test_what_came_is_not_what_was_announced(tmp_path: Path) -> None:
         hub.corrupt = False
         directory, _ = fetch(hub, tmp_path / "cache")
         assert_whole(directory)
+
+
+def test_extras_that_the_repository_has(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "repo", TENSORS.items(), config={})
+    for name in ("tokenizer.json", "vocab.json", "merges.txt", "preprocessor_config.json", "README.md"):
+        (tmp_path / "repo" / name).write_text(f"this is {name}")
+    with serving(tmp_path / "repo") as hub:
+        directory, _ = fetch(hub, tmp_path / "cache")
+        hub.requests.clear()
+        assert fetch(hub, tmp_path / "cache") == (directory, "")
+        assert hub.requests == []  # what the repository has not is remembered too
+    names = {path.name for path in Path(directory).iterdir()}
+    assert names == {"config.json", SINGLE, "merges.txt", "preprocessor_config.json", "tokenizer.json", "vocab.json"}
+    assert Path(directory, "tokenizer.json").read_text() == "this is tokenizer.json"
+    assert fetch(hub, tmp_path / "cache", offline=True) == (directory, "")
+
+
+def test_cache_without_extras(tmp_path: Path) -> None:
+    """As one that other programs filled, which asked for the weights alone: good offline, completed on line."""
+    save_checkpoint(tmp_path / "repo", TENSORS.items())
+    (tmp_path / "repo" / "vocab.txt").write_text("words")
+    with serving(tmp_path / "repo") as hub:
+        directory, _ = fetch(hub, tmp_path / "cache")
+        snapshot = Path(directory)
+        (snapshot / "vocab.txt").unlink()
+        for path in (snapshot.parents[1] / ".no_exist" / REVISION).iterdir():
+            if path.name not in ("config.json", "model.safetensors.index.json"):
+                path.unlink()
+        assert fetch(hub, tmp_path / "cache", offline=True) == (directory, "")
+        assert not (snapshot / "vocab.txt").exists()
+    assert fetch(hub, tmp_path / "cache")[0] == directory  # the hub is gone, of which its library warns
+    with serving(tmp_path / "repo") as hub:
+        assert fetch(hub, tmp_path / "cache") == (directory, "")
+        assert (snapshot / "vocab.txt").read_text() == "words"

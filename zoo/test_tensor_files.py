@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
@@ -10,11 +12,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from zoo.tensor_files import INDEX, SINGLE, CheckpointError, TensorFiles, save_checkpoint
+from zoo.tensor_files import INDEX, SINGLE, CheckpointError, TensorFiles, drop_pages, save_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 TENSORS: dict[str, np.ndarray] = {
     "wte.weight": np.linspace(-1, 1, 700, dtype=np.float32).reshape(100, 7),
@@ -79,6 +80,70 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
         save_checkpoint(tmp_path, [("x", np.zeros(1)), ("x", np.zeros(1))])
     with pytest.raises(ValueError, match="x: safetensors has no complex128"):
         save_checkpoint(tmp_path, [("x", np.zeros(1, np.complex128))])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells what is resident")
+def test_pages_of_a_part_are_given_back(tmp_path: Path) -> None:
+    saved = np.arange(1 << 20, dtype=np.float32).reshape(1 << 10, 1 << 10)
+    save_checkpoint(tmp_path, [("x", saved), ("y", saved)])
+
+    def resident() -> int:
+        """Bytes of the file that this process holds."""
+        regions = re.split(r"\n(?=[0-9a-f]+-)", Path("/proc/self/smaps").read_text())
+        return sum(
+            1024 * int(re.findall(r"^Rss: +(\d+) kB", region, re.MULTILINE)[0])
+            for region in regions
+            if str(tmp_path) in region.partition("\n")[0]
+        )
+
+    files = TensorFiles(tmp_path)
+    read = files["x"].read()
+    np.testing.assert_array_equal(read, saved)
+    assert resident() >= saved.nbytes
+    drop_pages(read[512:])
+    assert resident() < 0.6 * saved.nbytes
+    drop_pages(read[:512])
+    assert resident() < 0.1 * saved.nbytes
+    np.testing.assert_array_equal(read, saved)
+    drop_pages(saved)  # of no file
+
+
+def test_a_layout_known_before_needs_no_copy_and_changes_no_byte(tmp_path: Path) -> None:
+    taken: list[str] = []
+
+    def one_at_a_time() -> Iterator[tuple[str, np.ndarray]]:
+        for name, tensor in TENSORS.items():
+            taken.append(name)
+            yield name, tensor
+
+    layout = {name: np.broadcast_to(np.zeros((), tensor.dtype), tensor.shape) for name, tensor in TENSORS.items()}
+    save_checkpoint(tmp_path / "straight", one_at_a_time(), shards=3, layout=layout)
+    assert taken == list(TENSORS)
+    save_checkpoint(tmp_path / "spooled", TENSORS.items(), shards=3)
+    for path in (tmp_path / "spooled").iterdir():
+        assert path.read_bytes() == (tmp_path / "straight" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("tensors", "text"),
+    [
+        ({"a": np.zeros((2, 3), np.float32)}, r"nothing: float64 \(0,\), but the layout has b, F32 \(4,\)"),
+        ({"a": np.zeros((3, 2), np.float32)}, r"a: float32 \(3, 2\), but the layout has a, F32 \(2, 3\)"),
+        ({"a": np.zeros((2, 3), np.float16)}, r"a: float16 \(2, 3\), but the layout has a, F32 \(2, 3\)"),
+        ({"b": np.zeros(4, np.float32)}, r"b: float32 \(4,\), but the layout has a, F32 \(2, 3\)"),
+        (
+            {"a": np.zeros((2, 3), np.float32), "b": np.zeros(4, np.float32), "c": np.zeros(1)},
+            "c: a tensor that the layout does not have",
+        ),
+    ],
+)
+def test_what_is_not_as_its_layout_leaves_nothing_behind(
+    tmp_path: Path, tensors: dict[str, np.ndarray], text: str
+) -> None:
+    layout = {"a": np.zeros((2, 3), np.float32), "b": np.zeros(4, np.float32)}
+    with pytest.raises(ValueError, match=text):
+        save_checkpoint(tmp_path, tensors.items(), shards=2, layout=layout)
     assert list(tmp_path.iterdir()) == []
 
 

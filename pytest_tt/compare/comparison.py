@@ -102,8 +102,8 @@ def compare(
     `recorded` (of a golden), then `bounds` (of the test), then `status` (of the status file) change the
     defaults of float leaves; integers and bools must be equal. top1 and top5 are computed for leaves whose
     name ends in "logits", and are judged where bounds ask for them: on those leaves, or on every float leaf
-    when no name ends so. `rows` is the most wrong elements that are kept per leaf. Raises ValueError when bounds loosen without
-    a reason, or ask for top1 or top5 of leaves that have no axis to choose along.
+    when no name ends so. `rows` is the most wrong elements that are kept per leaf. Raises ValueError when bounds
+    loosen without a reason, or ask for top1 or top5 of leaves that have no axis to choose along.
     """
     if backend not in ("sim", "hw"):
         raise ValueError(f"backend {backend!r} is unknown: expected 'sim' or 'hw'")

@@ -144,9 +144,10 @@ class Bert(nn.Module):
         """Three int32 arrays [batch, tokens] to named outputs.
 
         `attention_mask` is 1 for tokens and 0 for padding, which may be anywhere; `token_type_ids` is 0 for the first
-        of two sentences, 1 for the second. ``hidden`` [batch, tokens, hidden] of the last layer; ``pooled``
-        [batch, hidden]; ``sentence`` [batch, hidden], mean over the tokens, of length 1; with a masked language model
-        head also ``logits`` [batch, tokens, vocabulary + padding]. Ids outside their tables give NaN.
+        of two sentences, 1 for the second. ``hidden`` [batch, tokens, hidden] of the last layer;
+        ``sentence`` [batch, hidden], mean over the tokens, of length 1; ``pooled`` [batch, hidden] if the parameters
+        have a pooler, which not every checkpoint does; with a masked language model head also ``logits``
+        [batch, tokens, vocabulary + padding]. Ids outside their tables give NaN.
         """
         config = self.config
         tokens = input_ids.shape[1]
@@ -159,11 +160,9 @@ class Bert(nn.Module):
         bias = attention_bias(attention_mask, x.dtype)
         for index in range(config.layers):
             x = Layer(config, name=f"layer_{index}")(x, bias)
-        outputs = {
-            "hidden": x,
-            "pooled": tanh(nn.Dense(config.hidden, name="pooler")(first_token(x))),
-            "sentence": normalised(mean_of_tokens(x, attention_mask)),
-        }
+        outputs = {"hidden": x, "sentence": normalised(mean_of_tokens(x, attention_mask))}
+        if self.is_initializing() or self.has_variable("params", "pooler"):
+            outputs["pooled"] = tanh(nn.Dense(config.hidden, name="pooler")(first_token(x)))
         if config.masked_lm:
             y = gelu(nn.Dense(config.hidden, name="transform")(x))
             outputs["logits"] = Decoder(config, name="decoder")(layer_norm(config, "transform_norm")(y))

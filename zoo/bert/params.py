@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,18 +86,22 @@ def _dense(source: str, target: str) -> tuple[Rule, Rule]:
 
 
 def keys(config: BertConfig) -> KeyMap:
-    """What each tensor of BertModel, BertForMaskedLM or BertForPreTraining becomes."""
+    """What each tensor of BertModel, BertForMaskedLM or BertForPreTraining becomes.
+
+    BertForMaskedLM is saved without a pooler: then the parameters are without one. The decoder is the word embeddings
+    unless the checkpoint has one of its own.
+    """
     bert = r"(?:bert\.)?"
     layer = bert + r"encoder\.layer\.(\d+)\."
     word: Any = "params/word/embedding"
     if config.masked_lm:  # one matrix in the checkpoint, two parameters here: see Decoder
-        word = (Target(word), Target("params/decoder/kernel"))
+        word = (Target(word), Target("params/decoder/kernel", fallback=True))
     rules = [
         Rule(bert + r"embeddings\.word_embeddings\.weight", word),
         Rule(bert + r"embeddings\.position_embeddings\.weight", "params/position"),
         Rule(bert + r"embeddings\.token_type_embeddings\.weight", "params/type/embedding"),
         *_norm(bert + "embeddings", "norm"),
-        *_dense(bert + r"pooler\.dense", "pooler"),
+        *(replace(rule, optional=True) for rule in _dense(bert + r"pooler\.dense", "pooler")),
     ]
     for name in ("query", "key", "value"):
         source, target = rf"{layer}attention\.self\.{name}", f"params/layer_{{0}}/{name}"
@@ -119,9 +124,11 @@ def keys(config: BertConfig) -> KeyMap:
         rules += [
             *_dense(head + r"transform\.dense", "transform"),
             *_norm(head + "transform", "transform_norm"),
-            Rule(head + "bias", "params/decoder/bias"),
+            Rule(head + "bias", (Target("params/decoder/bias", fallback=True),)),
+            # Where they are stored, transformers uses these, even if its config says that they are tied.
+            Rule(head + r"decoder\.weight", "params/decoder/kernel"),
+            Rule(head + r"decoder\.bias", "params/decoder/bias"),
         ]
-        ignored += [head + r"decoder\.(?:weight|bias)"]  # tied: the word embeddings and cls.predictions.bias again
     else:
         ignored += [head + r".+"]
     return KeyMap(tuple(rules), tuple(ignored))

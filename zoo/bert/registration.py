@@ -13,6 +13,7 @@ from zoo.registry import GoldenCase, Model
 
 if TYPE_CHECKING:
     from zoo.bert.model import BertConfig
+    from zoo.demo import Demo
 
 
 def example(config: BertConfig) -> dict[str, Any]:
@@ -21,6 +22,13 @@ def example(config: BertConfig) -> dict[str, Any]:
     mask = np.ones_like(ids)
     mask[-1, 8:] = 0
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+
+
+def demo() -> Demo:
+    """What ``python -m zoo run bert`` shows."""
+    from zoo.bert.demo import DEMO
+
+    return DEMO
 
 
 MODEL = Model(
@@ -62,4 +70,5 @@ MODEL = Model(
     keys=params.keys,
     synthetic=params.synthetic_checkpoint,
     hub_config=params.hub_config,
+    demo=demo,
 )

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+
+def from_vocabulary(vocabulary: str) -> Any:
+    """The tokenizer of an uncased BERT from the path of its vocab.txt, which is all that its first checkpoints have."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordPiece.from_file(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    missing = [token for token in special if tokenizer.token_to_id(token) is None]
+    if missing:
+        raise ValueError(f"its vocabulary lacks {', '.join(missing)}")
+    tokenizer.add_special_tokens(special)
+    ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", special_tokens=ends
+    )
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    return tokenizer
 
 
 def encode(
-    tokenizer: Path, sentences: Sequence[str | tuple[str, str]], *, longest: int = 512, multiple: int = 1
+    tokenizer: Path | Any, sentences: Sequence[str | tuple[str, str]], *, longest: int = 512, multiple: int = 1
 ) -> dict[str, np.ndarray]:
     """The inputs of ``Bert`` for `sentences` or pairs of them: three int32 arrays [sentences, tokens].
 
-    `tokenizer` is a tokenizer.json. What is longer than `longest` tokens is cut, the rest padded to the longest
-    sentence, rounded up to a `multiple`: programs are compiled for one length.
+    `tokenizer` is a tokenizer.json or what was read from it. What is longer than `longest` tokens is cut, the rest
+    padded to the longest sentence, rounded up to a `multiple`: programs are compiled for one length.
     """
     from tokenizers import Tokenizer
 
-    loaded = Tokenizer.from_file(str(tokenizer))
+    loaded = Tokenizer.from_file(str(tokenizer)) if isinstance(tokenizer, Path) else tokenizer
     loaded.enable_truncation(longest)
     loaded.enable_padding(pad_to_multiple_of=multiple)
     found = loaded.encode_batch(list(sentences))

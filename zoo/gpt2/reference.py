@@ -12,7 +12,7 @@ from pytest_tt.golden import Golden, digest
 from zoo.checkpoint import save_checkpoint
 from zoo.gpt2 import params
 from zoo.gpt2.model import CONFIGS, TINY
-from zoo.gpt2.sampling import Sampling
+from zoo.sampling import Sampling
 from zoo.synthetic import integers, uniform
 
 if TYPE_CHECKING:

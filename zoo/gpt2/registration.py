@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from jax.sharding import Mesh, PartitionSpec
 
+    from zoo.demo import Demo
     from zoo.gpt2.model import GPT2Config
 
 
@@ -50,6 +51,13 @@ def _logits_case(variant: str, meshes: tuple[str, ...] | None = None) -> GoldenC
     )
 
 
+def demo() -> Demo:
+    """What ``python -m zoo run gpt2`` shows."""
+    from zoo.gpt2.demo import DEMO
+
+    return DEMO
+
+
 MODEL = Model(
     name="gpt2",
     variants=CONFIGS,
@@ -80,4 +88,5 @@ MODEL = Model(
     keys=params.keys,
     synthetic=params.checkpoint,
     hub_config=params.hugging_face_config,
+    demo=demo,
 )

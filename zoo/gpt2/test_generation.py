@@ -12,9 +12,9 @@ from zoo.gpt2 import params as gpt2_params
 from zoo.gpt2.generate import Generator
 from zoo.gpt2.model import GPT2, TINY
 from zoo.gpt2.reference import NEW_TOKENS, SAMPLINGS, generation, prompts
-from zoo.gpt2.sampling import Sampling, draw, probabilities
 from zoo.gpt2.sharding import all_reduces, fit, prepare
 from zoo.lowered import refused
+from zoo.sampling import Sampling, draw, probabilities
 
 PROMPT_SLOTS, SLOTS = 12, 40
 

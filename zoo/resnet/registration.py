@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from zoo.hub import Source
 from zoo.registry import GoldenCase, Model, apply_as
@@ -12,7 +13,18 @@ from zoo.resnet.model import CONFIGS, ResNet
 from zoo.resnet.params import config_json, keys, synthetic, synthetic_checkpoint
 from zoo.resnet.sharding import input_specs, output_specs, param_specs
 
+if TYPE_CHECKING:
+    from zoo.demo import Demo
+
 MESHES = ("1x1", "1x2", "1x4", "1x8", "2x4", "8x4")
+
+
+def demo() -> Demo:
+    """What ``python -m zoo run resnet`` shows."""
+    from zoo.resnet.demo import DEMO
+
+    return DEMO
+
 
 MODEL = Model(
     name="resnet",
@@ -46,4 +58,5 @@ MODEL = Model(
     keys=keys,
     synthetic=synthetic_checkpoint,
     hub_config=config_json,
+    demo=demo,
 )

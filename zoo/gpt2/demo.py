@@ -1,0 +1,60 @@
+"""``python -m zoo run gpt2``: which tokens may come next after a prompt, and a continuation of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from zoo.continuation import Continuation, add_arguments, read_sampling, stop_tokens
+from zoo.demo import Demo, DemoError, Shown, Stage, refused
+from zoo.gpt2.generate import Generator
+from zoo.tokenizer import read_tokenizer
+
+if TYPE_CHECKING:
+    import argparse
+
+END = "<|endoftext|>"
+
+
+def run(stage: Stage, options: argparse.Namespace) -> Shown:
+    """Load, and continue the prompt."""
+    sampling = read_sampling(options)
+    if not options.prompt:
+        raise DemoError("--prompt is empty: expected some text")
+    with refused(ValueError):
+        tokenizer = read_tokenizer(stage.directory, {("vocab.json", "merges.txt"): from_vocabulary})
+    prompt = tokenizer.encode(options.prompt).ids
+    if not prompt:
+        raise DemoError(f"--prompt {options.prompt!r} has no tokens: expected some text")
+    continuation = Continuation(
+        stage=stage,
+        tokenizer=tokenizer,
+        prompt=prompt,
+        positions=stage.config.positions,
+        vocab=stage.config.vocab,
+        tokens=options.tokens,
+        top=options.top,
+        sampling=sampling,
+        stops=stop_tokens(stage.directory),
+    )
+    return continuation.shown(partial(Generator, stage.config))
+
+
+def from_vocabulary(vocabulary: str, merges: str) -> Any:
+    """GPT-2's tokenizer from vocab.json and merges.txt, which is all that its first checkpoints have."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.BPE.from_file(vocabulary, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    if tokenizer.token_to_id(END) is not None:
+        tokenizer.add_special_tokens([END])
+    return tokenizer
+
+
+DEMO = Demo(
+    summary="GPT-2: the likeliest next tokens after a prompt, and a continuation of it.",
+    variant="gpt2",
+    arguments=add_arguments,
+    run=run,
+)
