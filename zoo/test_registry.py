@@ -40,6 +40,17 @@ def test_contradictions() -> None:
         changed(name="m-l-p")
 
 
+def test_meshes_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = dataclasses.replace(OURS["mlp"].cases["sum"], quick=("1x2",))
+    model = changed(cases={"a": case})
+    monkeypatch.delenv(registry.SLOW, raising=False)
+    assert model.meshes_of("a") == ("1x2",)
+    monkeypatch.setenv(registry.SLOW, "1")
+    assert model.meshes_of("a") == (case.meshes or model.meshes) != ("1x2",)
+    with pytest.raises(ValueError, match="case 'a' is for 1x3"):
+        changed(cases={"a": dataclasses.replace(case, quick=("1x3",))})
+
+
 def test_names_that_are_not_there() -> None:
     with pytest.raises(ValueError, match=r"no such model: huge; expected one of .*cnn, .*mlp"):
         registry.model("huge")

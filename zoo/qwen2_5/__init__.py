@@ -1,0 +1,1 @@
+"""Qwen2.5 with tensor parallelism on any mesh."""

@@ -1,0 +1,50 @@
+"""Generation by Qwen2.5."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+from jax.sharding import PartitionSpec as P
+
+from zoo import generate
+from zoo.qwen2_5.model import Qwen2
+from zoo.qwen2_5.sharding import cache_specs, fit, param_specs, row_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jax.sharding import Mesh
+
+    from zoo.qwen2_5.model import Qwen2Config
+
+
+class Generator(generate.Generator):
+    """`zoo.generate.Generator` of a variant of Qwen2.5.
+
+    config: not fitted. params: of the config fitted to `mesh`.
+    """
+
+    def __init__(
+        self,
+        config: Qwen2Config,
+        params: Any,
+        mesh: Mesh,
+        *,
+        prompt_slots: int,
+        slots: int,
+        jit: Callable[..., Any] = jax.jit,
+    ) -> None:
+        fitted = fit(config, mesh)
+        decoder = generate.Decoder(
+            module=Qwen2(fitted),
+            name=config.name,
+            vocab=config.vocab,
+            positions=config.positions,
+            row_multiple=fitted.copies,
+            params=param_specs(fitted),
+            rows=row_spec(fitted),
+            logits=P(fitted.rows, None),
+            cache=cache_specs(fitted),
+        )
+        super().__init__(decoder, params, mesh, prompt_slots=prompt_slots, slots=slots, jit=jit)

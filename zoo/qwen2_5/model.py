@@ -1,0 +1,426 @@
+"""The whole model: Qwen2.5 as transformers' Qwen2ForCausalLM computes it, with a static key-value cache.
+
+Sizes are what the program has: heads, the MLP's width and the vocabulary may be padded to what a mesh divides
+(`zoo.qwen2_5.sharding`). Only the embedding knows of chips, because its rows lie on all of them. Only what the TT
+compiler takes is used: Python loops, writes into the cache by select, positions as data, no sharded iota.
+
+Weights are [out, in], as PyTorch stores them: nothing is transposed while a checkpoint is loaded, and products of one
+or two rows read them in order. Products take numbers of `Qwen2Config.dtype` and give float32; norms, rotation, softmax
+and the residual sums stay in float32.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.sharding import PartitionSpec as P
+
+if TYPE_CHECKING:
+    from jax.sharding import AbstractMesh
+
+    Cache: TypeAlias = tuple[tuple[jax.Array, jax.Array], ...]
+
+MASKED = -1e9
+"""Score of what may not be attended to: finite in bfloat16 too, and exp of it is 0."""
+
+SPREADS = {"model": ("model",), "all": ("batch", "model")}
+"""Mesh axes that heads, the MLP's width and the vocabulary lie over; rows lie over ``batch`` where that is free."""
+
+DTYPES = ("bfloat16", "float32")
+
+SUMS_FLOAT32 = jax.__version_info__ >= (0, 8, 1)
+"""Whether simulated chips can sum products of bfloat16 in float32; those of older jaxlibs refuse more than one row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Qwen2Config:
+    """Sizes of one variant. ValueError where they contradict each other.
+
+    spread: a key of `SPREADS`, which chips share one copy of the weights. dtype: of weights, cache and factors.
+    Fitted to a `mesh` (None: one chip), `heads`, `kv_heads`, `inner` and `table`, the rows of the embedding and of the
+    head, count padding and copies too; `vocab` never does.
+    """
+
+    name: str
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    inner: int
+    vocab: int
+    table: int
+    tied: bool
+    positions: int = 32768
+    epsilon: float = 1e-6
+    theta: float = 1e6
+    dtype: str = "bfloat16"
+    spread: str = "model"
+    mesh: AbstractMesh | None = None
+
+    def __post_init__(self) -> None:
+        for field, value, known in (("dtype", self.dtype, DTYPES), ("spread", self.spread, SPREADS)):
+            if value not in known:
+                raise ValueError(f"{self.name}: {field} is {value!r}: expected one of {', '.join(known)}")
+        if self.heads % self.kv_heads or self.head_size % 2:
+            raise ValueError(
+                f"{self.name}: {self.heads} heads of {self.head_size} for {self.kv_heads} of keys and values: expected "
+                "a multiple, and an even size"
+            )
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Mesh axes that share one copy of the weights."""
+        return SPREADS[self.spread]
+
+    @property
+    def chips(self) -> int:
+        """Chips that share one copy of the weights."""
+        return 1 if self.mesh is None else math.prod(self.mesh.shape[axis] for axis in self.axes)
+
+    @property
+    def copies(self) -> int:
+        """Copies of the weights, each of which computes its share of the rows."""
+        return 1 if self.mesh is None else self.mesh.size // self.chips
+
+    @property
+    def rows(self) -> str | None:
+        """The mesh axis that rows of a batch lie over."""
+        return "batch" if self.spread == "model" else None
+
+
+def _published(
+    size: str, layers: int, width: int, heads: int, kv_heads: int, inner: int, *, tied: bool, long: bool = False
+) -> tuple[Qwen2Config, Qwen2Config]:
+    vocab = 151936 if tied else 152064
+    name, positions = f"qwen2.5-{size}", 131072 if long else 32768
+
+    def config(name: str, positions: int) -> Qwen2Config:
+        return Qwen2Config(
+            name, layers, width, heads, kv_heads, width // heads, inner, vocab, vocab, tied, positions=positions
+        )
+
+    return config(name, positions), config(f"{name}-instruct", 32768)
+
+
+def _tiny(heads: int, kv_heads: int, *, tied: bool) -> Qwen2Config:
+    return Qwen2Config(
+        f"tiny-{heads}-{kv_heads}", layers=2, width=8 * heads, heads=heads, kv_heads=kv_heads, head_size=8, inner=148,
+        vocab=131, table=131, tied=tied, positions=64, dtype="float32",
+    )  # fmt: skip
+
+
+def _wide(name: str, vocab: int, dtype: str) -> Qwen2Config:
+    return Qwen2Config(
+        name, layers=2, width=3584, heads=28, kv_heads=4, head_size=128, inner=18944, vocab=vocab, table=vocab,
+        tied=False, dtype=dtype,
+    )  # fmt: skip
+
+
+CONFIGS = {
+    config.name: config
+    for config in (
+        # For tests: the head structure of 7B and of 0.5B; inner width and vocabulary divide by few numbers of chips.
+        _tiny(28, 4, tied=False),
+        _tiny(14, 2, tied=True),
+        # Two layers of 7B: with few words for the golden, with all of them for measurements.
+        _wide("7b-2-layers-4k-words", 4096, "float32"),
+        _wide("7b-2-layers", 152064, "bfloat16"),
+        *_published("0.5b", 24, 896, 14, 2, 4864, tied=True),
+        *_published("1.5b", 28, 1536, 12, 2, 8960, tied=True, long=True),
+        *_published("3b", 36, 2048, 16, 2, 11008, tied=True),
+        *_published("7b", 28, 3584, 28, 4, 18944, tied=False, long=True),
+    )
+}
+
+
+def product(x: jax.Array, weight: jax.Array) -> jax.Array:
+    """`x` [..., in] times `weight` [out, in]: [..., out] float32."""
+    contracted = (((x.ndim - 1,), (1,)), ((), ()))
+    x = x.astype(weight.dtype)
+    return jax.lax.dot_general(x, weight, contracted, preferred_element_type=summed(x)).astype(jnp.float32)
+
+
+def summed(factor: jax.Array) -> jnp.dtype:
+    """The dtype that products of `factor` are summed in."""
+    return jnp.dtype(jnp.float32) if SUMS_FLOAT32 else factor.dtype
+
+
+class Linear(nn.Module):
+    """A matrix [out, in], and a bias where there is one."""
+
+    features: int
+    dtype: str
+    bias: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`x` [..., in] to [..., out] float32."""
+        shape = (self.features, x.shape[-1])
+        y = product(x, self.param("weight", nn.initializers.normal(0.02), shape, jnp.dtype(self.dtype)))
+        if self.bias:
+            y += self.param("bias", nn.initializers.zeros, (self.features,), jnp.dtype(self.dtype))
+        return y
+
+
+class RMSNorm(nn.Module):
+    """Each row divided by its root mean square, in float32."""
+
+    epsilon: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`x` [..., width] float32 to the same."""
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        return x * jax.lax.rsqrt((x * x).mean(axis=-1, keepdims=True) + self.epsilon) * scale
+
+
+class Embedding(nn.Module):
+    """Rows of a table that lies over the chips, as in Megatron-LM: each looks up its own, and their sum is the row.
+
+    The TT compiler can neither tell a chip its number nor look up in a table that the partitioner spreads, so the
+    number of each chip's first row is data and the look-up is local.
+    """
+
+    config: Qwen2Config
+
+    def setup(self) -> None:
+        config = self.config
+        shape, chips = (config.table, config.width), config.chips
+        self.embedding = self.param("embedding", nn.initializers.normal(0.02), shape, jnp.dtype(config.dtype))
+        self.first_row = self.param("first_row", lambda key: jnp.asarray(first_rows(config.table, chips)))
+
+    def __call__(self, ids: jax.Array) -> jax.Array:
+        """`ids` int32 [batch, length] to [batch, length, width] float32; numbers beyond the table give zeros."""
+        config = self.config
+        found: jax.Array
+        if config.chips == 1 or self.is_initializing():
+            found = own_rows(self.embedding, self.first_row[:1], ids)
+        else:
+            found = jax.shard_map(
+                lambda *own: jax.lax.psum(own_rows(*own), config.axes),
+                mesh=config.mesh,
+                in_specs=(P(config.axes, None), P(config.axes), P(config.rows, None)),
+                out_specs=P(config.rows, None, None),
+            )(self.embedding, self.first_row, ids)
+        return found.astype(jnp.float32)
+
+    def logits(self, x: jax.Array) -> jax.Array:
+        """`x` [..., width] times each row of the table: the head of models whose head is tied."""
+        return product(x, self.embedding)
+
+
+def first_rows(table: int, chips: int) -> np.ndarray:
+    """The number of the first row of `table` that each of `chips` holds, int32 [chips]."""
+    return np.arange(chips, dtype=np.int32) * np.int32(table // chips)
+
+
+def own_rows(table: jax.Array, first_row: jax.Array, ids: jax.Array) -> jax.Array:
+    """Rows `ids` [batch, length] of a table of which `table` is the part that begins at `first_row` [1]; else zeros."""
+    places = ids - first_row
+    here = (places >= 0) & (places < table.shape[0])
+    rows = jnp.take(table, places, axis=0, mode="clip")
+    return jnp.where(here[..., None], rows, jnp.zeros_like(rows))
+
+
+class Attention(nn.Module):
+    """Each head of queries attends over the keys and values of its group's head."""
+
+    config: Qwen2Config
+
+    def setup(self) -> None:
+        config = self.config
+        keys = config.kv_heads * config.head_size
+        self.q = Linear(config.heads * config.head_size, config.dtype, bias=True)
+        self.k, self.v = Linear(keys, config.dtype, bias=True), Linear(keys, config.dtype, bias=True)
+        self.o = Linear(config.width, config.dtype)
+
+    def __call__(
+        self,
+        x: jax.Array,
+        rotation: tuple[jax.Array, jax.Array],
+        allowed: jax.Array,
+        cache: tuple[jax.Array, jax.Array] | None = None,
+        write: jax.Array | None = None,
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        """`x` [batch, queries, width], `allowed` bool, broadcast to [batch, kv heads, group, queries, keys].
+
+        Gives the same shape as `x`, and keys and values [batch, kv heads, keys, head_size]: of `x`, or the `cache` with
+        those of the first query of `x` where `write`, bool [batch, 1, keys, 1], is true.
+        """
+        config, (batch, queries, _) = self.config, x.shape
+        dtype, kv_heads = jnp.dtype(config.dtype), config.kv_heads
+        q = self.q(x).reshape(batch, queries, kv_heads, -1, config.head_size).transpose(0, 2, 3, 1, 4)
+        k, v = (part(x).reshape(batch, queries, kv_heads, -1).swapaxes(1, 2) for part in (self.k, self.v))
+        q, k, v = rotated(q, rotation).astype(dtype), rotated(k, rotation).astype(dtype), v.astype(dtype)
+        if cache is not None and write is not None:
+            k, v = jnp.where(write, k[:, :, :1], cache[0]), jnp.where(write, v[:, :, :1], cache[1])
+        scores = jnp.einsum("bkgqd,bktd->bkgqt", q, k, preferred_element_type=summed(q)).astype(jnp.float32)
+        weights = nn.softmax(jnp.where(allowed, scores * config.head_size**-0.5, MASKED)).astype(dtype)
+        mixed = jnp.einsum("bkgqt,bktd->bkgqd", weights, v, preferred_element_type=summed(v))
+        return self.o(mixed.transpose(0, 3, 1, 2, 4).reshape(batch, queries, -1)), (k, v)
+
+
+class MLP(nn.Module):
+    """SwiGLU."""
+
+    config: Qwen2Config
+
+    def setup(self) -> None:
+        config = self.config
+        self.gate, self.up = Linear(config.inner, config.dtype), Linear(config.inner, config.dtype)
+        self.down = Linear(config.width, config.dtype)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`x` [batch, length, width] to the same."""
+        return self.down(nn.silu(self.gate(x)) * self.up(x))
+
+
+class Block(nn.Module):
+    """Attention and MLP, each after a norm and beside a residual."""
+
+    config: Qwen2Config
+
+    def setup(self) -> None:
+        self.input_norm, self.post_attention_norm = (RMSNorm(self.config.epsilon) for _ in range(2))
+        self.attention, self.mlp = Attention(self.config), MLP(self.config)
+
+    def __call__(
+        self,
+        x: jax.Array,
+        rotation: tuple[jax.Array, jax.Array],
+        allowed: jax.Array,
+        cache: tuple[jax.Array, jax.Array] | None = None,
+        write: jax.Array | None = None,
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        """As `Attention`."""
+        attended, cache = self.attention(self.input_norm(x), rotation, allowed, cache, write)
+        x = x + attended
+        return x + self.mlp(self.post_attention_norm(x)), cache
+
+
+class Qwen2(nn.Module):
+    """The language model. Token numbers, positions and masks are int32, logits float32."""
+
+    config: Qwen2Config
+
+    def setup(self) -> None:
+        config = self.config
+        self.embed = Embedding(config)
+        self.layers = [Block(config) for _ in range(config.layers)]
+        self.norm = RMSNorm(config.epsilon)
+        if not config.tied:
+            self.head = Linear(config.table, config.dtype)
+
+    def __call__(self, input_ids: jax.Array, attention_mask: jax.Array, position_ids: jax.Array) -> jax.Array:
+        """Logits [batch, length, table] of every position; those from `vocab` on are of no token.
+
+        All arguments are [batch, length]; where `attention_mask` is 0 there is padding, which nothing attends to.
+        """
+        allowed = causal(input_ids.shape[1]) & (attention_mask != 0)[:, None, None, None, :]
+        x, rotation = self.embed(input_ids), rotations(position_ids, self.config)
+        for block in self.layers:
+            x, _ = block(x, rotation, allowed)
+        return self._logits(x)
+
+    def prefill(self, input_ids: jax.Array, last: jax.Array, slots: int) -> tuple[jax.Array, Cache]:
+        """Logits [batch, table] after each row's last token, and a cache of `slots` positions (static).
+
+        `input_ids` [batch, length] padded on the right, `last` [batch] the position of each row's last token. What
+        padding leaves in the cache is never read: `decode` overwrites a slot before it allows it.
+        """
+        length = input_ids.shape[1]
+        x, rotation = self.embed(input_ids), rotations(jnp.arange(length)[None, :], self.config)
+        cache = []
+        for block in self.layers:
+            x, (k, v) = block(x, rotation, causal(length))
+            room = ((0, 0), (0, 0), (0, slots - length), (0, 0))
+            cache.append((jnp.pad(k, room), jnp.pad(v, room)))
+        # Rows by their number would be a gather from each row's own table; this sum is exact.
+        chosen = jnp.arange(length)[None, :] == last[:, None]
+        x = jnp.where(chosen[:, :, None], x, 0.0).sum(axis=1, keepdims=True)
+        return self._logits(self._alone(x))[:, 0], tuple(cache)
+
+    def decode(self, tokens: jax.Array, positions: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
+        """Logits [batch, table] after one more token in each row, and the cache with it.
+
+        `tokens` [batch] at `positions` [batch], which are their slots in the cache as well.
+        """
+        slots = jnp.arange(cache[0][0].shape[2])[None, :]
+        write = (slots == positions[:, None])[:, None, :, None]
+        allowed = (slots <= positions[:, None])[:, None, None, None, :]
+        x, rotation = self._alone(self.embed(tokens[:, None])), rotations(positions[:, None], self.config)
+        written = []
+        for block, layer in zip(self.layers, cache, strict=True):
+            x, layer = block(x, rotation, allowed, layer, write)
+            written.append(layer)
+        return self._logits(x)[:, 0], tuple(written)
+
+    def _logits(self, x: jax.Array) -> jax.Array:
+        x = self.norm(x)
+        return self.embed.logits(x) if self.config.tied else self.head(x)
+
+    def _alone(self, x: jax.Array) -> jax.Array:
+        """`x` [batch, 1, width], with a query of zeros behind the one where a chip would have a single row.
+
+        Since XLA's CPU compiler sums bfloat16 in float32 it multiplies one row ten times slower than two, which real
+        chips do at once: their tiles have 32 rows.
+        """
+        single = x.shape[0] // self.config.copies == 1
+        slow = single and SUMS_FLOAT32 and self.config.dtype == "bfloat16"
+        return jnp.pad(x, ((0, 0), (0, 1), (0, 0))) if slow else x
+
+
+def causal(length: int) -> jax.Array:
+    """Whether a query (row) may attend to a key (column), bool [length, length]."""
+    places = jnp.arange(length)
+    return places[:, None] >= places[None, :]
+
+
+def rotated(x: jax.Array, rotation: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """`x` [batch, ..., queries, head_size] with its two halves turned as pairs, by cosines and sines of `rotations`."""
+    first, second = jnp.split(x, 2, axis=-1)
+    between = tuple(range(1, x.ndim - 2))
+    cosine, sine = (jnp.expand_dims(part, between) for part in rotation)
+    return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
+
+
+def rotations(positions: jax.Array, config: Qwen2Config) -> tuple[jax.Array, jax.Array]:
+    """Cosines and sines of each position's angles, each [batch, queries, head_size / 2] float32.
+
+    `positions` int32 [batch, queries]. The angle is looked up in two parts, a multiple of `step` and the rest, and
+    added by the sum formulas: one table of every position would be megabytes of constants in the program.
+    """
+    step, coarse, fine = rotation_tables(config.theta, config.head_size, config.positions)
+    shift = jnp.int32(step.bit_length() - 1)
+    (cosine, sine), (cosine_rest, sine_rest) = (
+        jnp.split(jnp.take(table, at, axis=0, mode="clip"), 2, axis=-1)
+        for table, at in (
+            (coarse, jax.lax.shift_right_logical(positions, jnp.broadcast_to(shift, positions.shape))),
+            (fine, positions & jnp.int32(step - 1)),
+        )
+    )
+    return cosine * cosine_rest - sine * sine_rest, sine * cosine_rest + cosine * sine_rest
+
+
+@lru_cache(maxsize=8)
+def rotation_tables(theta: float, head_size: int, positions: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """A power of two `step`; cosines beside sines at its multiples up to `positions`, and at 0 to `step` - 1.
+
+    Tables are [rows, head_size], computed on the host in float64 and rounded to float32 once.
+    """
+    step = 1 << math.ceil(math.log2(positions) / 2)
+    frequencies = theta ** (-np.arange(0, head_size, 2, dtype=np.float64) / head_size)
+
+    def table(places: np.ndarray) -> np.ndarray:
+        angles = places[:, None] * frequencies
+        return np.concatenate([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
+
+    return step, table(np.arange(-(-positions // step)) * step), table(np.arange(step))

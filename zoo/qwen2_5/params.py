@@ -1,0 +1,114 @@
+"""Parameters: what each tensor of a Qwen2ForCausalLM checkpoint becomes, and made-up ones under the same names."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import ml_dtypes
+import numpy as np
+
+from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors
+from zoo.synthetic import coarse_uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zoo.qwen2_5.model import Qwen2Config
+
+_LAYER = r"model\.layers\.(\d+)\."
+
+_DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
+
+
+def _first_row(tensor: np.ndarray, config: Qwen2Config) -> np.ndarray:
+    return np.zeros(1, np.int32)
+
+
+RULES = (
+    Rule(
+        r"model\.embed_tokens\.weight",
+        (Target("params/embed/embedding"), Target("params/embed/first_row", _first_row)),
+    ),
+    Rule(_LAYER + r"self_attn\.([qkv])_proj\.(weight|bias)", "params/layers_{0}/attention/{1}/{2}"),
+    Rule(_LAYER + r"self_attn\.o_proj\.weight", "params/layers_{0}/attention/o/weight"),
+    Rule(_LAYER + r"mlp\.(gate|up|down)_proj\.weight", "params/layers_{0}/mlp/{1}/weight"),
+    Rule(_LAYER + r"(input|post_attention)_layernorm\.weight", "params/layers_{0}/{1}_norm/scale"),
+    Rule(r"model\.norm\.weight", "params/norm/scale"),
+)
+
+# Older versions stored the frequencies of the rotation.
+IGNORED = (_LAYER + r"self_attn\.rotary_emb\.inv_freq",)
+
+HEAD = r"lm_head\.weight"
+
+
+def keys(config: Qwen2Config) -> KeyMap:
+    """The key map of Qwen2ForCausalLM; of models with a tied head, a stored head is ignored."""
+    if config.tied:
+        return KeyMap(rules=RULES, ignored=(*IGNORED, HEAD))
+    return KeyMap(rules=(*RULES, Rule(HEAD, "params/head/weight")), ignored=IGNORED)
+
+
+def hugging_face_config(config: Qwen2Config) -> dict[str, Any]:
+    """What ``config.json`` of a checkpoint of this size says."""
+    return {
+        "architectures": ["Qwen2ForCausalLM"],
+        "model_type": "qwen2",
+        "hidden_act": "silu",
+        "hidden_size": config.width,
+        "intermediate_size": config.inner,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "num_key_value_heads": config.kv_heads,
+        "max_position_embeddings": config.positions,
+        "max_window_layers": config.layers,
+        "rms_norm_eps": config.epsilon,
+        "rope_theta": config.theta,
+        "sliding_window": None,
+        "use_sliding_window": False,
+        "tie_word_embeddings": config.tied,
+        "vocab_size": config.vocab,
+        "torch_dtype": config.dtype,
+    }
+
+
+def checkpoint(config: Qwen2Config, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+    """Made-up tensors, in the config's dtype, by the names and in the order of the published checkpoints.
+
+    Embeddings are small, so that the first norms feel their epsilon. Scores spread by about 2 and biases are as large
+    as the products, so that attention is far from uniform and every part shows in the logits.
+    """
+    width, inner, dtype = config.width, config.inner, _DTYPES[config.dtype]
+    queries, keys = config.heads * config.head_size, config.kv_heads * config.head_size
+    branch = 1.0 / math.sqrt(2 * config.layers)
+
+    def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
+        values = coarse_uniform(
+            f"qwen2_5/{config.name}/{name}", shape, low=middle - bound, high=middle + bound, seed=seed
+        )
+        return name, values.astype(dtype, copy=False)
+
+    def weight(name: str, outputs: int, inputs: int, gain: float) -> tuple[str, np.ndarray]:
+        return tensor(f"{name}.weight", (outputs, inputs), gain * math.sqrt(3.0 / inputs))
+
+    yield tensor("model.embed_tokens.weight", (config.vocab, width), 0.35 * math.sqrt(3.0 / width))
+    for index in range(config.layers):
+        layer = f"model.layers.{index}"
+        for name, outputs in (("q", queries), ("k", keys), ("v", keys)):
+            yield weight(f"{layer}.self_attn.{name}_proj", outputs, width, 1.3)
+            yield tensor(f"{layer}.self_attn.{name}_proj.bias", (outputs,), 1.5)
+        yield weight(f"{layer}.self_attn.o_proj", width, queries, branch)
+        yield weight(f"{layer}.mlp.gate_proj", inner, width, 1.0)
+        yield weight(f"{layer}.mlp.up_proj", inner, width, 1.0)
+        yield weight(f"{layer}.mlp.down_proj", width, inner, 3 * branch)
+        yield tensor(f"{layer}.input_layernorm.weight", (width,), 0.5, middle=1.0)
+        yield tensor(f"{layer}.post_attention_layernorm.weight", (width,), 0.5, middle=1.0)
+    yield tensor("model.norm.weight", (width,), 0.5, middle=1.0)
+    if not config.tied:
+        yield weight("lm_head", config.vocab, width, 1.0)
+
+
+def synthetic(config: Qwen2Config, seed: int = 0) -> dict[str, Any]:
+    """The parameters that `checkpoint` gives, in their dtypes, on the host."""
+    return convert_tensors(checkpoint(config, seed), config, keys(config))

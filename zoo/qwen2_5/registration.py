@@ -1,0 +1,131 @@
+"""Qwen2.5 as the zoo knows it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from zoo.hub import Source
+from zoo.qwen2_5 import params, reference, sharding
+from zoo.qwen2_5.model import CONFIGS, Qwen2
+from zoo.registry import GoldenCase, Model, apply_as
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jax.sharding import Mesh, PartitionSpec
+
+    from pytest_tt.golden import Golden
+    from zoo.demo import Demo
+    from zoo.qwen2_5.model import Qwen2Config
+
+MESHES = ("1x1", "1x2", "1x4", "1x8", "2x4", "1x16", "1x32", "8x4")
+
+REVISIONS = {
+    "0.5B": "060db6499f32faf8b98477b0a26969ef7d8b9987",
+    "0.5B-Instruct": "7ae557604adf67be50417f59c2c2f167def9a775",
+    "1.5B": "8faed761d45a263340a0528343f099c05c9a4323",
+    "1.5B-Instruct": "989aa7980e4cf806f80c7fef2b1adb7bc71aa306",
+    "3B": "3aab1f1954e9cc14eb9509a215f9e5ca08227a9b",
+    "3B-Instruct": "aa8e72537993ba99e69dfaafa59ed015b17504d1",
+    "7B": "d149729398750b98c0af14eb82c78cfe92750796",
+    "7B-Instruct": "a09a35458c702b33eeacc393d103063234e8bc28",
+}
+"""Commits of ``Qwen/Qwen2.5-…`` on the Hugging Face hub."""
+
+
+def example(config: Qwen2Config) -> dict[str, np.ndarray]:
+    """One row of two tokens."""
+    row = np.arange(2, dtype=np.int32)[None, :]
+    return {"input_ids": row, "attention_mask": np.ones_like(row), "position_ids": row}
+
+
+def _parameters(config: Qwen2Config) -> Any:
+    """Shapes of all layers from those of the first."""
+    params: dict[str, Any] = MODEL.traced(replace(config, layers=1))["params"]
+    layer = params.pop("layers_0")
+    return {"params": {**params, **{f"layers_{index}": layer for index in range(config.layers)}}}
+
+
+def _input_specs(config: Qwen2Config, mesh: Mesh) -> dict[str, PartitionSpec]:
+    return dict.fromkeys(("input_ids", "attention_mask", "position_ids"), sharding.row_spec(config))
+
+
+def _output_specs(config: Qwen2Config, mesh: Mesh) -> dict[str, PartitionSpec]:
+    return {"logits": sharding.logits_spec(config)}
+
+
+def _through_the_cache(module: Qwen2) -> Callable[[Any, Mapping[str, Any]], dict[str, Any]]:
+    """Logits of the golden ``text``: its prompts at once, beside slots of padding, the rest token by token."""
+
+    def run(params: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        tokens, given = np.asarray(inputs["tokens"]), reference.GIVEN
+        rows, length = tokens.shape
+        prompt = np.pad(tokens[:, :given], ((0, 0), (0, 3)))
+        logits, cache = module.apply(params, prompt, np.full(rows, given - 1, np.int32), length, method="prefill")
+        found = [logits]
+        for place in range(given, length):
+            positions = np.full(rows, place, np.int32)
+            logits, cache = module.apply(params, tokens[:, place], positions, cache, method="decode")
+            found.append(logits)
+        return {"logits": jnp.stack(found, axis=1)}
+
+    return run
+
+
+def _case(variant: str, golden: Callable[[str], Golden], **others: Any) -> GoldenCase:
+    return GoldenCase(
+        variant=variant,
+        reference=partial(golden, variant),
+        weights=partial(params.synthetic, CONFIGS[variant]),
+        **others,
+    )
+
+
+def _logits_case(variant: str, quick: tuple[str, ...] | None = None) -> GoldenCase:
+    return _case(variant, reference.golden, select=partial(reference.select, CONFIGS[variant]), quick=quick)
+
+
+def demo() -> Demo:
+    """What ``python -m zoo run`` shows."""
+    from zoo.qwen2_5.demo import DEMO
+
+    return DEMO
+
+
+MODEL = Model(
+    name="qwen2_5",
+    variants=CONFIGS,
+    build=Qwen2,
+    parameters=_parameters,
+    example=example,
+    forward=apply_as("logits"),
+    fit=sharding.fit,
+    prepare=sharding.prepare,
+    specs=sharding.param_specs,
+    input_specs=_input_specs,
+    output_specs=_output_specs,
+    meshes=MESHES,
+    collectives=sharding.collectives,
+    cases={
+        "tiny-28-4": _logits_case("tiny-28-4"),
+        "tiny-14-2": _logits_case("tiny-14-2"),
+        # Two gigabytes of weights.
+        "7b-2-layers": _logits_case("7b-2-layers-4k-words", quick=("1x8",)),
+        # No logits of one pass: test_generation.py compares these.
+        "text": _case("tiny-28-4", reference.text, meshes=(), forward=_through_the_cache),
+        "generation-28-4": _case("tiny-28-4", reference.generation, meshes=()),
+        "generation-14-2": _case("tiny-14-2", reference.generation, meshes=()),
+    },
+    sources={
+        f"qwen2.5-{size.lower()}": Source(f"Qwen/Qwen2.5-{size}", revision) for size, revision in REVISIONS.items()
+    },
+    keys=params.keys,
+    synthetic=params.checkpoint,
+    hub_config=params.hugging_face_config,
+    demo=demo,
+)

@@ -1,0 +1,160 @@
+"""Where everything lies: rows over ``batch``, heads, the MLP's width and the vocabulary over the chips of a copy.
+
+As in Megatron-LM (Shoeybi et al., 2019, section 3): q, k, v, gate and up are column-parallel, o and down row-parallel,
+the embedding and the head spread by vocabulary. A copy of the weights lies over the axis ``model`` or over both, as the
+config's `spread` says. Heads stay whole: each chip has heads of queries and exactly the heads of keys and values that
+these need. Where that does not come out even, groups get zero heads and key-value heads are copied (`heads_on`).
+
+Zeros change no number: what a zero head mixes meets zero columns of o, silu(0) * 0 is 0, and a row of the vocabulary's
+padding is never looked up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jax.sharding import AbstractMesh, AxisType
+from jax.sharding import PartitionSpec as P
+
+from pytest_tt.compare import flatten
+from zoo.qwen2_5.model import first_rows
+from zoo.weights import nested
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jax.sharding import Mesh
+
+    from zoo.qwen2_5.model import Qwen2Config
+
+
+class Heads(NamedTuple):
+    """How heads lie on chips: `groups` of `size` heads of queries each, whose key-value head `copies` chips hold."""
+
+    groups: int
+    size: int
+    copies: int
+
+
+def heads_on(heads: int, kv_heads: int, chips: int) -> Heads:
+    """The layout of `heads` in `kv_heads` groups on `chips`.
+
+    Up to as many chips as groups: whole groups a chip. More: each group on an equal number of chips, its heads rounded
+    up to a multiple of them. Groups of zeros are added where the chips ask for more.
+    """
+    size = heads // kv_heads
+    if chips <= kv_heads:
+        return Heads(-(-kv_heads // chips) * chips, size, 1)
+    groups = next(count for count in range(kv_heads, chips + 1) if chips % count == 0)
+    copies = chips // groups
+    return Heads(groups, -(-size // copies) * copies, copies)
+
+
+def fit(config: Qwen2Config, mesh: Mesh | AbstractMesh) -> Qwen2Config:
+    """The config of the program on `mesh`: heads, inner width and vocabulary padded to what its chips divide."""
+    sizes = tuple(mesh.shape.values())
+    abstract = AbstractMesh(sizes, tuple(mesh.shape), axis_types=(AxisType.Auto,) * len(sizes))
+    chips = replace(config, mesh=abstract).chips
+    heads = heads_on(config.heads, config.kv_heads, chips)
+
+    def padded(count: int) -> int:
+        return -(-count // chips) * chips
+
+    return replace(
+        config,
+        heads=heads.groups * heads.size,
+        kv_heads=heads.groups * heads.copies,
+        inner=padded(config.inner),
+        table=padded(config.table),
+        mesh=abstract if abstract.size > 1 else None,
+    )
+
+
+def prepare(config: Qwen2Config, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
+    """`params` of `config` with the zeros and copies that ``fit(config, mesh)`` asks for; leaf by leaf."""
+    fitted = fit(config, mesh)
+    layout = heads_on(config.heads, config.kv_heads, fitted.chips)
+    width, inner = config.head_size, fitted.inner - config.inner
+    groups, size = layout.groups - config.kv_heads, layout.size - config.heads // config.kv_heads
+
+    def queries(leaf: np.ndarray, axis: int) -> np.ndarray:
+        """Heads along `axis`: zero heads behind those of each group, zero groups behind the last."""
+        shape = leaf.shape
+        split = leaf.reshape(*shape[:axis], config.kv_heads, -1, *shape[axis + 1 :])
+        return _padded(_padded(split, axis, groups), axis + 1, size * width).reshape(
+            *shape[:axis], -1, *shape[axis + 1 :]
+        )
+
+    def keys(leaf: np.ndarray) -> np.ndarray:
+        """Each head as often as there are chips that need it, zero heads behind the last."""
+        split = leaf.reshape(config.kv_heads, width, *leaf.shape[1:])
+        return np.repeat(_padded(split, 0, groups), layout.copies, axis=0).reshape(-1, *leaf.shape[1:])
+
+    def fitting(path: str, leaf: np.ndarray) -> np.ndarray:
+        *_, layer, name = path.split("/")
+        if name == "first_row":
+            return first_rows(fitted.table, fitted.chips)
+        if layer == "q" and (groups or size):
+            return queries(leaf, 0)
+        if layer == "o" and (groups or size):
+            return queries(leaf, 1)
+        if layer in ("k", "v") and (groups or layout.copies > 1):
+            return keys(leaf)
+        if layer in ("gate", "up", "down"):
+            return _padded(leaf, int(layer == "down"), inner)
+        if layer in ("embed", "head"):
+            return _padded(leaf, 0, fitted.table - config.table)
+        return leaf
+
+    return nested({path: fitting(path, np.asarray(leaf)) for path, leaf in flatten(params).items()})
+
+
+def _padded(leaf: np.ndarray, axis: int, count: int) -> np.ndarray:
+    """`count` zeros behind the last along `axis`; the leaf itself for none."""
+    return np.pad(leaf, [(0, count if at == axis else 0) for at in range(leaf.ndim)]) if count else leaf
+
+
+def param_specs(config: Qwen2Config, mesh: Any = None) -> dict[str, Any]:
+    """A tree of PartitionSpec like the parameters of ``Qwen2(config)``."""
+    chips, whole = config.axes, {"scale": P()}
+    column, row = P(chips, None), P(None, chips)
+    with_bias = {"weight": column, "bias": P(chips)}
+    block = {
+        "input_norm": whole,
+        "attention": {"q": with_bias, "k": with_bias, "v": with_bias, "o": {"weight": row}},
+        "post_attention_norm": whole,
+        "mlp": {"gate": {"weight": column}, "up": {"weight": column}, "down": {"weight": row}},
+    }
+    layers = {f"layers_{index}": block for index in range(config.layers)}
+    head = {} if config.tied else {"head": {"weight": column}}
+    return {"params": {"embed": {"embedding": column, "first_row": P(chips)}, **layers, "norm": whole, **head}}
+
+
+def row_spec(config: Qwen2Config) -> P:
+    """Of inputs [batch, length]."""
+    return P(config.rows, None)
+
+
+def logits_spec(config: Qwen2Config) -> P:
+    """Of logits [batch, length, table]: whole on each chip of a copy."""
+    return P(config.rows, None, None)
+
+
+def cache_specs(config: Qwen2Config) -> tuple[tuple[P, P], ...]:
+    """Of the key-value cache, each part [batch, kv heads, slots, head_size]."""
+    part = P(config.rows, config.axes, None, None)
+    return ((part, part),) * config.layers
+
+
+def collectives(config: Qwen2Config, mesh: Any = None, inputs: Any = None) -> dict[str, int]:
+    """Kind to count, of one forward pass, prefill or step: two sums a layer, one for the embedding; the logits."""
+    return {"all-reduce": 2 * config.layers + 1, "all-gather": 1} if config.chips > 1 else {}
+
+
+def cache_bytes(config: Qwen2Config, mesh: Mesh | AbstractMesh, rows: int, slots: int) -> int:
+    """Bytes of the key-value cache on each chip of `mesh`, of `rows` rows with `slots` positions."""
+    fitted = fit(config, mesh)
+    each = -(-rows // fitted.copies) * (fitted.kv_heads // fitted.chips) * slots * fitted.head_size
+    return 2 * fitted.layers * each * (2 if fitted.dtype == "bfloat16" else 4)

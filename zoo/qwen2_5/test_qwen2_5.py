@@ -1,0 +1,327 @@
+"""Heads on any number of chips, both ways to spread the weights, bfloat16, and proof that the goldens catch faults.
+
+That each variant's golden agrees on every mesh in float32, `zoo/test_contract.py` shows.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
+
+from pytest_tt.compare import flatten
+from pytest_tt.golden import digest
+from zoo.checkpoint import CheckpointError, convert_tensors
+from zoo.lowered import refused
+from zoo.placing import bytes_per_chip, load_params, place_params
+from zoo.qwen2_5 import params as qwen_params
+from zoo.qwen2_5.faults import CASE, FAULTS
+from zoo.qwen2_5.model import CONFIGS, Qwen2, Qwen2Config, rotations
+from zoo.qwen2_5.reference import golden as reference
+from zoo.qwen2_5.reference import select
+from zoo.qwen2_5.registration import MESHES, MODEL
+from zoo.qwen2_5.sharding import (
+    Heads,
+    cache_specs,
+    collectives,
+    fit,
+    heads_on,
+    logits_spec,
+    param_specs,
+    prepare,
+    row_spec,
+)
+from zoo.registry import SLOW
+from zoo.sensitivity import judge
+
+TINY, TIED = CONFIGS["tiny-28-4"], CONFIGS["tiny-14-2"]
+
+PARAMETERS = {
+    "qwen2.5-0.5b": 494_032_768,
+    "qwen2.5-1.5b": 1_543_714_304,
+    "qwen2.5-3b": 3_085_938_688,
+    "qwen2.5-7b": 7_615_616_512,
+}
+"""As published, with the embedding that a head is tied to counted once."""
+
+
+KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, dict[str, Any]]:
+    return {config.name: qwen_params.synthetic(config) for config in (TINY, TIED)}
+
+
+@pytest.mark.parametrize("variant", PARAMETERS)
+def test_sizes(variant: str) -> None:
+    for name in (variant, f"{variant}-instruct"):
+        config = MODEL.config(name)
+        leaves = jax.tree.leaves(MODEL.shapes(config))
+        assert sum(leaf.size for leaf in leaves) - 1 == PARAMETERS[variant]  # 1 for the number of the first row
+        assert name in MODEL.sources
+
+
+@pytest.mark.parametrize("config", [TINY, TIED, fit(TINY, AbstractMesh((1, 8), ("batch", "model")))])
+def test_shapes_are_those_of_the_module(config: Qwen2Config) -> None:
+    assert MODEL.shapes(config) == MODEL.traced(config)
+
+
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "chips", "expected"),
+    [
+        (28, 4, 1, Heads(4, 7, 1)),
+        (28, 4, 4, Heads(4, 7, 1)),
+        (28, 4, 8, Heads(4, 8, 2)),
+        (28, 4, 16, Heads(4, 8, 4)),
+        (28, 4, 32, Heads(4, 8, 8)),
+        (14, 2, 4, Heads(2, 8, 2)),
+        (14, 2, 32, Heads(2, 16, 16)),
+        (12, 2, 8, Heads(2, 8, 4)),
+        (16, 2, 32, Heads(2, 16, 16)),
+        (28, 4, 3, Heads(6, 7, 1)),
+        (28, 4, 6, Heads(6, 7, 1)),
+        (28, 4, 24, Heads(4, 12, 6)),
+    ],
+)
+def test_heads_on_chips(heads: int, kv_heads: int, chips: int, expected: Heads) -> None:
+    """Each head of queries lies whole on a chip, in order, beside the key-value head of its group."""
+    assert heads_on(heads, kv_heads, chips) == expected
+    config = replace(TINY, heads=heads, kv_heads=kv_heads, head_size=2)
+    mesh: Any = AbstractMesh((1, chips), ("batch", "model"))
+    fitted = fit(config, mesh)
+    numbered = {
+        "q": {"bias": np.repeat(np.arange(1, heads + 1), 2)},
+        "k": {"bias": np.repeat(np.arange(1, kv_heads + 1), 2)},
+        "o": {"weight": np.repeat(np.arange(1, heads + 1), 2)[None]},
+    }
+    leaves = flatten(prepare(config, {"params": {"layers_0": {"attention": numbered}}}, mesh))
+    queries, keys, behind = (leaf.reshape(chips, -1, 2)[..., 0] for leaf in leaves.values())  # [chips, heads of a chip]
+    assert (queries.size, keys.size) == (fitted.heads, fitted.kv_heads)
+    np.testing.assert_array_equal(behind, queries)
+    assert sorted(queries[queries > 0]) == list(range(1, heads + 1))
+    for of_chip, held in zip(queries, keys, strict=True):
+        for head, key in zip(of_chip, np.repeat(held, len(of_chip) // len(held)), strict=True):
+            assert head == 0 or (head - 1) // (heads // kv_heads) == key - 1
+
+
+def ways() -> list[Any]:
+    """What the contract test does not run: all chips one copy, bfloat16, and numbers of chips that divide nothing."""
+    found = [(config.name, mesh, "all", "float32") for mesh in ("2x4", "8x4") for config in (TINY, TIED)]
+    found += [("tiny-28-4", mesh, "model", "float32") for mesh in ("1x3", "4x6")]
+    meshes = MESHES if os.environ.get(SLOW) else ("1x1", "1x8", "8x4")
+    found += [("tiny-28-4", mesh, "model", "bfloat16") for mesh in meshes]
+    found += [("tiny-14-2", "2x4", "all", "bfloat16")]
+    if os.environ.get(SLOW):
+        found += [("7b-2-layers-4k-words", mesh, "all", "float32") for mesh in ("2x4", "8x4")]
+        found += [("7b-2-layers-4k-words", "1x8", "model", "bfloat16")]
+    return [
+        pytest.param(variant, spread, dtype, marks=pytest.mark.tt(mesh=mesh), id=f"{variant}-{mesh}-{spread}-{dtype}")
+        for variant, mesh, spread, dtype in found
+    ]
+
+
+@pytest.mark.parametrize(("variant", "spread", "dtype"), ways())
+def test_golden_in_other_ways(
+    variant: str, spread: str, dtype: str, weights: dict[str, Any], tt_mesh: Any, tt_jit: Any, tt_golden: Any
+) -> None:
+    case = variant.removesuffix("-4k-words")
+    golden = tt_golden.load(case, reference=lambda: reference(variant))
+    config = replace(CONFIGS[variant], spread=spread, dtype=dtype)
+    fitted = fit(config, tt_mesh)
+    made = weights.get(variant) or qwen_params.synthetic(CONFIGS[variant])
+    params = jax.tree.map(lambda leaf, like: leaf.astype(like.dtype, copy=False), made, MODEL.shapes(config))
+    forward = tt_jit(
+        MODEL.forward(Qwen2(fitted)),
+        in_shardings=(param_specs(fitted), dict.fromkeys(golden.inputs, row_spec(fitted))),
+        out_shardings={"logits": logits_spec(fitted)},
+    )
+    outputs = forward(place_params(MODEL, config, tt_mesh, params), golden.inputs)
+    (program,) = forward.programs
+    assert refused(program.stablehlo) == ()
+    # The TT compiler takes one mesh a program; jax 0.12 writes the same one down twice.
+    assert len(set(re.findall(r"sdy\.mesh @\w+ = (<\[.*?\]>)", program.stablehlo))) == 1
+    assert program.collectives in (collectives(fitted), None)
+    logits = np.asarray(outputs["logits"])
+    assert logits.shape[-1] == fitted.table
+    assert (logits[..., config.vocab :] == 0).all()
+    bounds: dict[str, Any] = {}
+    if dtype == "bfloat16":
+        bounds = {"pcc": 0.999, "rel_l2": 0.05, "reason": "weights and factors rounded to bfloat16"}
+    tt_golden(
+        select(CONFIGS[variant], {"logits": logits}), case, reference=lambda: reference(variant),
+        weights=digest(made), **bounds,
+    )  # fmt: skip
+
+
+@pytest.mark.tt(mesh=["1x2", "1x8", "8x4"])
+@pytest.mark.parametrize("spread", ["model", "all"])
+def test_bytes_per_chip_are_predicted(spread: str, weights: dict[str, Any], tt_mesh: Any) -> None:
+    for config in (TINY, TIED):
+        config = replace(config, spread=spread)
+        held: dict[Any, int] = {}
+        for leaf in jax.tree.leaves(place_params(MODEL, config, tt_mesh, weights[config.name])):
+            for shard in leaf.addressable_shards:
+                held[shard.device] = held.get(shard.device, 0) + shard.data.nbytes
+        assert set(held.values()) == {bytes_per_chip(MODEL, config, tt_mesh)}
+        assert len(held) == tt_mesh.size
+
+
+def test_bytes_of_the_largest_are_those_of_its_checkpoint() -> None:
+    config = CONFIGS["qwen2.5-7b"]
+    one, eight = (AbstractMesh((1, chips), ("batch", "model")) for chips in (1, 8))
+    norms = (2 * config.layers + 1) * config.width * 2  # float32 here, bfloat16 there
+    assert bytes_per_chip(MODEL, config, one) == 2 * PARAMETERS["qwen2.5-7b"] + norms + 4
+    assert 8 * bytes_per_chip(MODEL, config, eight) < 1.04 * 2 * PARAMETERS["qwen2.5-7b"]
+
+
+@pytest.mark.tt(mesh="1x8")
+def test_a_step_of_the_largest(tt_mesh: Any) -> None:
+    """All 28 layers compile, without weights: what is exchanged grows with the layers alone."""
+    config = fit(CONFIGS["qwen2.5-7b"], tt_mesh)
+
+    def shaped(shape: tuple[int, ...], dtype: Any, spec: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(tt_mesh, spec))
+
+    params = jax.tree.map(
+        lambda leaf, spec: shaped(leaf.shape, leaf.dtype, spec), MODEL.shapes(config), param_specs(config)
+    )
+    part = (1, config.kv_heads, 64, config.head_size)
+    cache = tuple(tuple(shaped(part, config.dtype, spec) for spec in pair) for pair in cache_specs(config))
+    row = shaped((1,), np.int32, PartitionSpec("batch"))
+    step = partial(Qwen2(config).apply, method="decode")
+    whole = NamedSharding(tt_mesh, PartitionSpec("batch", None))
+    placed = jax.tree.map(lambda part: part.sharding, cache)
+    lowered = jax.jit(step, out_shardings=(whole, placed)).lower(params, row, row, cache)
+    assert refused(lowered.as_text()) == ()
+    text = str(lowered.compile().as_text())
+    assert {kind: len(re.findall(rf" {kind}(-start)?\(", text)) for kind in KINDS} == {
+        **dict.fromkeys(KINDS, 0),
+        **collectives(config),
+    }
+    assert collectives(config) == {"all-reduce": 57, "all-gather": 1}
+
+
+@pytest.mark.tt(mesh="1x8")
+def test_padding_is_zeros(weights: dict[str, Any], tt_mesh: Any) -> None:
+    """Nothing is lost and nothing but zeros and copies of keys and values is added; each leaf by itself."""
+    before, after = flatten(weights["tiny-28-4"]), flatten(prepare(TINY, weights["tiny-28-4"], tt_mesh))
+    assert set(after) == set(before)
+    grown = set()
+    for name, leaf in after.items():
+        old, copies = before[name], 2 if "/k/" in name or "/v/" in name else 1
+        if leaf.shape == old.shape:
+            assert leaf is old, name
+            continue
+        grown.add(name.split("/")[-2])
+        if not name.endswith("first_row"):
+            expected = np.repeat(np.sort(old[old != 0]), copies)
+            np.testing.assert_array_equal(np.sort(leaf[leaf != 0]), expected, err_msg=name)
+        alone = prepare(TINY, {"params": _nested(name.split("/")[1:], old)}, tt_mesh)
+        np.testing.assert_array_equal(flatten(alone)[name], leaf)
+    assert grown == {"q", "k", "v", "o", "gate", "up", "down", "embed", "head"}
+
+
+def _nested(path: list[str], leaf: np.ndarray) -> Any:
+    return {path[0]: _nested(path[1:], leaf)} if path else leaf
+
+
+@pytest.mark.parametrize("config", [CONFIGS["qwen2.5-7b"], TINY], ids=lambda config: config.name)
+def test_angles_far_out(config: Qwen2Config) -> None:
+    """The sum of two tabulated angles, against float64, up to the last position."""
+    places = np.unique(np.geomspace(1, config.positions, 400).astype(np.int32)) - 1
+    angles = places[:, None] * config.theta ** (-np.arange(0, config.head_size, 2) / config.head_size)
+    cosine, sine = rotations(jnp.asarray(places[None, :]), config)
+    assert places[-1] == config.positions - 1
+    assert np.abs(np.asarray(cosine)[0] - np.cos(angles)).max() < 2.5e-7
+    assert np.abs(np.asarray(sine)[0] - np.sin(angles)).max() < 2.5e-7
+
+
+def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
+    """A tied head may be stored all the same, old files hold frequencies; what is unknown or missing is an error."""
+    published = dict(qwen_params.checkpoint(TIED))
+    published["lm_head.weight"] = published["model.embed_tokens.weight"]
+    published["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(4, np.float32)
+    keys, shapes = qwen_params.keys(TIED), MODEL.shapes(TIED)
+    found = flatten(convert_tensors(published, TIED, keys, shapes))
+    assert {name: leaf.tobytes() for name, leaf in found.items()} == {
+        name: leaf.tobytes() for name, leaf in flatten(weights["tiny-14-2"]).items()
+    }
+    del published["model.layers.1.mlp.up_proj.weight"]
+    published["model.layers.1.self_attn.o_proj.bias"] = np.zeros(112, np.float32)
+    with pytest.raises(CheckpointError, match=r"o_proj\.bias") as error:
+        convert_tensors(published, TIED, keys, shapes)
+    assert "layers_1/mlp/up/weight" in str(error.value)
+    headless = [(name, tensor) for name, tensor in qwen_params.checkpoint(TINY) if not name.startswith("lm_head")]
+    with pytest.raises(CheckpointError, match="head/weight"):
+        convert_tensors(headless, TINY, qwen_params.keys(TINY), MODEL.shapes(TINY))
+
+
+@pytest.mark.tt(mesh="1x8")
+def test_saved_by_transformers(weights: dict[str, Any], tmp_path: Path, tt_mesh: Any) -> None:
+    """In several files; in a process of its own, as torch and jax do not like to share one."""
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("needs the extra reference: torch")
+    code = (
+        "import sys; from zoo.qwen2_5.reference import CONFIGS, torch_model; [torch_model(CONFIGS[variant])"
+        ".save_pretrained(f'{sys.argv[1]}/{variant}', max_shard_size='300KB') for variant in sys.argv[2:]]"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), *weights]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for config in (TINY, TIED):
+        directory = tmp_path / config.name
+        assert len(list(directory.glob("*.safetensors"))) > 1
+        loaded = load_params(MODEL, config.name, tt_mesh, directory)
+        jax.tree.map(np.testing.assert_array_equal, loaded, prepare(config, weights[config.name], tt_mesh))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"dtype": "float16"}, "tiny-28-4: dtype is 'float16': expected one of bfloat16, float32"),
+        ({"spread": "rows"}, "tiny-28-4: spread is 'rows': expected one of model, all"),
+        ({"kv_heads": 5}, "28 heads of 8 for 5 of keys and values"),
+        ({"head_size": 7}, "28 heads of 7"),
+    ],
+)
+def test_configs_that_mean_nothing(change: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        replace(TINY, **change)
+
+
+WITHIN_HW_BOUNDS = {
+    "rotation's base 500,000",
+    "norm's epsilon 1e-5",
+    "norm's epsilon 1e-12",
+    "a step sees one slot more",
+}
+"""Faults that move the logits by less than bfloat16 arithmetic may. Simulated chips compute in float32 and catch these
+too."""
+
+
+@pytest.mark.parametrize("case", list(dict.fromkeys(fault.case or CASE for fault in FAULTS.values())))
+def test_no_fault_passes(case: str, weights: dict[str, Any]) -> None:
+    verdict = judge(MODEL, case, weights[MODEL.cases[case].variant])
+    assert verdict.sim.passed, verdict.sim.text()
+    assert verdict.hw.passed, verdict.hw.text()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_caught(fault: str, weights: dict[str, Any]) -> None:
+    case = FAULTS[fault].case or CASE
+    verdict = judge(MODEL, case, weights[MODEL.cases[case].variant], FAULTS[fault])
+    assert not verdict.sim.passed, verdict.sim.metrics()
+    assert verdict.hw.passed == (fault in WITHIN_HW_BOUNDS), verdict.hw.metrics()
