@@ -42,3 +42,21 @@ def peak_of(action: Callable[[], object]) -> Peak:
 def _memory() -> dict[str, int]:
     lines = Path("/proc/self/status").read_text().splitlines()
     return {line.split()[0][:-1]: int(line.split()[1]) * 1024 for line in lines if line.startswith(("Rss", "Vm"))}
+
+
+def highest() -> int:
+    """Bytes of the most that was ever resident in this process, file pages included."""
+    return _memory()["VmHWM"]
+
+
+def available() -> int:
+    """Bytes of memory that programs may still take on this machine without swapping."""
+    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(lines["MemAvailable"].split()[0]) * 1024
+
+
+def is_in_memory(path: Path) -> bool:
+    """Whether files at `path` would take memory, because its file system is a RAM disk."""
+    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    above = [(len(point), kind) for point, kind in mounts if Path(point) in (path, *path.parents)]
+    return max(above, default=(0, ""))[1] in ("tmpfs", "ramfs")

@@ -1,4 +1,4 @@
-"""The zoo against transformers' PyTorch (eager, float32, two threads), and how simulated meshes scale.
+"""The zoo against transformers' PyTorch (eager, two threads), and how simulated meshes scale.
 
 Run as ``python benchmarks/models.py [--only TEXT] [--rounds N] [--meshes 1x1 1x2 …]``; needs the extra ``reference``.
 Both sides load the same made-up checkpoint. Each has a process of its own and they work in turn, so that a drift of the
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import quick  # noqa: E402
 from memory import peak_of  # noqa: E402
 
 from pytest_tt.mesh import MeshShape  # noqa: E402
@@ -63,11 +64,13 @@ def main() -> None:
     print(_machine(options.rounds))
     for model, variant in dict.fromkeys((work.model, work.variant) for work in works):
         with tempfile.TemporaryDirectory() as directory:
-            size = _write_checkpoint(model, variant, Path(directory))
+            size = quick.write(model, variant, Path(directory))
             chosen = [work for work in works if (work.model, work.variant) == (model, variant)]
-            _against_pytorch(chosen, Path(directory), size, options.rounds)
-            if options.meshes:
-                _over_meshes(chosen, Path(directory), options.rounds, options.meshes)
+            for dtype in dict.fromkeys(work.dtype for work in chosen):
+                of_dtype = [work for work in chosen if work.dtype == dtype]
+                _against_pytorch(of_dtype, Path(directory), size, options.rounds)
+                if options.meshes:
+                    _over_meshes(of_dtype, Path(directory), options.rounds, options.meshes)
 
 
 def _machine(rounds: int) -> str:
@@ -83,21 +86,9 @@ def _machine(rounds: int) -> str:
     )
 
 
-def _write_checkpoint(model: str, variant: str, directory: Path) -> int:
-    """Bytes of its tensors."""
-    from zoo import registry
-    from zoo.checkpoint import save_checkpoint
-    from zoo.tensor_files import TensorFiles
-
-    found = registry.model(model)
-    facts = found.hub_config(found.config(variant)) if found.hub_config else None
-    save_checkpoint(directory, registry.synthetic_checkpoint(found, variant), config=facts)
-    return TensorFiles(directory).nbytes
-
-
 def _against_pytorch(works: Sequence[Work], checkpoint: Path, size: int, rounds: int) -> None:
     loads: dict[str, dict[str, Any]] = {}
-    print("| work, float32 | PyTorch | zoo on 1x1 | ratio | aim | compiled in | rel L2 |")
+    print(f"| work, {works[0].dtype} | PyTorch | zoo on 1x1 | ratio | aim | compiled in | rel L2 |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     with Side("pytorch", checkpoint) as pytorch, Side("zoo", checkpoint) as zoo:
         for work in works:
@@ -111,10 +102,13 @@ def _against_pytorch(works: Sequence[Work], checkpoint: Path, size: int, rounds:
                 f"| {max(0.0, ours['first_s'] - after):.1f} s | {difference:.0e} |",
                 flush=True,
             )
-    print(f"\n| loading {size / 1e6:.0f} MB | time | private | resident |\n| --- | --- | --- | --- |")
+    print(
+        f"\n| loading {size / 1e6:.0f} MB as {works[0].dtype} | time | private | resident |\n| --- | --- | --- | --- |"
+    )
     for side, load in loads.items():
         shares = " | ".join(f"{load[kind] / size:.2f}" for kind in ("anonymous", "resident"))
         print(f"| {side} | {load['seconds']:.2f} s | {shares} |")
+    print()
 
 
 def _over_meshes(works: Sequence[Work], checkpoint: Path, rounds: int, meshes: Sequence[str]) -> None:
@@ -217,10 +211,9 @@ def serve(side: str) -> None:
 
 
 def _load(work: Work, checkpoint: Path, mesh: Any) -> dict[str, float]:
-    """Have the weights loaded, which a work's module keeps, so that `first_s` is tracing, compiling and one run."""
+    """Have the weights loaded, which a work keeps, so that `first_s` is tracing, compiling and one run."""
     from zoo import registry
 
-    module = importlib.import_module(work.module)
     model = registry.model(work.model)
     config = model.config(work.variant)
     if mesh is None:  # what is imported is not loading
@@ -229,7 +222,7 @@ def _load(work: Work, checkpoint: Path, mesh: Any) -> dict[str, float]:
     else:
         model.shapes(config)
     start = time.perf_counter()
-    peak = peak_of(lambda: module.load_pytorch(checkpoint) if mesh is None else module.load_zoo(checkpoint, mesh))
+    peak = peak_of(lambda: work.load_pytorch(checkpoint) if mesh is None else work.load_zoo(checkpoint, mesh))
     return {"seconds": time.perf_counter() - start, "anonymous": peak.anonymous, "resident": peak.resident}
 
 
@@ -267,11 +260,11 @@ def _mesh(text: str) -> Any:
     """Simulated chips, as tests get them."""
     import jax
 
-    from pytest_tt.backend.simulated import SimulatedChips
+    from pytest_tt.backend.simulated import SimulatedChips, attached
     from pytest_tt.mesh import build_mesh
 
     shape = MeshShape.parse(text)
-    if "tt" not in (jax.config.jax_platforms or ""):
+    if attached() is None:
         SimulatedChips(max(shape.chips, 1)).attach()
     return build_mesh(shape, ("batch", "model"), jax.devices("tt"))
 

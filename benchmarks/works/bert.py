@@ -52,7 +52,7 @@ def pytorch_forward(checkpoint: Path, *, rows: int) -> Callable[[], np.ndarray]:
 
     def run() -> np.ndarray:
         with torch.no_grad():
-            return model(ids, attention_mask=torch.ones_like(ids)).logits[:, ::37, ::97].numpy().copy()
+            return np.asarray(model(ids, attention_mask=torch.ones_like(ids)).logits[:, ::37, ::97].numpy().copy())
 
     return run
 
@@ -88,6 +88,8 @@ WORKS = tuple(
         model="bert",
         variant=VARIANT,
         aim=aim,
+        load_pytorch=load_pytorch,
+        load_zoo=load_zoo,
         pytorch=partial(pytorch_forward, rows=rows),
         zoo=partial(zoo_forward, rows=rows),
         rows=rows,

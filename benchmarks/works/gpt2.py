@@ -51,7 +51,7 @@ def pytorch_forward(checkpoint: Path, *, rows: int) -> Callable[[], np.ndarray]:
 
     def run() -> np.ndarray:
         with torch.no_grad():
-            return model(ids, use_cache=False).logits[:, ::37, ::97].numpy().copy()
+            return np.asarray(model(ids, use_cache=False).logits[:, ::37, ::97].numpy().copy())
 
     return run
 
@@ -89,7 +89,7 @@ def pytorch_decode(checkpoint: Path) -> Callable[[], np.ndarray]:
             found = model.generate(
                 ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=NEW_TOKENS, pad_token_id=0
             )
-        return found[:, PROMPT:].numpy()
+        return np.asarray(found[:, PROMPT:].numpy())
 
     return run
 
@@ -112,6 +112,8 @@ WORKS = (
             model="gpt2",
             variant=VARIANT,
             aim=aim,
+            load_pytorch=load_pytorch,
+            load_zoo=load_zoo,
             pytorch=partial(pytorch_forward, rows=rows),
             zoo=partial(zoo_forward, rows=rows),
             rows=rows,
@@ -123,6 +125,8 @@ WORKS = (
         model="gpt2",
         variant=VARIANT,
         aim=1.8,
+        load_pytorch=load_pytorch,
+        load_zoo=load_zoo,
         pytorch=pytorch_decode,
         zoo=zoo_decode,
         rows=1,

@@ -50,7 +50,7 @@ def pytorch_forward(checkpoint: Path, *, rows: int) -> Callable[[], np.ndarray]:
 
     def run() -> np.ndarray:
         with torch.no_grad():
-            return model(pixels).logits.numpy()
+            return np.asarray(model(pixels).logits.numpy())
 
     return run
 
@@ -79,6 +79,8 @@ WORKS = tuple(
         model="resnet",
         variant=VARIANT,
         aim=1.1,
+        load_pytorch=load_pytorch,
+        load_zoo=load_zoo,
         pytorch=partial(pytorch_forward, rows=rows),
         zoo=partial(zoo_forward, rows=rows),
         rows=rows,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +20,8 @@ class Work:
     """Something that the zoo and transformers both do.
 
     pytorch and zoo take the checkpoint's directory (and a mesh) and give a callable that does the work once and returns
-    what both sides must agree on. They import torch or jax inside: each side has a process of its own.
+    what both sides must agree on; load_pytorch and load_zoo take the same, and keep the weights for them. They import
+    torch or jax inside: each side has a process of its own.
     """
 
     title: str
@@ -29,20 +29,18 @@ class Work:
     variant: str
     aim: float
     """Time of PyTorch over the zoo's."""
+    load_pytorch: Callable[[Path], Any]
+    load_zoo: Callable[[Path, Mesh], Any]
     pytorch: Callable[[Path], Callable[[], np.ndarray]]
     zoo: Callable[[Path, Mesh], Callable[[], np.ndarray]]
     rows: int
     """Rows of its batch."""
+    dtype: str = "float32"
+    """Of the weights and their products, on both sides."""
     over_all_chips: bool = False
     """Whether rows are spread over all chips, not only over the axis ``batch``."""
     tokens: int | None = None
     """Tokens that it generates, to show tokens a second; None to show milliseconds."""
-
-    @property
-    def module(self) -> str:
-        """The module that it is in; its `load_pytorch` and `load_zoo` keep the weights."""
-        function = self.zoo.func if isinstance(self.zoo, partial) else self.zoo
-        return function.__module__
 
     def divides(self, mesh: MeshShape) -> bool:
         """Whether its rows can be spread evenly."""

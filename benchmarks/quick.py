@@ -1,0 +1,95 @@
+"""Checkpoints of any size made up at the speed of the disk: to measure with, not to compare with goldens.
+
+Names, shapes, dtypes and scales are those of the zoo's made-up checkpoints, which draw each number by itself. Here a
+tensor takes its numbers in turn from one block that is drawn once for its range, each from a place of its own. The
+block's length is a prime, so that no two rows of a matrix are alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+BLOCK = 4_194_301
+"""Numbers in a block: the largest prime below 2**22."""
+
+
+def write(model_name: str, variant: str, directory: Path, *, shards: int = 1) -> int:
+    """Write a checkpoint of a model of the zoo with its config.json; bytes of its tensors."""
+    from zoo import registry
+    from zoo.tensor_files import save_checkpoint
+
+    model = registry.model(model_name)
+    facts = model.hub_config(model.config(variant)) if model.hub_config else None
+    with _drawn_by(model, variant, blank):
+        layout = dict(registry.synthetic_checkpoint(model, variant))
+    with _drawn_by(model, variant, uniform):
+        tensors = registry.synthetic_checkpoint(model, variant)
+        save_checkpoint(directory, tensors, shards=shards, config=facts, layout=layout)
+    return sum(tensor.nbytes for tensor in layout.values())
+
+
+def size_of(model_name: str, variant: str) -> int:
+    """Bytes of the tensors that `write` would write."""
+    from zoo import registry
+
+    model = registry.model(model_name)
+    with _drawn_by(model, variant, blank):
+        return sum(tensor.nbytes for _, tensor in registry.synthetic_checkpoint(model, variant))
+
+
+def uniform(
+    name: str, shape: Sequence[int], *, low: float = -1.0, high: float = 1.0, seed: int = 0, dtype: str = "float32"
+) -> np.ndarray:
+    """As `zoo.synthetic.uniform`, of numbers that repeat after `BLOCK`."""
+    block = _block(low, high, dtype)
+    flat = np.empty(math.prod(shape), block.dtype)
+    begin = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "little") % BLOCK
+    at = 0
+    while at < len(flat):
+        part = block[begin : begin + len(flat) - at]
+        flat[at : at + len(part)] = part
+        at, begin = at + len(part), 0
+    return flat.reshape(tuple(shape))
+
+
+def blank(name: str, shape: Sequence[int], *, dtype: str = "float32", **_: object) -> np.ndarray:
+    """Zeros that need no memory."""
+    return np.broadcast_to(np.zeros((), _numpy(dtype)), tuple(shape))
+
+
+@lru_cache(maxsize=32)
+def _block(low: float, high: float, dtype: str) -> np.ndarray:
+    return (low + (high - low) * _unit()).astype(_numpy(dtype))
+
+
+@lru_cache(maxsize=1)
+def _unit() -> np.ndarray:
+    """Uniform in [0, 1), float32 [BLOCK]."""
+    from zoo import synthetic
+
+    return synthetic.uniform("benchmarks/quick", (BLOCK,), low=0.0)
+
+
+def _numpy(dtype: str) -> np.dtype[Any]:
+    import ml_dtypes
+
+    return np.dtype(getattr(ml_dtypes, dtype, dtype))
+
+
+def _drawn_by(model: Any, variant: str, draw: Any) -> AbstractContextManager[object]:
+    """Within it `draw` gives the numbers of the model's made-up checkpoints, in the dtype of the variant at once."""
+    module = sys.modules[model.synthetic.__module__]
+    name = next(name for name in ("coarse_uniform", "uniform") if hasattr(module, name))
+    return mock.patch.object(module, name, partial(draw, dtype=getattr(model.config(variant), "dtype", "float32")))
