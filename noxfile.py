@@ -257,6 +257,14 @@ def page(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def slow(session: nox.Session) -> None:
+    """Goldens whose weights take long, on every mesh that they are claimed for."""
+    constrain(session, [MIDDLE_JAX])
+    session.install("-e", ".[dev]")
+    session.run("pytest", "zoo/test_contract.py", "zoo/qwen2_5", "-k", "7b", env={"ZOO_SLOW": "1"})
+
+
+@nox.session(python="3.11")
 def evaluation(session: nox.Session) -> None:
     """`python -m zoo eval` by lm-eval, which the other sessions do without."""
     constrain(session, [MIDDLE_JAX])
