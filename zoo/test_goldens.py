@@ -145,7 +145,8 @@ def test_importing_the_zoo_starts_no_backend_and_no_torch() -> None:
     modules = [
         f"zoo.{path.relative_to(goldens.ROOT).with_suffix('').as_posix().replace('/', '.')}"
         for path in sorted(goldens.ROOT.rglob("*.py"))
-        if path.name != "__init__.py" and not path.name.startswith("test_")
+        if path.name != "__init__.py"
+        and not path.name.startswith("test_")
         # A class of lm-eval's, which is an extra.
         and path != goldens.ROOT / "evaluation" / "harness.py"
     ]
