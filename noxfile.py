@@ -258,10 +258,12 @@ def page(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def slow(session: nox.Session) -> None:
-    """Goldens whose weights take long, on every mesh that they are claimed for."""
+    """Goldens that take long, of full-size models, on every mesh that they are claimed for."""
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[dev]")
-    session.run("pytest", "zoo/test_contract.py", "zoo/qwen2_5", "-k", "qwen2_5", env={"ZOO_SLOW": "1"})
+    install_minilm(session)
+    chosen = "qwen2_5 or gpt2-gpt2 or bert-base or minilm or resnet-50 or host"
+    session.run("pytest", "zoo/test_contract.py", "zoo/qwen2_5", "-k", chosen, env={"ZOO_SLOW": "1"})
 
 
 @nox.session(python="3.11")

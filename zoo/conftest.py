@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from zoo.registry import Model
 
 
+FEW = 8
+"""Compiling what makes parameters takes XLA many seconds for more chips."""
+
+
 def pytest_tt_zoo_models() -> Iterable[Model]:
     """The zoo's own models."""
     return [registry.model(name) for name in registry.names()]
@@ -44,10 +48,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _cases(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
-    """Every golden case on each of its meshes."""
+    """Every golden case on each of its usual meshes, or on the one that is asked for."""
     for model in models:
-        for case in model.cases:
-            for mesh in selected(config, model.meshes_of(case)):
+        for case, about in model.cases.items():
+            usual, asked = (
+                model.meshes_of(case),
+                selected(config, model.meshes if about.meshes is None else about.meshes),
+            )
+            for mesh in asked if usual and len(asked) == 1 else usual:
                 mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=model.cases[case].variant)
                 yield pytest.param(model, case, marks=mark, id=f"{model.name}-{case}-{mesh}")
 
@@ -59,11 +67,14 @@ def _variants(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
 
 
 def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
-    """Variants for tests (all of a model that has no others), on the largest mesh."""
+    """Variants for tests (all of a model that has no others), on the largest mesh of up to `FEW` chips."""
     for model in models:
         tiny = [variant for variant in model.variants if variant.startswith("tiny")]
+        meshes = selected(config, model.meshes)
+        if len(meshes) > 1 and not os.environ.get(registry.SLOW):
+            meshes = tuple(mesh for mesh in meshes if MeshShape.parse(mesh).chips <= FEW) or meshes
         for variant in tiny or model.variants:
-            mesh = selected(config, model.meshes)[-1]
+            mesh = meshes[-1]
             mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=variant)
             yield pytest.param(model, variant, marks=mark, id=f"{model.name}-{variant}-{mesh}")
 

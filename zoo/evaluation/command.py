@@ -176,7 +176,13 @@ def _loaded(task: Path | str, shots: int | None) -> Any:
     manager = TaskManager(include_defaults=isinstance(task, str))
     if isinstance(task, str) and task not in manager.task_index:
         raise DemoError(f"--task {task}: lm-eval has no such task (lm-eval ls tasks shows them), nor is it a file")
-    loaded = manager.load([str(task)])
+    try:
+        loaded = manager.load([str(task)])
+    except OSError as error:
+        raise DemoError(
+            f"--task {task}: its data cannot be had ({' '.join(str(error).split())}); fetch them where there is a "
+            "network, or ask questions of a --file"
+        ) from None
     for found in loaded["tasks"].values():
         if shots is not None or found.get_config("num_fewshot") is None:
             found.set_config(key="num_fewshot", value=shots or 0)

@@ -80,7 +80,7 @@ def questions(tmp_path: Path) -> Path:
 def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whatever looks up or calls another machine fails."""
 
-    def refuse(*address: Any) -> Any:
+    def refuse(*address: Any, **others: Any) -> Any:
         raise AssertionError(f"network: {address}")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)

@@ -129,6 +129,20 @@ def test_what_is_refused(
 
 
 @needs_lm_eval
+def test_data_that_cannot_be_fetched(
+    qwen2_5: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(**_: Any) -> None:
+        raise ConnectionError("Couldn't reach 'openai/gsm8k' on the Hub")
+
+    monkeypatch.setattr("datasets.load_dataset", unreachable)
+    with pytest.raises(SystemExit):
+        main(["eval", "qwen2_5", "--checkpoint", str(qwen2_5), "--task", "gsm8k", "--tokens", "2"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--task gsm8k: its data cannot be had (Couldn't reach 'openai/gsm8k' on the Hub)" in line
+
+
+@needs_lm_eval
 def test_a_tokenizer_of_another_checkpoint(
     qwen2_5: Path, gpt2: Path, tmp_path: Path, questions: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
