@@ -51,10 +51,8 @@ def _cases(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """Every golden case on each of its usual meshes, or on the one that is asked for."""
     for model in models:
         for case, about in model.cases.items():
-            usual, asked = (
-                model.meshes_of(case),
-                selected(config, model.meshes if about.meshes is None else about.meshes),
-            )
+            usual = model.meshes_of(case)
+            asked = selected(config, model.meshes if about.meshes is None else about.meshes)
             for mesh in asked if usual and len(asked) == 1 else usual:
                 mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=model.cases[case].variant)
                 yield pytest.param(model, case, marks=mark, id=f"{model.name}-{case}-{mesh}")
