@@ -172,7 +172,7 @@ def test_a_test_that_never_ended_is_not_passed(pytester: pytest.Pytester, run_tt
 
         @pytest.fixture
         def slow():
-            time.sleep(0.5)
+            time.sleep(2)  # so that the document is due again, even where writing it takes 50 ms
 
         def test_first(tt_run): pass
         def test_stopped(tt_run, slow):
