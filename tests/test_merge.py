@@ -71,7 +71,7 @@ def test_merging_in_steps_is_the_same(shards: list[Path], tmp_path: Path) -> Non
 def test_runners_differ(tmp_path: Path) -> None:
     here, there = real_document(), real_document()
     there["run"] |= {"system": "galaxy", "chips": 32, "start": "2026-08-01T12:00:00+02:00"}
-    there["run"]["versions"]["jax"] = "0.7.1"
+    there["run"]["versions"]["jax"] = "0.6.0"  # not the one that runs this
     here["run"]["start"] = "2026-08-01T11:00:00+00:00"
     for row in there["tests"]:
         row["system"] = "galaxy"
