@@ -361,7 +361,7 @@ def test_rules_come_from_pyproject(gate: Gate, tmp_path: Path) -> None:
         ),
         ("[tool.pytest-tt.gate]\ncollectives = 1.5", "collectives: expected a whole number from 0, or false (off)"),
         ("[tool.pytest-tt.gate]\nmissing = 1", "missing: expected true or false, found 1"),
-        ("[tool.pytest-tt]\ngate = 3", "tool.pytest-tt.gate: expected a table of rules, found 3"),
+        ("[tool.pytest-tt]\ngate = 3", "tool.pytest-tt.gate: expected a table, found 3"),
         ("[tool.pytest-tt.gate]\nsim = 3", "tool.pytest-tt.gate.sim: expected a table of rules, found 3"),
         (
             "[tool.pytest-tt.gates]\npcc_drop = 1",

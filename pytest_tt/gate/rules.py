@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import tomllib
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
+
+from pytest_tt.nearest import nearest
+from pytest_tt.project_table import TableError, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -99,41 +100,13 @@ def read_rules(path: Path, *, required: bool) -> RuleSet:
     Raises RulesError for a file that is no TOML and for rules that cannot be used.
     """
     try:
-        document = tomllib.loads(path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
-        if required:
-            raise RulesError(f"{path}: is not there: expected a TOML file with the table [{TABLE}]") from None
-        return RuleSet()
-    except OSError as error:
-        raise RulesError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RulesError(f"{path}: is no TOML: {error}") from None
-    table = _find_table(document, path)
+        table = read_table(path, "gate", required=required)
+    except TableError as error:
+        raise RulesError(str(error)) from None
     if table is None:
-        if required:
-            raise RulesError(f"{path}: has no table [{TABLE}]")
         return RuleSet()
     rules = RuleSet().with_table(table, f"{path}: {TABLE}")
     return replace(rules, sources=(f"{path} [{TABLE}]",))
-
-
-def _find_table(document: Mapping[str, Any], path: Path) -> Mapping[str, Any] | None:
-    """The table of the gate. Raises RulesError for one whose name is nearly right: its rules would be ignored."""
-    tools = document.get("tool", {})
-    tools = tools if isinstance(tools, dict) else {}
-    for name in tools:
-        if name != "pytest-tt" and name.lower().replace("_", "-") in ("pytest-tt", "pytest-tt-gate"):
-            raise RulesError(f"{path}: tool.{name}: is not read: did you mean {TABLE}?")
-    own = tools.get("pytest-tt", {})
-    own = own if isinstance(own, dict) else {}
-    if "gate" not in own:
-        for name in difflib.get_close_matches("gate", own, n=1, cutoff=0.75):
-            raise RulesError(f"{path}: tool.pytest-tt.{name}: is not read: did you mean {TABLE}?")
-        return None
-    table = own["gate"]
-    if not isinstance(table, dict):
-        raise RulesError(f"{path}: {TABLE}: expected a table of rules, found {_shown(table)}")
-    return table
 
 
 def _values(table: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -142,9 +115,7 @@ def _values(table: Mapping[str, Any], place: str) -> dict[str, Any]:
     found = {}
     for name, value in table.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise RulesError(f"{place}: {name!r} is no rule{hint}: expected one of {', '.join(known)}")
+            raise RulesError(f"{place}: {name!r} is no rule{nearest(name, known)}: expected one of {', '.join(known)}")
         found[name] = _checked(value, known[name].metadata["least"], name, place)
     return found
 

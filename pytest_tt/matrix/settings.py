@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.matrix.collecting import MatrixError
 from pytest_tt.mesh import MeshShape
 from pytest_tt.nearest import nearest
+from pytest_tt.project_table import TableError, read_table
 from pytest_tt.systems import SYSTEMS, get_system
 
 if TYPE_CHECKING:
@@ -58,26 +58,10 @@ def read_settings(path: Path, *, required: bool) -> MatrixSettings:
     Raises MatrixError that names the place of what cannot be used.
     """
     try:
-        document = tomllib.loads(path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
-        if required:
-            raise MatrixError(f"{path}: is not there: expected a TOML file with the table [{TABLE}]") from None
-        return MatrixSettings()
-    except OSError as error:
-        raise MatrixError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MatrixError(f"{path}: is no TOML: {error}") from None
-    own: Any = document
-    for name in ("tool", "pytest-tt"):
-        own = own.get(name, {}) if isinstance(own, dict) else {}
-    if not isinstance(own, dict) or "matrix" not in own:
-        if required:
-            raise MatrixError(f"{path}: has no table [{TABLE}]")
-        for name in own if isinstance(own, dict) else ():
-            if nearest(name, ["matrix"]):
-                raise MatrixError(f"{path}: tool.pytest-tt.{name}: is not read: did you mean {TABLE}?")
-        return MatrixSettings()
-    return _with_table(own["matrix"], f"{path}: {TABLE}")
+        table = read_table(path, "matrix", required=required)
+    except TableError as error:
+        raise MatrixError(str(error)) from None
+    return MatrixSettings() if table is None else _with_table(table, f"{path}: {TABLE}")
 
 
 def parse_label(text: str) -> tuple[str, tuple[str, ...]]:
@@ -116,9 +100,7 @@ def parse_minutes(value: object) -> float:
     return number
 
 
-def _with_table(table: Any, place: str) -> MatrixSettings:
-    if not isinstance(table, dict):
-        raise MatrixError(f"{place}: expected a table, found {_shown(table)}")
+def _with_table(table: Mapping[str, Any], place: str) -> MatrixSettings:
     for key in table:
         if key not in KEYS:
             raise MatrixError(f"{place}: {key!r} is not read{nearest(key, KEYS)}: expected some of {', '.join(KEYS)}")
