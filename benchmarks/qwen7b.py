@@ -201,14 +201,13 @@ def zoo_side(variant: str, mesh_text: str, directory: Path, room: Path) -> None:
     """The side of the zoo: its logits are left in `room`."""
     import jax
     import numpy as np
-    from jax.sharding import NamedSharding
+    from works.forward import compiled_forward
 
     from pytest_tt import open_chips
     from zoo import registry
     from zoo.demo import bytes_on_fullest_chip
     from zoo.placing import bytes_per_chip, load_params
     from zoo.qwen2_5.generate import Generator
-    from zoo.qwen2_5.model import Qwen2
     from zoo.synthetic import integers
 
     model = registry.model(MODEL)
@@ -228,14 +227,9 @@ def zoo_side(variant: str, mesh_text: str, directory: Path, room: Path) -> None:
     rows = np.tile(np.array(prompt, np.int32), (fitted.copies, 1))
     positions = np.tile(np.arange(PROMPT, dtype=np.int32), (fitted.copies, 1))
     inputs = {"input_ids": rows, "attention_mask": np.ones_like(rows), "position_ids": positions}
-
-    def spread(specs: Mapping[str, Any]) -> dict[str, NamedSharding]:
-        return {name: NamedSharding(mesh, spec) for name, spec in specs.items()}
-
-    given = jax.device_put(inputs, spread(model.input_specs(fitted, mesh)))
-    program = jax.jit(model.forward(Qwen2(fitted)), out_shardings=spread(model.output_specs(fitted, mesh)))
-    found["forward_compile_s"], forward = timed(lambda: program.lower(params, given).compile())
-    times, logits = zip(*(timed(lambda: np.asarray(forward(params, given)["logits"])) for _ in range(3)), strict=True)
+    compile_s, forward = timed(lambda: compiled_forward(model, config, mesh, params, inputs))
+    found["forward_compile_s"] = compile_s
+    times, logits = zip(*(timed(lambda: np.asarray(forward()["logits"])) for _ in range(3)), strict=True)
     found["forward_s"] = median(times)
 
     generator = Generator(config, params, mesh, prompt_slots=PROMPT, slots=PROMPT + NEW)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from works.forward import compiled_forward
 from works.work import Work
 
 if TYPE_CHECKING:
@@ -59,25 +60,14 @@ def pytorch_forward(checkpoint: Path, *, rows: int) -> Callable[[], np.ndarray]:
 
 def zoo_forward(checkpoint: Path, mesh: Mesh, *, rows: int) -> Callable[[], np.ndarray]:
     """As `pytorch_forward`, with the sentence's embedding and the pooler's output computed too."""
-    import jax
-    from jax.sharding import NamedSharding
-
     from zoo.bert.registration import MODEL
 
-    fitted, ids = MODEL.fit(MODEL.config(VARIANT), mesh), tokens(rows)
+    ids = tokens(rows)
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-
-    def placed(specs: dict[str, Any]) -> dict[str, NamedSharding]:
-        return {name: NamedSharding(mesh, spec) for name, spec in specs.items()}
-
-    params = load_zoo(checkpoint, mesh)
-    given = jax.device_put(inputs, placed(MODEL.input_specs(fitted, mesh)))
-    program = jax.jit(MODEL.forward(MODEL.build(fitted)), out_shardings=placed(MODEL.output_specs(fitted, mesh)))
-    compiled = program.lower(params, given).compile()
+    forward = compiled_forward(MODEL, MODEL.config(VARIANT), mesh, load_zoo(checkpoint, mesh), inputs)
 
     def run() -> np.ndarray:
-        outputs = jax.block_until_ready(compiled(params, given))
-        return np.asarray(outputs["logits"])[:, ::37, :30522:97]
+        return np.asarray(forward()["logits"])[:, ::37, :30522:97]
 
     return run
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from works.forward import compiled_forward
 from works.work import Work
 
 if TYPE_CHECKING:
@@ -58,21 +59,15 @@ def pytorch_forward(checkpoint: Path, *, rows: int) -> Callable[[], np.ndarray]:
 
 def zoo_forward(checkpoint: Path, mesh: Mesh, *, rows: int) -> Callable[[], np.ndarray]:
     """As `pytorch_forward`."""
-    import jax
-    from jax.sharding import NamedSharding
+    from zoo.gpt2.registration import MODEL
 
-    from zoo.gpt2.model import CONFIGS, GPT2
-    from zoo.gpt2.sharding import LOGITS, ROWS, fit
-
-    params, module = load_zoo(checkpoint, mesh), GPT2(fit(CONFIGS[VARIANT], mesh))
     ids = tokens(rows, 128)
     positions = np.broadcast_to(np.arange(128, dtype=np.int32), ids.shape)
-    arguments = jax.device_put((ids, np.ones_like(ids), positions), NamedSharding(mesh, ROWS))
-    compiled = jax.jit(module.apply, out_shardings=NamedSharding(mesh, LOGITS)).lower(params, *arguments).compile()
+    inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "position_ids": positions}
+    forward = compiled_forward(MODEL, MODEL.config(VARIANT), mesh, load_zoo(checkpoint, mesh), inputs)
 
     def run() -> np.ndarray:
-        logits = jax.block_until_ready(compiled(params, *arguments))
-        return np.asarray(logits)[:, ::37, :50257:97]
+        return np.asarray(forward()["logits"])[:, ::37, :50257:97]
 
     return run
 

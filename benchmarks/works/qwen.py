@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from works.forward import compiled_forward
 from works.work import Work
 
 if TYPE_CHECKING:
@@ -73,26 +74,16 @@ def pytorch_prefill(checkpoint: Path, *, variant: str, dtype: str) -> Callable[[
 
 def zoo_prefill(checkpoint: Path, mesh: Mesh, *, variant: str, dtype: str) -> Callable[[], np.ndarray]:
     """As `pytorch_prefill`."""
-    import jax
-    from jax.sharding import NamedSharding
-
     from zoo.qwen2_5.registration import MODEL
 
-    params, config = load_zoo(checkpoint, mesh, variant=variant, dtype=dtype), config_of(variant, dtype)
-    fitted, ids = MODEL.fit(config, mesh), tokens(LENGTH)
+    config, ids = config_of(variant, dtype), tokens(LENGTH)
     positions = np.arange(LENGTH, dtype=np.int32)[None, :]
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "position_ids": positions}
-
-    def placed(specs: dict[str, Any]) -> dict[str, NamedSharding]:
-        return {name: NamedSharding(mesh, spec) for name, spec in specs.items()}
-
-    given = jax.device_put(inputs, placed(MODEL.input_specs(fitted, mesh)))
-    program = jax.jit(MODEL.forward(MODEL.build(fitted)), out_shardings=placed(MODEL.output_specs(fitted, mesh)))
-    compiled = program.lower(params, given).compile()
+    params = load_zoo(checkpoint, mesh, variant=variant, dtype=dtype)
+    forward = compiled_forward(MODEL, config, mesh, params, inputs)
 
     def run() -> np.ndarray:
-        outputs = jax.block_until_ready(compiled(params, given))
-        return np.asarray(outputs["logits"])[:, ::37, : config.vocab : 97]
+        return np.asarray(forward()["logits"])[:, ::37, : config.vocab : 97]
 
     return run
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from works.forward import compiled_forward
 from works.work import Work
 
 if TYPE_CHECKING:
@@ -57,18 +58,13 @@ def pytorch_forward(checkpoint: Path, *, rows: int) -> Callable[[], np.ndarray]:
 
 def zoo_forward(checkpoint: Path, mesh: Mesh, *, rows: int) -> Callable[[], np.ndarray]:
     """As `pytorch_forward`."""
-    import jax
-    from jax.sharding import NamedSharding
+    from zoo.resnet.registration import MODEL
 
-    from zoo.resnet.model import CONFIGS, ResNet
-    from zoo.resnet.sharding import BATCH
-
-    params, sharding = load_zoo(checkpoint, mesh), NamedSharding(mesh, BATCH)
-    placed = jax.device_put(images(rows), sharding)
-    compiled = jax.jit(ResNet(CONFIGS[VARIANT]).apply, out_shardings=sharding).lower(params, placed).compile()
+    inputs = {"pixel_values": images(rows)}
+    forward = compiled_forward(MODEL, MODEL.config(VARIANT), mesh, load_zoo(checkpoint, mesh), inputs)
 
     def run() -> np.ndarray:
-        return np.asarray(compiled(params, placed))
+        return np.asarray(forward()["logits"])
 
     return run
 
