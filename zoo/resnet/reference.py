@@ -19,10 +19,9 @@ from zoo.resnet.inputs import made_up_images
 from zoo.resnet.model import CONFIGS
 from zoo.resnet.params import config_json, synthetic, synthetic_checkpoint
 from zoo.synthetic import integers, uniform
+from zoo.transformers_reference import made_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from zoo.resnet.model import ResNetConfig
 
 IMAGES = {"tiny": (32, 32, 24), "tiny-basic": (32, 32, 24), "resnet-50": (8, 72, 56)}
@@ -107,13 +106,12 @@ def synthetic_golden(variant: str) -> Golden:
         inputs={"pixel_values": pixel_values},
         outputs={"logits": logits},
         info={
-            "model": "resnet",
-            "variant": variant,
-            "weights": {"kind": "synthetic", "seed": 0, "digest": digest(synthetic(config))},
-            "reference": {
-                "implementation": "transformers ResNetForImageClassification, float64 rounded to float32",
-                "versions": _versions("torch", "transformers"),
-            },
+            **made_by(
+                "resnet",
+                variant,
+                "transformers ResNetForImageClassification, float64 rounded to float32",
+                {"kind": "synthetic", "seed": 0, "digest": digest(synthetic(config))},
+            ),
             "dtype": "float32",
         },
     )
@@ -135,19 +133,13 @@ def preparation_golden() -> Golden:
     return Golden(
         outputs=outputs,
         info={
-            "model": "resnet",
-            "variant": "resnet-50",
-            "weights": {"kind": "none", "digest": digest({})},
-            "reference": {
-                "implementation": "transformers ConvNextImageProcessorPil",
-                "versions": _versions("torch", "transformers", "pillow"),
-            },
+            **made_by(
+                "resnet",
+                "resnet-50",
+                "transformers ConvNextImageProcessorPil",
+                {"kind": "none", "digest": digest({})},
+                packages=("torch", "transformers", "pillow"),
+            ),
             "dtype": "float32",
         },
     )
-
-
-def _versions(*names: str) -> Mapping[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name).partition("+")[0] for name in names}
