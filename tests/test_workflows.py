@@ -105,7 +105,7 @@ SUITE = """
 def test_a_hardware_run_from_start_to_end(
     pytester: pytest.Pytester, working: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The scripts of the steps themselves: doctor, matrix, two shards, merge, report, and a gate that closes."""
+    """The scripts of the steps: doctor, matrix, two shards, merge, report, a gate that closes and opens again."""
     pytester.makepyfile(test_m=SUITE)
     pytester.makepyprojecttoml('[tool.pytest-tt.matrix]\nargs = ["--no-tt-isolate"]')  # quicker
     root = make_healthy(pytester.path / "machine", "n300")
@@ -164,3 +164,8 @@ def test_a_hardware_run_from_start_to_end(
     assert gate.returncode == 1
     assert re.search(r"test_product\[1\].*all-gather", gate.stdout)
     assert "all-gather" in (pytester.path / "GITHUB_STEP_SUMMARY").read_text()
+
+    test(regressed)
+    assert run("Merge").returncode == 0
+    gate = run("Gate")
+    assert gate.returncode == 0, gate.stdout
