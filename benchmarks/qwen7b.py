@@ -201,7 +201,7 @@ def zoo_side(variant: str, mesh_text: str, directory: Path, room: Path) -> None:
     """The side of the zoo: its logits are left in `room`."""
     import jax
     import numpy as np
-    from works.forward import compiled_forward
+    from forward import compiled_forward
 
     from pytest_tt import open_chips
     from zoo import registry

@@ -6,8 +6,8 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from forward import compiled_forward
 
-from works.forward import compiled_forward
 from works.work import Work
 
 if TYPE_CHECKING:
