@@ -88,7 +88,7 @@ def _machine(rounds: int) -> str:
 
 def _against_pytorch(works: Sequence[Work], checkpoint: Path, size: int, rounds: int) -> None:
     loads: dict[str, dict[str, Any]] = {}
-    print(f"| work, {works[0].dtype} | PyTorch | zoo on 1x1 | ratio | aim | compiled in | rel L2 |")
+    print("| work | PyTorch | zoo on 1x1 | ratio | aim | compiled in | rel L2 |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     with Side("pytorch", checkpoint) as pytorch, Side("zoo", checkpoint) as zoo:
         for work in works:

@@ -73,3 +73,32 @@ def test_quick_numbers_are_no_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.abs(likeness).max() < 0.15  # no row is like another
     assert abs(np.corrcoef(drawn[:64].ravel(), quick.uniform("b", (64, 2048)).ravel())[0, 1]) < 0.02
     assert str(quick.uniform("a", (3,), dtype="bfloat16").dtype) == "bfloat16"
+
+
+def test_the_plain_model_computes_what_the_zoo_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else `benchmarks/yardstick.py` would measure two different things."""
+    import jax
+
+    from zoo.placing import load_params
+    from zoo.qwen2_5.registration import MODEL
+
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import quick
+    import yardstick
+
+    variant = "tiny-28-4"
+    config, (host, *_) = MODEL.config(variant), jax.devices("cpu")
+    quick.write("qwen2_5", variant, tmp_path)
+    ids = np.arange(3, 15, dtype=np.int32)[None] * 7
+    weights, cache = yardstick.read(tmp_path, config), np.zeros((2, 2, 1, 12, 4, 8), np.float32)
+    with jax.default_device(host):
+        at_once, _ = yardstick.logits(weights, ids, np.int32(0), jax.numpy.array(cache), config=config)
+        _, cache = yardstick.logits(weights, ids[:, :11], np.int32(0), jax.numpy.array(cache), config=config)
+        by_cache, _ = yardstick.logits(weights, ids[:, 11:], np.int32(11), cache, config=config)
+        mesh = jax.sharding.Mesh(np.array([[host]]), ("batch", "model"))
+        positions = np.arange(12, dtype=np.int32)[None]
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "position_ids": positions}
+        expected = MODEL.forward(MODEL.build(config))(load_params(MODEL, variant, mesh, tmp_path), inputs)["logits"]
+    for found, wanted in ((at_once, expected), (by_cache[:, -1], expected[:, -1])):
+        difference = np.asarray(found, np.float64) - np.asarray(wanted)
+        assert np.linalg.norm(difference) < 1e-5 * np.linalg.norm(wanted)
