@@ -34,11 +34,12 @@ from pytest_tt.session import Session
 if TYPE_CHECKING:
     import argparse
 
+    from pytest_tt.box import ChipsError
     from pytest_tt.config import Setting
     from pytest_tt.golden import Golden, GoldenChecker
     from pytest_tt.jit import TTJit
     from pytest_tt.run import TTRun
-    from pytest_tt.standalone import Chips, ChipsError, open_chips
+    from pytest_tt.standalone import Chips, open_chips, simulate
 
 __version__ = "0.1.0"
 
@@ -59,6 +60,7 @@ __all__ = [
     "__version__",
     "cpu_init_params",
     "open_chips",
+    "simulate",
     "tt_device",
     "tt_golden",
     "tt_jit",
@@ -69,12 +71,13 @@ __all__ = [
 # Types of what the fixtures give, and what works outside pytest too; imported at first use.
 _LAZY = {
     "Chips": "pytest_tt.standalone",
-    "ChipsError": "pytest_tt.standalone",
+    "ChipsError": "pytest_tt.box",
     "Golden": "pytest_tt.golden",
     "GoldenChecker": "pytest_tt.golden",
     "TTJit": "pytest_tt.jit",
     "TTRun": "pytest_tt.run",
     "open_chips": "pytest_tt.standalone",
+    "simulate": "pytest_tt.standalone",
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from pytest_tt.mesh import MeshShape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 T = TypeVar("T")
 
@@ -186,7 +186,7 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(
                 option.flag,
                 action=action,
-                type=_argument(option),
+                type=argument(option),
                 default=None,
                 metavar=option.metavar,
                 help=option.help,
@@ -195,7 +195,7 @@ def add_options(parser: pytest.Parser) -> None:
             parser.addini(option.ini, option.help, type=ini_type, default=None)
 
 
-def _argument(option: Option) -> Callable[[str], Any]:
+def argument(option: Option) -> Callable[[str], Any]:
     """`option`'s parser for argparse, which shows only the text of ArgumentTypeError."""
 
     def convert(text: str) -> Any:
@@ -221,6 +221,22 @@ def read_settings(
     return settings
 
 
+def read_outside_pytest(
+    names: Collection[str], given: argparse.Namespace, environ: Mapping[str, str] = os.environ
+) -> dict[str, Setting[Any]]:
+    """Resolve the settings called `names` where there is no pytest run, so no ini file.
+
+    Raises pytest.UsageError that names the place of a bad value.
+    """
+    found = {}
+    for option in OPTIONS:
+        if option.name in names:
+            value = getattr(given, option.ini, None)
+            setting = _from_environment(option, environ) if value is None else Setting(value, option.flag)
+            found[option.name] = setting or Setting(option.default, "default")
+    return found
+
+
 def _flag_or_true(text: str) -> bool:
     try:
         return _flag(text)
@@ -235,8 +251,9 @@ def _resolve(
     if given is not None:
         source = option.opposite if option.kind == "switch" and not given else option.flag
         return Setting(tuple(given) if option.kind == "list" else given, source)
-    if environ.get(option.env):
-        return Setting(_from_text(option, environ[option.env], option.env), option.env)
+    from_environment = _from_environment(option, environ)
+    if from_environment is not None:
+        return from_environment
     try:
         configured = config.getini(option.ini)
     except (ValueError, TypeError) as error:
@@ -247,6 +264,12 @@ def _resolve(
         text = "\n".join(configured) if option.kind == "list" else configured
         return Setting(_from_text(option, text, f"ini {option.ini}"), f"ini {option.ini}")
     return Setting(option.default, "default")
+
+
+def _from_environment(option: Option, environ: Mapping[str, str]) -> Setting[Any] | None:
+    if not environ.get(option.env):
+        return None
+    return Setting(_from_text(option, environ[option.env], option.env), option.env)
 
 
 def _from_text(option: Option, text: str, place: str) -> Any:

@@ -39,8 +39,10 @@ _lent = False
 class Session:
     """State of a run. Created before any conftest is imported; imports jax only once a test needs it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, of_tests: bool = True) -> None:
         self.settings = settings
+        # Whether the host is to have as many devices as TT-XLA's own tests give it: a script keeps what it has.
+        self._of_tests = of_tests
         self.ground, self._box = _choose(settings)
         self.in_use = False
         self.say: Callable[[str], None] = lambda line: print(line, file=sys.__stderr__, flush=True)
@@ -88,7 +90,7 @@ class Session:
         from pytest_tt.backend.platforms import allow_chips, set_host_devices
 
         allow_chips()
-        if self.settings.wanted:
+        if self.settings.wanted and self._of_tests:
             set_host_devices()
 
     @contextmanager

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def run_script(code: str, python: Path | str = sys.executable) -> None:
     """Run `code` in a process of its own, where warnings are errors."""
     command = [str(python), "-W", "error", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(pytest_tt.__file__).parents[1])
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(pytest_tt.__file__).parents[1], timeout=300)
     assert done.returncode == 0, done.stderr
 
 

@@ -25,6 +25,8 @@ ENTRY_POINT_GROUP = "jax_plugins"
 
 _ENTRY_POINT = "pjrt_plugin_tt"
 _MODULES = ("jax_plugin_tt", "pjrt_plugin_tt")
+# Whether this process is to run on real chips.
+_prepared = False
 _INSTALL = 'pip install "pytest-tt[tt]" (the wheel needs Python 3.12)'
 
 
@@ -94,11 +96,18 @@ def prepare(box: Box) -> None:
     (tt-xla#5521); flax.linen is imported, because TT's plugin marks the weights of its modules only if it is
     there first.
     """
+    global _prepared
+    _prepared = True
     visible = os.environ.get(VISIBLE_VARIABLE)
     if visible is not None:
         os.environ[VISIBLE_VARIABLE] = visible_addresses(visible, box)
     if _findable("flax"):
         importlib.import_module("flax.linen")
+
+
+def prepared() -> bool:
+    """Whether jax is to start on real chips in this process, or has."""
+    return _prepared
 
 
 def visible_addresses(visible: str, box: Box) -> str:

@@ -5,10 +5,13 @@ tests/test_jax_private.py names what is gone on a jax with which this no longer 
 
 from __future__ import annotations
 
+import functools
+import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
 
@@ -42,11 +45,51 @@ def put_client(platform: str, client: Any) -> None:
     xla_bridge.get_backend.cache_clear()
 
 
+def name_default(platform: str) -> None:
+    """Let ``jax.default_backend()`` say `platform` where its client is the default: XLA's CPU client says ``cpu``.
+
+    Only the public name: within jax, ``cpu`` is what chooses the right lowering for such a client.
+    """
+    import jax
+    from jax._src import xla_bridge
+
+    original = jax.default_backend
+
+    @functools.wraps(original)
+    def default_backend() -> str:
+        client = xla_bridge.get_backend()
+        return platform if client is client_of(platform) else original()
+
+    jax.default_backend = default_backend
+
+
 def make_cpu_client(count: int) -> Any:
     """A CPU client of XLA with `count` devices."""
     from jax._src.lib import xla_client  # type: ignore[attr-defined]
 
-    return xla_client.make_cpu_client(num_devices=count, asynchronous=True)
+    with _threads(2 * count):
+        return xla_client.make_cpu_client(num_devices=count, asynchronous=True)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let a client made meanwhile have at least `count` threads.
+
+    XLA gives it one a device. A loop that calls a program with collectives without waiting for the results then stands
+    still for ever: the devices' next launches, as many as there are devices, wait for a place in the queue and hold the
+    threads for which the running program waits. XLA reads the number from NPROC (tsl, ``DefaultThreadPoolSize``).
+    """
+    before = os.environ.get("NPROC")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usual = int(before) if before is not None and before.isdecimal() else cores
+    os.environ["NPROC"] = str(max(count, usual))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["NPROC"]
+        else:
+            os.environ["NPROC"] = before
 
 
 def around_discovery(context: Callable[[], AbstractContextManager[Any]]) -> None:

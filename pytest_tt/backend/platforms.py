@@ -25,6 +25,20 @@ def use_chips() -> None:
         jax.config.update("jax_platforms", ",".join(names + missing))
 
 
+def put_chips_first() -> None:
+    """Make the chips jax's default platform, as they are where Tenstorrent's plugin is installed; the host stays.
+
+    An order in which the user names tt himself stays as it is.
+    """
+    import jax
+
+    current: str | None = jax.config.jax_platforms  # type: ignore[attr-defined]
+    names = current.split(",") if current else []
+    if PLATFORM not in names:
+        host = [] if "cpu" in names else ["cpu"]
+        jax.config.update("jax_platforms", ",".join([PLATFORM, *names, *host]))
+
+
 def allow_chips() -> None:
     """Append tt to a ``jax_platforms`` that names the host but not the chips.
 

@@ -1,0 +1,47 @@
+"""A function compiled for one chip, and what the compiler made of it on disk.
+
+After TT-XLA's tutorial "Compiling Models in PyTorch and JAX Using TT-XLA (Single Chip)", its half on JAX:
+
+    pytest-tt run examples/single_chip.py --tt-mesh 1x1
+
+Corrected:
+
+- `jax.jit(model, backend="tt")`: newer versions of jax have no such argument. The chips are jax's default platform, so
+  it is not needed.
+- `tt_jax` comes with pjrt-plugin-tt. Where that is not installed, what jax hands to the compiler (StableHLO) is kept.
+
+Left out: the tutorial's half on PyTorch. torch_xla is another way to the card, which pytest-tt does not simulate.
+"""
+
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+try:
+    from tt_jax import serialize_compiled_artifacts_to_disk
+except ImportError:
+
+    def serialize_compiled_artifacts_to_disk(function, *args, output_prefix):
+        """The StableHLO of `function` for these arguments in a file whose name begins with `output_prefix`."""
+        path = Path(f"{output_prefix}.stablehlo.mlir")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(jax.jit(function).lower(*args).as_text(), encoding="utf-8")
+
+
+def model(x):
+    return jnp.sin(x) * jnp.cos(x)
+
+
+def main(output_prefix="output/model"):
+    x = jnp.ones((10,))
+    output = jax.jit(model)(x)
+    print("Output:", output.tolist())
+    print("On the chip:", output.devices() == {jax.devices("tt")[0]})
+    serialize_compiled_artifacts_to_disk(model, x, output_prefix=output_prefix)
+    print("Artifacts:", *sorted(path.name for path in Path(output_prefix).parent.iterdir()))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
