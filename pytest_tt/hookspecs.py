@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def pytest_tt_zoo_models() -> Iterable[Any]:  # type: ignore[empty-body]
     """Models, as ``zoo.registry.Model``, to be checked by the zoo's contract test beside the zoo's own.
 
-    Called at collection, so importing them must start no backend.
+    Called at collection, so importing them must start no backend. An installed package is better served by an entry
+    point of the group ``pytest_tt_zoo``, which ``python -m zoo`` sees too.
     """
 
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.mesh import MeshShape
+from pytest_tt.zoos import ZooError, hooked
 from zoo import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from zoo.registry import Model
 
@@ -21,8 +23,8 @@ FEW = 8
 
 
 def pytest_tt_zoo_models() -> Iterable[Model]:
-    """The zoo's own models."""
-    return [registry.model(name) for name in registry.names()]
+    """The zoo's own models, and those of the packages that are installed."""
+    return registry.models().values()
 
 
 def pytest_tt_model(item: pytest.Item) -> str | None:
@@ -32,11 +34,11 @@ def pytest_tt_model(item: pytest.Item) -> str | None:
 
 
 def all_models(config: pytest.Config) -> dict[str, Model]:
-    """Ours and those of other packages. CollectError where two have one name."""
+    """Ours and those of other packages. CollectError where two have one name, and where one package's are no use."""
     try:
-        return registry.models(config.hook.pytest_tt_zoo_models())
-    except ValueError as error:
-        raise pytest.Collector.CollectError(f"pytest_tt_zoo_models: {error}") from None
+        return registry.models(hooked(config, without=pytest_tt_zoo_models))
+    except ZooError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -77,6 +79,24 @@ def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
             yield pytest.param(model, variant, marks=mark, id=f"{model.name}-{variant}-{mesh}")
 
 
+def _golden_folders(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
+    """Each folder of goldens once, with the models that keep them there."""
+    folders: dict[Path, list[Model]] = {}
+    for model in models:
+        folders.setdefault(model.golden_folder, []).append(model)
+    for keepers in folders.values():
+        yield pytest.param(keepers[0], keepers, id="-".join(model.name for model in keepers))
+
+
+def _written(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
+    """Small variants of models that make up checkpoints as transformers reads them."""
+    for model in models:
+        if model.synthetic is not None and model.hub_config is not None and model.keys is not None:
+            for variant in model.variants:
+                if variant.startswith("tiny"):
+                    yield pytest.param(model, variant, id=f"{model.name}-{variant}")
+
+
 def _checkpoints(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """The small variants of models that load checkpoints and make them up."""
     return _small(config, [model for model in models if model.keys is not None and model.synthetic is not None])
@@ -87,6 +107,8 @@ _PARAMETERS: dict[str, Callable[[pytest.Config, Iterable[Model]], Iterable[Any]]
     "zoo_variant": _variants,
     "zoo_small": _small,
     "zoo_checkpoint": _checkpoints,
+    "zoo_golden_folder": _golden_folders,
+    "zoo_written": _written,
 }
 
 

@@ -1,6 +1,7 @@
 """The goldens that the models declare, and how far the stored ones are from what the references give now.
 
-Cases are those of the registry; the file of one is ``golden/<case>.safetensors`` in the folder of its model.
+Cases are those of the registry; the file of one is ``golden/<case>.safetensors`` in the folder of its model, be that
+of this package or of another.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pytest_tt.golden import Golden, unused
 from zoo import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
 ROOT = registry.ROOT
@@ -24,8 +25,8 @@ NOISE = 3e-6
 
 
 def models() -> tuple[str, ...]:
-    """Names of all models, sorted."""
-    return registry.names()
+    """Names of all models, those of other packages that are installed among them, sorted."""
+    return tuple(registry.models())
 
 
 def cases(model: str) -> dict[str, Callable[[], Golden]]:
@@ -34,28 +35,49 @@ def cases(model: str) -> dict[str, Callable[[], Golden]]:
 
 
 def golden_path(model: str, case: str, root: Path = ROOT) -> Path:
-    """Where the golden of a case is stored."""
-    return root / model / "golden" / f"{case}.safetensors"
+    """Where the golden of a case is stored: below `root`, but a model of another package keeps its own."""
+    return golden_folder(model, root) / f"{case}.safetensors"
 
 
-def problems(declared: dict[str, set[str]], root: Path = ROOT) -> list[str]:
-    """What is wrong with the files below `root`, given the cases that each model declares; empty when all is well."""
-    found = [
+def golden_folder(model: str, root: Path = ROOT) -> Path:
+    """Where the goldens of a model are, which need not be registered if `root` is another zoo than this."""
+    return registry.model(model).golden_folder if root == ROOT else root / model / "golden"
+
+
+def problems(declared: Mapping[str, Collection[str]], root: Path = ROOT) -> list[str]:
+    """What is wrong with the stored goldens, given the cases that each model declares; empty when all is well."""
+    strays = [
         f"{path.relative_to(root)}: golden of no model; give {path.parent.parent.name} a registration.py, or delete it"
         for path in sorted(root.glob("*/golden/*"))
         if path.parent.parent.name not in declared
     ]
-    for model, names in sorted(declared.items()):
-        directory = root / model / "golden"
-        found += [
-            f"{path.relative_to(root)}: golden of no case; declare it in {model}/registration.py, or delete it"
-            for path in unused(directory, names)
-        ]
-        found += [
-            f"{path.relative_to(root)}: missing; record it with: python -m zoo golden {model}"
-            for path in (golden_path(model, name, root) for name in sorted(names))
-            if not path.exists()
-        ]
+    folders: dict[Path, dict[str, Collection[str]]] = {}
+    for model, cases in sorted(declared.items()):
+        folders.setdefault(golden_folder(model, root), {})[model] = cases
+    return strays + [problem for folder, of in folders.items() for problem in folder_problems(folder, of, root)]
+
+
+def folder_problems(folder: Path, declared: Mapping[str, Collection[str]], root: Path = ROOT) -> list[str]:
+    """What is wrong in one `folder` of goldens, given the cases of each model that keeps them there."""
+
+    def shown(path: Path) -> Path:
+        return path.relative_to(root) if path.is_relative_to(root) else path
+
+    owners: dict[str, list[str]] = {}
+    for model, cases in declared.items():
+        for case in cases:
+            owners.setdefault(case, []).append(model)
+    where = "/".join(declared)
+    found = [
+        f"{shown(path)}: golden of no case; declare it in the registration of {where}, or delete it"
+        for path in unused(folder, owners)
+    ]
+    for case, models in sorted(owners.items()):
+        path = folder / f"{case}.safetensors"
+        if len(models) > 1:
+            found.append(f"{shown(path)}: golden of {' and of '.join(models)}; rename a case, or give one a folder")
+        if not path.exists():
+            found.append(f"{shown(path)}: missing; record it with: python -m zoo golden {models[0]}")
     return found
 
 

@@ -1,7 +1,8 @@
 """What the zoo knows of a model: one description each, from which it is built, loaded, placed, run and checked.
 
-Ours are in ``zoo/<model>/registration.py`` as ``MODEL``; other packages give theirs by the pytest hook
-``pytest_tt_zoo_models``. Importing a registration starts no backend and no torch.
+Ours are in ``zoo/<model>/registration.py`` as ``MODEL``; other packages give theirs by an entry point (see
+`zoo.elsewhere`) or by the pytest hook ``pytest_tt_zoo_models``. Importing a registration starts neither a backend nor
+torch.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_tt.mesh import MeshShape
+from pytest_tt.zoos import Zoo, ZooError, of_type
+from zoo.elsewhere import installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -76,6 +79,21 @@ def _no_collectives(config: Any, mesh: Mesh, inputs: Inputs) -> Mapping[str, int
     return {}
 
 
+def rows_of(inputs: Inputs) -> dict[str, int]:
+    """The work of a model whose inputs say no more than how many there are."""
+    return {"rows": len(next(iter(inputs.values())))}
+
+
+def tokens_of(inputs: Inputs) -> dict[str, int]:
+    """The work of a language model: the elements of ``input_ids``, padding and all."""
+    return {"tokens": int(inputs["input_ids"].size)}
+
+
+def images_of(inputs: Inputs) -> dict[str, int]:
+    """The work of a model of images: the rows of its only input."""
+    return {"images": rows_of(inputs)["rows"]}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """The one description of a model. ValueError where it contradicts itself.
@@ -111,6 +129,8 @@ class Model:
     """
     collectives: Callable[[Any, Mesh, Inputs], Mapping[str, int]] = _no_collectives
     """Kind to count, in the compiled program."""
+    work: Callable[[Inputs], Mapping[str, int]] = rows_of
+    """What one forward pass of the inputs processes, unit to count: reports show how many a second."""
     cases: Mapping[str, GoldenCase] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     """Published checkpoint of each variant that has one."""
@@ -120,8 +140,14 @@ class Model:
     """config, seed -> made-up tensors of a whole checkpoint, by the checkpoint's names; see `synthetic_checkpoint`."""
     hub_config: Callable[[Any], Mapping[str, Any]] | None = None
     """config -> content of the checkpoint's config.json, for transformers to load what is made up."""
+    blocks: Callable[[Any], Mapping[str, str]] | None = None
+    """config -> path of a module of ours to the module of the reference that gives the same, ``{"layer_0":
+    "bert.encoder.layer.0"}``; what ``python -m zoo check`` compares one by one. The reference is the class that
+    `hub_config` names under ``architectures``."""
     folder: Path | None = None
-    """Where ``golden/`` is; None: ``zoo/<name>``."""
+    """Where ``golden/`` is; None: ``zoo/<name>``, which models of other packages cannot have."""
+    faults: str | None = None
+    """Module with the faults that ``python -m zoo.sensitivity`` tries; None: ``zoo.<name>.faults``, if there is one."""
     demo: Callable[[], Demo] | None = None
     """What ``python -m zoo run`` shows; imports the demo's module inside, which nothing else needs."""
 
@@ -212,21 +238,51 @@ def names() -> tuple[str, ...]:
 
 
 def model(name: str) -> Model:
-    """A model of this package. ValueError that lists all of them if there is none of that name."""
-    if name not in names():
-        raise ValueError(f"no such model: {name}; expected one of {', '.join(names())}")
+    """The model of that name, of this package or of another that is installed.
+
+    ValueError that lists all of them if there is none of that name, and as of `models` where the name is not ours.
+    """
+    return _own(name) if name in names() else _of(name, models())
+
+
+def models(others: Iterable[Zoo] = ()) -> dict[str, Model]:
+    """Every model by name: those of this package, of the packages that are installed, and of `others`.
+
+    ZooError, which is a ValueError, if two have the same name, or if what another package gives cannot be used.
+    """
+    found = {name: _own(name) for name in names()}
+    whose = dict.fromkeys(found, "pytest-tt")
+    for zoo in (*installed(), *others):
+        for other in zoo.models:
+            _check(other, zoo)
+            if found.get(other.name) is other:
+                continue  # an installed package whose plugin gives it too
+            if other.name in found:
+                raise ZooError(
+                    f"two models are named {other.name!r}, of {whose[other.name]} and of {zoo.origin}: rename the one "
+                    f"in {other.folder}; {zoo.remedy}"
+                )
+            found[other.name], whose[other.name] = other, zoo.origin
+    return dict(sorted(found.items()))
+
+
+def _own(name: str) -> Model:
     found: Model = importlib.import_module(f"zoo.{name}.registration").MODEL
     return found
 
 
-def models(others: Iterable[Iterable[Model]] = ()) -> dict[str, Model]:
-    """Every model by name: those of this package, and `others` as the hook ``pytest_tt_zoo_models`` gives them.
+def _of(name: str, found: Mapping[str, Model]) -> Model:
+    if name not in found:
+        raise ValueError(f"no such model: {name}; expected one of {', '.join(found)}")
+    return found[name]
 
-    ValueError if two have the same name.
-    """
-    found = {name: model(name) for name in names()}
-    for other in (other for group in others for other in group):
-        if other.name in found and found[other.name] is not other:
-            raise ValueError(f"two models are named {other.name!r}: rename the one in {other.golden_folder.parent}")
-        found[other.name] = other
-    return dict(sorted(found.items()))
+
+def _check(given: Any, zoo: Zoo) -> None:
+    """ZooError unless `given` is a model whose files are its own package's."""
+    if not isinstance(given, Model):
+        raise ZooError(f"{zoo.origin}: gives {of_type(given)}, expected zoo.registry.Model; {zoo.remedy}")
+    if given.folder is None:
+        raise ZooError(
+            f"{zoo.origin}: model {given.name!r} does not say where its goldens are: give it "
+            f"folder=Path(__file__).parent; {zoo.remedy}"
+        )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from pytest_tt import mesh as meshes
+from pytest_tt.zoos import ZooError
 from zoo import registry
 from zoo.demo import CheckpointError, DemoError, Stage
 from zoo.table import short, table
@@ -30,11 +31,11 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str]) -> int:
     """Run the demo that `arguments` ask for and print what it gives; 0, or 2 with one line on stderr."""
     name, *rest = arguments or ("--help",)
-    if name in ("-h", "--help"):
-        print(overview())
-        return 0
     parser = Parser(prog=f"{PROG} {name}")
     try:
+        if name in ("-h", "--help"):
+            print(overview())
+            return 0
         if name.startswith("-"):
             raise DemoError(f"name the model before {name}, e.g. {PROG} gpt2 --mesh 1x2")
         model, named = find(name)
@@ -52,20 +53,24 @@ def main(arguments: Sequence[str]) -> int:
             model, demo, named=named, shape=options.mesh, backend=options.backend, checkpoint=options.checkpoint
         )
         shown = demo.run(stage, options)
-    except (DemoError, CheckpointError) as error:
+    except (DemoError, CheckpointError, ZooError) as error:
         parser.exit(2, f"{PROG}: {error}\n")
     print(f"{shown.text}\n\n{speed(stage, shown)}")
     return 0
 
 
 def find(name: str) -> tuple[Model, str | None]:
-    """The model called `name`, or the model and its variant of that name. DemoError if there is none with a demo."""
-    if name in registry.names():
-        model = registry.model(name)
+    """The model called `name`, or the model and its variant of that name. DemoError if there is none with a demo.
+
+    ZooError where a package with models of its own cannot be used.
+    """
+    models = registry.models()
+    if name in models:
+        model = models[name]
         if model.demo is None:
             raise DemoError(f"{name} has no demo; these have one: {', '.join(with_demo())}")
         return model, None
-    found = [model for model in registry.models().values() if name in model.variants]
+    found = [model for model in models.values() if name in model.variants]
     if not found:
         raise DemoError(f"no such model or variant: {name}; expected one of {'; '.join(_known())}")
     if all(model.demo is None for model in found):

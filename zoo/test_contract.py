@@ -14,6 +14,7 @@ from pytest_tt.compare import flatten
 from pytest_tt.golden import digest
 from pytest_tt.mesh import MeshShape
 from zoo.checkpoint import convert_tensors, save_checkpoint
+from zoo.goldens import folder_problems
 from zoo.lowered import refused
 from zoo.placing import load_params, place_params
 from zoo.registry import synthetic_checkpoint
@@ -79,6 +80,7 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_g
         in_shardings=(model.specs(fitted, tt_mesh), input_specs),
         out_shardings=output_specs,
     )
+    tt_jit.work(**model.work(inputs))
     outputs = forward(params, inputs)
 
     assert set(outputs) == set(output_specs)
@@ -91,6 +93,14 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_g
         assert program.collectives == {kind: count for kind, count in expected.items() if count}
     compared = case.select({name: np.asarray(output) for name, output in outputs.items()})
     checker(compared, zoo_case, reference=case.reference, weights=weights_digest, **case.bounds)
+
+
+def test_golden_files(zoo_model: Model, zoo_golden_folder: list[Model]) -> None:
+    """Each case has a golden file, and each golden file a case. After those that record goldens, where they do."""
+    declared = {model.name: tuple(model.cases) for model in zoo_golden_folder}
+    problems = folder_problems(zoo_model.golden_folder, declared)
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
 
 
 def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:

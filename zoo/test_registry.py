@@ -1,22 +1,20 @@
-"""Descriptions that contradict themselves, models of other packages, and the table of models."""
+"""Descriptions that contradict themselves, and the table of models."""
 
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from zoo import registry
 from zoo.__main__ import main
-from zoo.registry import Model, models, synthetic_checkpoint
+from zoo.registry import Model, synthetic_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-OURS = registry.models()
+OURS = {name: registry.model(name) for name in registry.names()}
 
 
 def changed(**changes: Any) -> Model:
@@ -60,56 +58,6 @@ def test_names_that_are_not_there() -> None:
         OURS["mlp"].key_map("sum")
     with pytest.raises(ValueError, match="mlp makes up no checkpoints"):
         synthetic_checkpoint(OURS["mlp"], "sum")
-
-
-def test_models_of_other_packages(tmp_path: Path) -> None:
-    other = changed(name="zebra", folder=tmp_path)
-    assert list(models([OURS.values(), [other]])) == [*OURS, "zebra"]
-    assert other.golden_path("sum") == tmp_path / "golden" / "sum.safetensors"
-    with pytest.raises(ValueError, match=f"two models are named 'mlp': rename the one in {tmp_path}"):
-        models([[changed(folder=tmp_path)]])
-
-
-PLUGIN = """
-import dataclasses
-from pathlib import Path
-from zoo import registry
-
-def pytest_tt_zoo_models():
-    mlp = registry.model("mlp")
-    cases = {"sum": dataclasses.replace(mlp.cases["sum"], meshes=("1x2", "2x4"))}
-    return [dataclasses.replace(mlp, name=NAME, cases=cases, folder=registry.ROOT / "mlp")]
-"""
-
-
-def contract(directory: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    (directory / "other_zoo.py").write_text(PLUGIN.replace("NAME", repr(name)))
-    plugins = ["-p", "pytest_tt", "-p", "other_zoo", "-p", "no:cacheprovider"]
-    code = f"import sys, pytest; sys.path.insert(0, {str(directory)!r}); sys.exit(pytest.main(sys.argv[1:]))"
-    target = registry.ROOT / "test_contract.py"
-    return subprocess.run(
-        [sys.executable, "-c", code, *plugins, "-v", "-k", f"{name}-sum", *arguments, str(target)],
-        capture_output=True,
-        text=True,
-        cwd=registry.ROOT.parent,
-    )
-
-
-def test_the_contract_covers_models_of_other_packages(tmp_path: Path) -> None:
-    done = contract(tmp_path, "zebra")
-    assert done.returncode == 0, done.stdout + done.stderr
-    ran = ["golden[zebra-sum-1x2]", "golden[zebra-sum-2x4]", "initialised_on_the_host[zebra-sum-2x4]"]
-    for name in (*ran, "variant_on_every_mesh[zebra-sum]"):
-        assert f"test_{name} PASSED" in done.stdout
-    assert "4 passed" in done.stdout
-
-    done = contract(tmp_path, "zebra", "--tt-mesh", "1x2", "--collect-only")
-    assert "zebra-sum-1x2" in done.stdout
-    assert "zebra-sum-2x4" not in done.stdout
-
-    done = contract(tmp_path, "cnn", "--collect-only")
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "\npytest_tt_zoo_models: two models are named 'cnn': rename the one in" in done.stdout
 
 
 def test_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pytest_tt.nearest import nearest
 from pytest_tt.status.entry import Target, has_glob, matches, names_test
 from pytest_tt.status.file import StatusError, read_statuses
 from pytest_tt.status.reach import Reach
+from pytest_tt.zoos import ZooError, hooked
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -146,12 +147,18 @@ class StatusPlugin:
             terminalreporter.write_line(f"tt: {line}", yellow=True)
 
     def _refuse_unknown_models(self, config: pytest.Config, collected: set[str]) -> None:
-        """Raise pytest.UsageError for a model that is neither collected nor in a zoo, where zoos tell their models."""
+        """Raise pytest.UsageError for a model that is neither collected nor in a zoo, where zoos tell their models.
+
+        The same for a zoo that cannot be used.
+        """
         named = {name: entry for entry in self._file.entries for name in entry.model if not has_glob(name)}
         missing = set(named) - collected
         if not missing:
             return
-        zoos = {str(model.name) for models in config.hook.pytest_tt_zoo_models() for model in models}
+        try:
+            zoos = {str(model.name) for zoo in hooked(config) for model in zoo.models}
+        except ZooError as error:
+            raise pytest.UsageError(str(error)) from None
         for name in named:
             if zoos and name in missing - zoos:
                 known = sorted(zoos | collected)

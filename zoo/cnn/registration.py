@@ -11,7 +11,7 @@ from jax.sharding import PartitionSpec as P
 from zoo.cnn import params
 from zoo.cnn.model import BATCH, CNN, CONFIGS, DIGITS, CNNConfig
 from zoo.cnn.reference import CASES
-from zoo.registry import GoldenCase, Model, apply_as
+from zoo.registry import GoldenCase, Model, apply_as, images_of
 
 
 def weights(config: CNNConfig) -> dict[str, Any]:
@@ -29,6 +29,7 @@ MODEL = Model(
     input_specs=lambda config, mesh: {"pixels": BATCH},
     output_specs=lambda config, mesh: {"logits": BATCH},
     meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
+    work=images_of,
     cases={
         name: GoldenCase(variant=name, reference=CASES[name], weights=partial(weights, config))
         for name, config in CONFIGS.items()

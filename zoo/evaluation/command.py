@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.files import write_atomically
+from pytest_tt.zoos import ZooError
 from zoo.chat import ChatError, has_template
 from zoo.continuation import stop_tokens
 from zoo.demo import CheckpointError, DemoError, Stage, refused, whole_number
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
         add_arguments(parser)
         options = parser.parse_args(rest)
         print(evaluated(model, named, options))
-    except (DemoError, CheckpointError, QuestionsError, TokenizerError, ChatError) as error:
+    except (DemoError, CheckpointError, QuestionsError, TokenizerError, ChatError, ZooError) as error:
         parser.exit(2, f"{PROG}: {error}\n")
     return 0
 

@@ -1,0 +1,89 @@
+"""Models that others give, by the hook ``pytest_tt_zoo_models`` or a function of that name, and who gave them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pytest
+
+HOOK = "pytest_tt_zoo_models"
+
+
+class ZooError(ValueError):
+    """Models of another package that cannot be used; the text is one line that names it and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zoo:
+    """What one package, plugin or conftest file gives.
+
+    origin: who that is, in words, e.g. ``external-zoo 0.1.0``. remedy: how to be rid of what is wrong with it.
+    """
+
+    origin: str
+    remedy: str
+    models: tuple[Any, ...]
+
+
+def ask(origin: str, remedy: str, give: Callable[[], Any]) -> Zoo:
+    """The models that `give` returns. ZooError if it fails, or gives what are no models."""
+    try:
+        given = give()
+        if isinstance(given, str) or not hasattr(given, "__iter__"):
+            raise ZooError(f"{origin}: {HOOK}() gives {of_type(given)}, expected a list of models; {remedy}")
+        models = tuple(given)
+    except ZooError:
+        raise
+    except Exception as error:
+        raise ZooError(f"{origin}: {HOOK}() fails with {words(error)}; {remedy}") from error
+    for model in models:
+        if not isinstance(getattr(model, "name", None), str):
+            raise ZooError(
+                f"{origin}: {HOOK}() gives {of_type(model)} among its models, expected zoo.registry.Model; {remedy}"
+            )
+    return Zoo(origin, remedy, models)
+
+
+def hooked(config: pytest.Config, without: Callable[..., Any] | None = None) -> Iterator[Zoo]:
+    """What each plugin and conftest file gives by the hook, but for the one whose hook is the function `without`.
+
+    Raises ZooError as `ask` does, and what the hook of the zoo itself raises.
+    """
+    manager = config.pluginmanager
+    plugins = [found.plugin for found in manager.hook.pytest_tt_zoo_models.get_hookimpls() if found.function != without]
+    everyone = manager.get_plugins()
+    distributions = {id(plugin): about for plugin, about in manager.list_plugin_distinfo()}
+    for plugin in plugins:
+        name, about = manager.get_name(plugin), distributions.get(id(plugin))
+        if about is not None:
+            origin, remedy = f"{about.project_name} {about.version}", mend_or_uninstall(about.project_name)
+        else:
+            origin, remedy = f"{name}", "mend it there"
+        alone = manager.subset_hook_caller(HOOK, everyone - {plugin})
+        yield ask(origin, remedy, partial(_sole, alone))
+
+
+def _sole(alone: Callable[[], list[Any]]) -> Any:
+    """The result of the one hook that `alone` calls; pluggy leaves None out."""
+    return next(iter(alone()), ())
+
+
+def mend_or_uninstall(distribution: str) -> str:
+    """The remedy for what is installed."""
+    return f"mend it, or do without: pip uninstall {distribution}"
+
+
+def words(error: BaseException) -> str:
+    """An exception in one line."""
+    return ": ".join(part for part in (type(error).__name__, " ".join(str(error).split())) if part)
+
+
+def of_type(value: object) -> str:
+    """What `value` is, in words."""
+    name = type(value).__name__
+    return "nothing" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
