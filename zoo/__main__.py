@@ -1,4 +1,6 @@
-"""``python -m zoo``: ``list`` the models; ``run`` one; ``eval`` it; ``golden`` records the goldens, or checks them."""
+"""``python -m zoo``, or ``pytest-tt zoo``: ``list`` the models; ``run`` one; ``eval`` it; ``golden`` records or checks
+the goldens; ``new`` begins a model, ``check`` says what is left to do of it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_tt.golden import Golden, GoldenError, load, save
+from pytest_tt.zoos import ZooError
 from zoo import goldens, registry
 
 if TYPE_CHECKING:
@@ -26,6 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from zoo.evaluation.command import main as evaluate
 
         return evaluate(arguments[1:])
+    if arguments and arguments[0] == "new":
+        from zoo.authoring.new import main as begin
+
+        return begin(arguments[1:])
+    if arguments and arguments[0] == "check":
+        from zoo.authoring.check import main as check
+
+        return check(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m zoo", description="The models of the zoo.")
     commands = parser.add_subparsers(dest="command", required=True)
     golden = commands.add_parser(
@@ -43,20 +54,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("list", help="show models, variants, sizes, meshes and goldens")
     commands.add_parser("run", help="run a model with its published weights, see run --help")
     commands.add_parser("eval", help="score a language model by lm-eval, see eval --help")
+    commands.add_parser("new", help="write the folder of a new model, to fill in, see new --help")
+    commands.add_parser("check", help="say what is left to do of a model, see check --help")
     options = parser.parse_args(arguments)
-    if options.command == "list":
-        from zoo.listing import listing
-
-        print(listing(registry.models().values()))
-        return 0
-
-    unknown = sorted(set(options.models) - set(goldens.models()))
-    if unknown:
-        golden.error(f"no such model: {', '.join(unknown)}; expected some of {', '.join(goldens.models())}")
     try:
-        return run(tuple(options.models) or goldens.models(), check=options.check)
+        return _list() if options.command == "list" else _golden(golden, options.models, check=options.check)
+    except ZooError as error:
+        parser.exit(2, f"python -m zoo {options.command}: {error}\n")
+
+
+def _list() -> int:
+    from zoo.listing import listing
+
+    print(listing(registry.models().values()))
+    return 0
+
+
+def _golden(parser: argparse.ArgumentParser, models: Sequence[str], *, check: bool) -> int:
+    unknown = sorted(set(models) - set(goldens.models()))
+    if unknown:
+        parser.error(f"no such model: {', '.join(unknown)}; expected some of {', '.join(goldens.models())}")
+    try:
+        return run(tuple(models) or goldens.models(), check=check)
     except ModuleNotFoundError as error:
-        golden.exit(2, f"python -m zoo golden: {error}; references need: pip install 'pytest-tt[reference,zoo]'\n")
+        parser.exit(2, f"python -m zoo golden: {error}; references need: pip install 'pytest-tt[reference,zoo]'\n")
+    except NotImplementedError as error:  # of a model that is being written
+        parser.exit(2, f"python -m zoo golden: not yet: {error}\n")
 
 
 def run(models: Sequence[str], *, check: bool, root: Path = goldens.ROOT) -> int:

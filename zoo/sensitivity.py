@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pytest_tt.compare import Comparison, compare
+from pytest_tt.compare import Comparison, compare, flatten
 from pytest_tt.golden import load
+from pytest_tt.zoos import ZooError
 from zoo import registry
+from zoo.weights import nested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,6 +45,35 @@ class Fault:
     inputs: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     patch: Callable[[], AbstractContextManager[Any]] | None = None
     case: str | None = None
+
+
+def changed(ending: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """A fault of every parameter whose path ends so: ``query/bias``."""
+
+    def params(tree: Any) -> Any:
+        leaves = flatten(tree)
+        assert any(path.endswith(ending) for path in leaves), ending
+        return nested({path: change(leaf) if path.endswith(ending) else leaf for path, leaf in leaves.items()})
+
+    return Fault(params=params)
+
+
+def swapped(one: str, other: str) -> Fault:
+    """Two modules that are side by side, ``attn/query`` and ``attn/key``, with each other's parameters."""
+
+    def params(tree: Any) -> Any:
+        leaves = flatten(tree)
+        parts = {f"/{one}/": f"/{other}/", f"/{other}/": f"/{one}/"}
+
+        def renamed(path: str) -> str:
+            name = next((path.replace(old, new) for old, new in parts.items() if old in path), path)
+            return name if name in leaves else path
+
+        names = {path: renamed(path) for path in leaves}
+        assert any(path != name for path, name in names.items()), (one, other)
+        return nested({names[path]: leaf for path, leaf in leaves.items()})
+
+    return Fault(params=params)
 
 
 class Verdict(NamedTuple):
@@ -74,13 +105,13 @@ def judge(model: Model, case: str, params: Any, fault: Fault | None = None) -> V
 
 
 def faults_of(model: str) -> tuple[str, Mapping[str, Fault]]:
-    """The case that the faults of a model of this package are tried on, and the faults."""
-    module = importlib.import_module(f"zoo.{model}.faults")
+    """The case that the faults of a model are tried on, and the faults."""
+    module = importlib.import_module(registry.model(model).faults or f"zoo.{model}.faults")
     return module.CASE, module.FAULTS
 
 
 def verdicts(model: str) -> Iterator[tuple[str, Verdict]]:
-    """Every fault of a model of this package, and what the golden says; of each case first the model without one."""
+    """Every fault of a model, and what the golden says; of each case first the model without one."""
     usual, faults = faults_of(model)
     description = registry.model(model)
     for case in dict.fromkeys([usual, *(fault.case or usual for fault in faults.values())]):
@@ -93,8 +124,15 @@ def verdicts(model: str) -> Iterator[tuple[str, Verdict]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; 1 if a golden misses a fault in float32 or refuses the model without one."""
-    with_faults = [path.parent.name for path in sorted(registry.ROOT.glob("*/faults.py"))]
     parser = argparse.ArgumentParser(prog="python -m zoo.sensitivity", description=__doc__)
+    try:
+        with_faults = sorted(
+            name
+            for name, model in registry.models().items()
+            if model.faults is not None or (registry.ROOT / name / "faults.py").is_file()
+        )
+    except ZooError as error:
+        parser.exit(2, f"python -m zoo.sensitivity: {error}\n")
     parser.add_argument("models", metavar="MODEL", nargs="*", help=f"of {', '.join(with_faults)} (default: all)")
     models = parser.parse_args(arguments).models or with_faults
     unknown = sorted(set(models) - set(with_faults))

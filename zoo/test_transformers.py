@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from pytest_tt.compare import flatten
-from zoo import registry
 from zoo.checkpoint import convert_tensors, load_checkpoint, on_host, save_checkpoint
 from zoo.registry import synthetic_checkpoint
 from zoo.tensor_files import INDEX, TensorFiles
@@ -18,24 +17,17 @@ from zoo.tensor_files import INDEX, TensorFiles
 if TYPE_CHECKING:
     from pathlib import Path
 
-needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+    from zoo.registry import Model
 
-WRITTEN = sorted(
-    (name, variant)
-    for name, model in registry.models().items()
-    if model.synthetic is not None and model.hub_config is not None and model.keys is not None
-    for variant in model.variants
-    if variant.startswith("tiny")
-)
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
 
 
 @needs_torch
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.parametrize(("name", "variant"), WRITTEN)
-def test_there_and_back(name: str, variant: str, tmp_path: Path) -> None:
+def test_there_and_back(zoo_model: Model, zoo_written: str, tmp_path: Path) -> None:
     import transformers
 
-    model = registry.model(name)
+    model, variant = zoo_model, zoo_written
     config, keys = model.config(variant), model.key_map(variant)
     shapes = model.shapes(config)
     assert model.hub_config is not None

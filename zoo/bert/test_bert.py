@@ -16,12 +16,12 @@ from zoo.bert import params, reference, sharding
 from zoo.bert.faults import CASE, FAULTS
 from zoo.bert.model import BASE, LARGE, MINILM, TINY, Bert, BertConfig, forward
 from zoo.bert.registration import MODEL
-from zoo.bert.text import encode
 from zoo.checkpoint import convert_tensors, load_checkpoint, on_host
 from zoo.lowered import refused
 from zoo.placing import place_params
 from zoo.sensitivity import judge
 from zoo.tensor_files import CheckpointError, save_checkpoint
+from zoo.wordpiece import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,8 @@ import pytest
 from zoo.__main__ import main
 from zoo.bert import params
 from zoo.bert.model import TINY, Bert, forward
-from zoo.bert.text import from_vocabulary
 from zoo.tensor_files import save_checkpoint
+from zoo.wordpiece import from_vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from flax import linen as nn
 from pytest_tt.compare import flatten
 from zoo.gpt2 import model as gpt2
 from zoo.gpt2.model import TINY, Attention, Block
-from zoo.sensitivity import Fault
+from zoo.sensitivity import Fault, changed, swapped
 from zoo.synthetic import uniform
 from zoo.weights import nested
 
@@ -27,32 +27,9 @@ CASE = "tiny"
 HEADS, HEAD_SIZE = TINY.heads, TINY.head_size
 
 
-def _changed(ending: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """A fault of every parameter whose path ends so."""
-
-    def params(tree: Any) -> Any:
-        leaves = flatten(tree)
-        assert any(name.endswith(ending) for name in leaves), ending
-        return nested({name: change(leaf) if name.endswith(ending) else leaf for name, leaf in leaves.items()})
-
-    return Fault(params=params)
-
-
 def _swapped_heads(kernel: np.ndarray) -> np.ndarray:
     heads = kernel.reshape(-1, HEADS, HEAD_SIZE)
     return heads[:, [1, 0, *range(2, HEADS)]].reshape(kernel.shape)
-
-
-def _swapped_projections(one: str, other: str) -> Fault:
-    def params(tree: Any) -> Any:
-        names = {f"/attn/{one}/": f"/attn/{other}/", f"/attn/{other}/": f"/attn/{one}/"}
-
-        def renamed(name: str) -> str:
-            return next((name.replace(old, new) for old, new in names.items() if old in name), name)
-
-        return nested({renamed(name): leaf for name, leaf in flatten(tree).items()})
-
-    return Fault(params=params)
 
 
 def _fused_by_head(tree: Any) -> Any:
@@ -156,28 +133,28 @@ FAULTS = {
         lambda old: np.broadcast_to(np.arange(old.shape[1], dtype=np.int32), old.shape)
     ),
     "positions begin at 1": _positions(lambda old: old + 1),
-    "no positions": _changed("wpe/embedding", np.zeros_like),
+    "no positions": changed("wpe/embedding", np.zeros_like),
     "causal mask lets the next token be seen": _causal(1),
     "causal mask hides the token itself": _causal(-1),
     "padding is attended to": Fault(
         inputs=lambda given: {**given, "attention_mask": np.ones_like(given["attention_mask"])}
     ),
-    "two heads of q swapped": _changed("attn/q/kernel", _swapped_heads),
-    "q and k swapped": _swapped_projections("q", "k"),
-    "k and v swapped": _swapped_projections("k", "v"),
+    "two heads of q swapped": changed("attn/q/kernel", _swapped_heads),
+    "q and k swapped": swapped("attn/q", "attn/k"),
+    "k and v swapped": swapped("attn/k", "attn/v"),
     "q, k, v split head by head": Fault(params=_fused_by_head),
-    "no bias of q": _changed("attn/q/bias", np.zeros_like),
-    "no bias of v": _changed("attn/v/bias", np.zeros_like),
-    "no bias behind the attention": _changed("attn/out/bias", np.zeros_like),
-    "no bias in the MLP": _changed("fc/bias", np.zeros_like),
-    "no bias behind the MLP": _changed("proj/bias", np.zeros_like),
-    "bias behind the MLP on each of two chips": _changed("proj/bias", lambda bias: 2 * bias),
-    "Conv1D's weight transposed": _changed("attn/out/kernel", lambda kernel: np.ascontiguousarray(kernel.T)),
+    "no bias of q": changed("attn/q/bias", np.zeros_like),
+    "no bias of v": changed("attn/v/bias", np.zeros_like),
+    "no bias behind the attention": changed("attn/out/bias", np.zeros_like),
+    "no bias in the MLP": changed("fc/bias", np.zeros_like),
+    "no bias behind the MLP": changed("proj/bias", np.zeros_like),
+    "bias behind the MLP on each of two chips": changed("proj/bias", lambda bias: 2 * bias),
+    "Conv1D's weight transposed": changed("attn/out/kernel", lambda kernel: np.ascontiguousarray(kernel.T)),
     "norms behind the residual sums": _intercepted(_post_norm),
     "attention and MLP beside each other": _intercepted(_parallel),
     "no residual round the MLP": _intercepted(_no_residual),
     "no last norm": _no_norm("ln_f"),
-    "no bias of the norms": _changed("ln_1/bias", np.zeros_like),
+    "no bias of the norms": changed("ln_1/bias", np.zeros_like),
     "scores not scaled": _scaled_scores(HEAD_SIZE**0.5),
     "scores scaled twice": _scaled_scores(HEAD_SIZE**-0.5),
     "head not tied to the embedding": Fault(params=_untied),

@@ -10,7 +10,7 @@ import numpy as np
 from zoo.gpt2 import params, reference, sharding
 from zoo.gpt2.model import CONFIGS, GPT2, TINY
 from zoo.hub import Source
-from zoo.registry import GoldenCase, Model, apply_as
+from zoo.registry import GoldenCase, Model, apply_as, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +51,16 @@ def _logits_case(variant: str, quick: tuple[str, ...] | None = None) -> GoldenCa
     )
 
 
+def blocks(config: GPT2Config) -> dict[str, str]:
+    """Modules of ours, and those of GPT2LMHeadModel that give the same."""
+    found = {"wte": "transformer.wte", "wpe": "transformer.wpe"}
+    for index in range(config.layers):
+        ours, theirs = f"h_{index}", f"transformer.h.{index}"
+        found |= {f"{ours}/{name}": f"{theirs}.{name}" for name in ("ln_1", "attn", "ln_2")}
+        found |= {f"{ours}/fc": f"{theirs}.mlp.c_fc", f"{ours}/proj": f"{theirs}.mlp", ours: theirs}
+    return found | {"ln_f": "transformer.ln_f", "lm_head": "lm_head"}
+
+
 def demo() -> Demo:
     """What ``python -m zoo run gpt2`` shows."""
     from zoo.gpt2.demo import DEMO
@@ -71,6 +81,7 @@ MODEL = Model(
     output_specs=_output_specs,
     meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
     collectives=_collectives,
+    work=tokens_of,
     cases={
         "tiny": _logits_case("tiny"),
         "gpt2": _logits_case("gpt2", quick=("1x2", "1x8")),
@@ -88,5 +99,6 @@ MODEL = Model(
     keys=params.keys,
     synthetic=params.checkpoint,
     hub_config=params.hugging_face_config,
+    blocks=blocks,
     demo=demo,
 )

@@ -15,7 +15,7 @@ from flax import linen as nn
 from pytest_tt.compare import flatten
 from zoo.qwen2_5 import model as qwen2
 from zoo.qwen2_5.model import CONFIGS, Attention, Block, RMSNorm
-from zoo.sensitivity import Fault
+from zoo.sensitivity import Fault, changed, swapped
 from zoo.synthetic import uniform
 from zoo.weights import nested
 
@@ -27,31 +27,6 @@ TIED = "tiny-14-2"
 TEXT = "text"
 
 CONFIG = CONFIGS[CASE]
-
-
-def _changed(ending: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """A fault of every parameter whose path ends so."""
-
-    def params(tree: Any) -> Any:
-        leaves = flatten(tree)
-        assert any(name.endswith(ending) for name in leaves), ending
-        return nested({name: change(leaf) if name.endswith(ending) else leaf for name, leaf in leaves.items()})
-
-    return Fault(params=params)
-
-
-def _swapped(one: str, other: str) -> Fault:
-    """Two projections with each other's parameters."""
-
-    def params(tree: Any) -> Any:
-        names = {f"/{one}/": f"/{other}/", f"/{other}/": f"/{one}/"}
-
-        def renamed(name: str) -> str:
-            return next((name.replace(old, new) for old, new in names.items() if old in name), name)
-
-        return nested({renamed(name): leaf for name, leaf in flatten(tree).items()})
-
-    return Fault(params=params)
 
 
 def _groups_by_turns(tree: Any) -> Any:
@@ -192,22 +167,22 @@ FAULTS = {
     "keys rotated backwards": _patched("rotated", _keys_backwards),
     "positions twice as far apart": _positions(lambda old: 2 * old),
     "groups of heads by turns": Fault(params=_groups_by_turns),
-    "two heads of keys swapped": _changed("attention/k/weight", _first_heads_swapped),
-    "two heads of values swapped": _changed("attention/v/weight", _first_heads_swapped),
-    "two heads of queries swapped": _changed("attention/q/weight", _first_heads_swapped),
-    "k and v swapped": _swapped("attention/k", "attention/v"),
-    "no bias of q": _changed("attention/q/bias", np.zeros_like),
-    "no bias of k": _changed("attention/k/bias", np.zeros_like),
-    "no bias of v": _changed("attention/v/bias", np.zeros_like),
-    "weight of o transposed": _changed("attention/o/weight", lambda weight: np.ascontiguousarray(weight.T)),
+    "two heads of keys swapped": changed("attention/k/weight", _first_heads_swapped),
+    "two heads of values swapped": changed("attention/v/weight", _first_heads_swapped),
+    "two heads of queries swapped": changed("attention/q/weight", _first_heads_swapped),
+    "k and v swapped": swapped("attention/k", "attention/v"),
+    "no bias of q": changed("attention/q/bias", np.zeros_like),
+    "no bias of k": changed("attention/k/bias", np.zeros_like),
+    "no bias of v": changed("attention/v/bias", np.zeros_like),
+    "weight of o transposed": changed("attention/o/weight", lambda weight: np.ascontiguousarray(weight.T)),
     "norm's epsilon 1e-5": Fault(config=lambda config: replace(config, epsilon=1e-5)),
     "norm's epsilon 1e-12": Fault(config=lambda config: replace(config, epsilon=1e-12)),
     "mean taken off before the norms": _intercepted(RMSNorm, _centred),
-    "norms scale by 1 more": _changed("norm/scale", lambda scale: scale + 1),
+    "norms scale by 1 more": changed("norm/scale", lambda scale: scale + 1),
     "no last norm": _intercepted(RMSNorm, _no_last_norm),
     "norms behind the residual sums": _intercepted(Block, _post_norm),
     "attention and MLP beside each other": _intercepted(Block, _parallel),
-    "gate and up swapped": _swapped("mlp/gate", "mlp/up"),
+    "gate and up swapped": swapped("mlp/gate", "mlp/up"),
     "GELU instead of SiLU": Fault(patch=lambda: mock.patch.object(nn, "silu", partial(jax.nn.gelu, approximate=True))),
     "causal mask lets the next token be seen": _causal(1),
     "causal mask hides the token itself": _causal(-1),

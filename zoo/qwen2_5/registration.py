@@ -12,7 +12,7 @@ import numpy as np
 from zoo.hub import Source
 from zoo.qwen2_5 import params, reference, sharding
 from zoo.qwen2_5.model import CONFIGS, Qwen2
-from zoo.registry import GoldenCase, Model, apply_as
+from zoo.registry import GoldenCase, Model, apply_as, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,6 +90,22 @@ def _logits_case(variant: str, quick: tuple[str, ...] | None = None) -> GoldenCa
     return _case(variant, reference.golden, select=partial(reference.select, CONFIGS[variant]), quick=quick)
 
 
+def blocks(config: Qwen2Config) -> dict[str, str]:
+    """Modules of ours, and those of Qwen2ForCausalLM that give the same."""
+    found = {"embed": "model.embed_tokens"}
+    inside = {
+        "input_norm": "input_layernorm",
+        "attention": "self_attn",
+        "post_attention_norm": "post_attention_layernorm",
+        "mlp": "mlp",
+    }
+    for index in range(config.layers):
+        ours, theirs = f"layers_{index}", f"model.layers.{index}"
+        found |= {f"{ours}/{name}": f"{theirs}.{other}" for name, other in inside.items()}
+        found[ours] = theirs
+    return found | {"norm": "model.norm"}
+
+
 def demo() -> Demo:
     """What ``python -m zoo run`` shows."""
     from zoo.qwen2_5.demo import DEMO
@@ -111,6 +127,7 @@ MODEL = Model(
     output_specs=_output_specs,
     meshes=MESHES,
     collectives=sharding.collectives,
+    work=tokens_of,
     cases={
         "tiny-28-4": _logits_case("tiny-28-4"),
         "tiny-14-2": _logits_case("tiny-14-2"),
@@ -127,5 +144,6 @@ MODEL = Model(
     keys=params.keys,
     synthetic=params.checkpoint,
     hub_config=params.hugging_face_config,
+    blocks=blocks,
     demo=demo,
 )

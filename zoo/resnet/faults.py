@@ -14,7 +14,7 @@ from pytest_tt.compare import flatten
 from zoo.resnet import model as resnet
 from zoo.resnet.images import Preparation
 from zoo.resnet.model import Block, ConvNorm, ResNetConfig
-from zoo.sensitivity import Fault
+from zoo.sensitivity import Fault, changed
 from zoo.weights import nested
 
 if TYPE_CHECKING:
@@ -24,17 +24,6 @@ CASE = "tiny"
 
 BOTTLENECKS_ONLY = frozenset({"the 1x1 halves the image, as in v1"})
 """What cannot go wrong in a net of basic layers, which has no such convolution."""
-
-
-def _changed(change: Callable[[np.ndarray], np.ndarray], *endings: str) -> Fault:
-    """A fault of every variable whose path ends so."""
-
-    def params(tree: Any) -> Any:
-        leaves = flatten(tree)
-        assert any(name.endswith(endings) for name in leaves), endings
-        return nested({name: change(leaf) if name.endswith(endings) else leaf for name, leaf in leaves.items()})
-
-    return Fault(params=params)
 
 
 def _swapped(one: str, other: str) -> Fault:
@@ -192,10 +181,10 @@ FAULTS = {
     "batch norm's epsilon 1e-6": _epsilon(1e-6),
     "recorded mean and variance swapped": _swapped("batch_stats/mean", "batch_stats/var"),
     "recorded mean and bias swapped": _swapped("batch_stats/mean", "params/bias"),
-    "recorded variance taken for the deviation": _changed(np.square, "normalization/var"),
-    "no recorded mean": _changed(np.zeros_like, "normalization/mean"),
-    "no scale in the norms": _changed(np.ones_like, "normalization/scale"),
-    "no bias in the norms": _changed(np.zeros_like, "normalization/bias"),
+    "recorded variance taken for the deviation": changed("normalization/var", np.square),
+    "no recorded mean": changed("normalization/mean", np.zeros_like),
+    "no scale in the norms": changed("normalization/scale", np.ones_like),
+    "no bias in the norms": changed("normalization/bias", np.zeros_like),
     "statistics of the batch": _of(nn.BatchNorm, _statistics_of_batch),
     "no norm in the shortcut": _of(nn.BatchNorm, _no_norm_in_shortcut),
     "ReLU before the norm": _of(nn.BatchNorm, _relu_before_norm),
@@ -213,9 +202,9 @@ FAULTS = {
     "maximum instead of mean at the end": _head(lambda x: x.max((1, 2))),
     "sum instead of mean at the end": _head(lambda x: x.sum((1, 2))),
     "middle instead of mean at the end": _head(lambda x: x[:, x.shape[1] // 2, x.shape[2] // 2]),
-    "no bias in the head": _changed(np.zeros_like, "classifier/bias"),
-    "kernels turned": _changed(_turned, "convolution/kernel"),
-    "kernels flipped": _changed(_flipped, "convolution/kernel"),
+    "no bias in the head": changed("classifier/bias", np.zeros_like),
+    "kernels turned": changed("convolution/kernel", _turned),
+    "kernels flipped": changed("convolution/kernel", _flipped),
     "images turned": _images(lambda x: x.swapaxes(1, 2)),
     "images mirrored": _images(lambda x: x[:, :, ::-1]),
     "images with channels first, reshaped": _images(lambda x: x.transpose(0, 3, 1, 2).reshape(x.shape)),

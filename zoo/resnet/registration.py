@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from zoo.hub import Source
-from zoo.registry import GoldenCase, Model, apply_as
+from zoo.registry import GoldenCase, Model, apply_as, images_of
 from zoo.resnet import reference
 from zoo.resnet.inputs import example
 from zoo.resnet.model import CONFIGS, ResNet
@@ -15,8 +15,21 @@ from zoo.resnet.sharding import input_specs, output_specs, param_specs
 
 if TYPE_CHECKING:
     from zoo.demo import Demo
+    from zoo.resnet.model import ResNetConfig
 
 MESHES = ("1x1", "1x2", "1x4", "1x8", "2x4", "8x4")
+
+
+def blocks(config: ResNetConfig) -> dict[str, str]:
+    """Modules of ours, and those of ResNetForImageClassification that give the same."""
+    found = {"stem": "resnet.embedder.embedder"}
+    convolutions = 3 if config.layer_type == "bottleneck" else 2
+    for stage, depth in enumerate(config.depths):
+        for layer in range(depth):
+            ours, theirs = f"stage_{stage}_layer_{layer}", f"resnet.encoder.stages.{stage}.layers.{layer}"
+            found |= {f"{ours}/conv_{index}": f"{theirs}.layer.{index}" for index in range(convolutions)}
+            found[ours] = theirs
+    return found | {"classifier": "classifier"}
 
 
 def demo() -> Demo:
@@ -36,6 +49,7 @@ MODEL = Model(
     input_specs=input_specs,
     output_specs=output_specs,
     meshes=MESHES,
+    work=images_of,
     cases={
         **{
             variant: GoldenCase(
@@ -59,5 +73,6 @@ MODEL = Model(
     keys=keys,
     synthetic=synthetic_checkpoint,
     hub_config=config_json,
+    blocks=blocks,
     demo=demo,
 )

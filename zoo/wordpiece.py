@@ -1,4 +1,4 @@
-"""Sentences as the token ids that a checkpoint was trained on, by the tokenizer.json beside its weights."""
+"""Sentences as the token ids that an encoder such as BERT was trained on, by the tokenizer beside its weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def from_vocabulary(vocabulary: str) -> Any:
 def encode(
     tokenizer: Path | Any, sentences: Sequence[str | tuple[str, str]], *, longest: int = 512, multiple: int = 1
 ) -> dict[str, np.ndarray]:
-    """The inputs of ``Bert`` for `sentences` or pairs of them: three int32 arrays [sentences, tokens].
+    """`sentences` or pairs of them as ``input_ids``, ``attention_mask``, ``token_type_ids``: int32 [sentences, tokens].
 
     `tokenizer` is a tokenizer.json or what was read from it. What is longer than `longest` tokens is cut, the rest
     padded to the longest sentence, rounded up to a `multiple`: programs are compiled for one length.

@@ -1,0 +1,280 @@
+"""What transformers knows of a model class: its config, what its checkpoints hold, what goes in and comes out.
+
+The model is built on torch's device ``meta``, where tensors have shapes and no memory. Needs torch, imported inside.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.authoring.shapes import Family, families
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Saved = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
+
+BATCH, TOKENS = 5, 7
+"""Of the inputs by which the shapes of the outputs are found: sizes that no config has."""
+
+_LARGEST = 50_000_000
+"""Parameters of the largest model that is run to see what comes out."""
+
+_TRAINING = re.compile(
+    r".*(dropout|_pdrop|layerdrop|drop_path|initializer|init_std|_token_id|_loss|label2id|id2label|classif|summary_).*|qa_.*"
+    r"|pretraining_tp|use_cache|tie_word_embeddings|transformers_version|is_encoder_decoder|is_decoder|add_cross_attention"
+    r"|chunk_size_feed_forward|output_.*|return_dict|problem_type|dtype|architectures|reorder_and_upcast_attn"
+)
+"""Fields of configs that say nothing of a forward pass, or nothing that the zoo's models have."""
+
+_TINY: tuple[tuple[str, int], ...] = (
+    (r"vocab_size", 211),
+    (r"max_position_embeddings|n_positions|max_source_positions", 40),
+    (r"num_hidden_layers|n_layers?|num_layers|encoder_layers|decoder_layers", 4),
+    (r"num_attention_heads|n_heads?|num_heads|\w+_attention_heads", 6),
+    (r"num_key_value_heads", 2),
+    (r"head_dim", 8),
+    (r"hidden_size|n_embd|dim|d_model|embed_dim", 48),
+    (r"intermediate_size|ffn_dim|hidden_dim|n_inner|d_ff|\w+_ffn_dim", 90),
+)
+"""Sizes for tests, all different, so that a wrong axis shows; 2, 4 or 8 chips divide few of them."""
+
+
+class ArchitectureError(ValueError):
+    """A class that no model can be begun from; the text says which ones there are, or what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """What is known of the class `kind`."""
+
+    kind: str
+    module: str
+    """Where transformers has its code."""
+    model_type: str
+    fields: dict[str, Any]
+    """Of its config, with their defaults: numbers, texts and tuples that a forward pass may depend on."""
+    others: dict[str, Any]
+    """Those that are none of these."""
+    tokens: dict[str, int]
+    """Special tokens that a small vocabulary does not have, moved to where it has some."""
+    tiny: dict[str, Any]
+    """Fields that a variant for tests has otherwise."""
+    families: list[Family]
+    """What a checkpoint holds; layers of the same shapes together."""
+    inputs: dict[str, str]
+    """Name -> shape in words."""
+    outputs: dict[str, str]
+    """Name -> shape in words; empty where they could not be found."""
+    blocks: list[tuple[str, str]]
+    """Modules of the reference with a number for each layer as ``{0}``, and their classes."""
+
+
+def read(kind: str) -> Architecture:
+    """What transformers knows of `kind`. ArchitectureError where it is none, or torch is not there."""
+    found = _class(kind)
+    config_class = found.config_class
+    try:
+        config = config_class()
+        default = _built(found, config)
+    except Exception as error:
+        raise ArchitectureError(
+            f"{kind} cannot be built from the defaults of {config_class.__name__} ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}): begin without --from"
+        ) from None
+    values = _fields(config_class, config)
+    fields = {name: value for name, value in values.items() if _plain(value)}
+    tiny, small = _tiny(found, config_class, fields)
+    tiny_fields = {**fields, **tiny}
+    sizes = {
+        name: (value, tiny_fields[name])
+        for name, value in fields.items()
+        if isinstance(value, int) and not isinstance(value, bool) and value > 1
+    }
+    inputs = _inputs(found, fields)
+    return Architecture(
+        kind=kind,
+        module=found.__module__,
+        model_type=str(config_class.model_type),
+        fields=fields,
+        others={name: value for name, value in values.items() if name not in fields},
+        tokens=_tokens(config_class, tiny),
+        tiny=tiny,
+        families=families(_tensors(default), _tensors(small), sizes),
+        inputs=inputs,
+        outputs=_outputs(small, inputs, {name: pair[1] for name, pair in sizes.items()}),
+        blocks=_blocks(small),
+    )
+
+
+def saved_tensors(kind: str, hub_config: Mapping[str, Any]) -> Saved:
+    """Name -> shape and dtype of what the class `kind` with this config.json saves; what is tied once.
+
+    ArchitectureError where transformers has no such class, or cannot build it from that config.
+    """
+    found = _class(kind)
+    try:
+        return _tensors(_built(found, found.config_class.from_dict(dict(hub_config))))
+    except Exception as error:
+        raise ArchitectureError(
+            f"{kind} cannot be built from the model's hub_config ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]})"
+        ) from None
+
+
+def _class(kind: str) -> Any:
+    try:
+        import torch  # noqa: F401
+        import transformers
+    except ModuleNotFoundError as error:
+        raise ArchitectureError(
+            f"{error.name} is not installed: names and shapes of the reference's parameters come from its PyTorch "
+            "model; pip install 'pytest-tt[reference,zoo]', or begin without --from"
+        ) from None
+    found = getattr(transformers, kind, None)
+    if inspect.isclass(found) and issubclass(found, transformers.PreTrainedModel):
+        if getattr(found, "config_class", None) is not None:
+            return found
+        raise ArchitectureError(f"{kind} has no config of its own: name the class of one architecture")
+    import difflib
+
+    known = [name for name in dir(transformers) if re.search(r"For[A-Z]|Model$", name) and not name.startswith("Auto")]
+    near = difflib.get_close_matches(kind, known, n=4, cutoff=0.5)
+    meant = f"; the nearest: {', '.join(near)}" if near else ""
+    raise ArchitectureError(
+        f"transformers {transformers.__version__} has no model class {kind!r}: expected one such as "
+        f"DistilBertForMaskedLM{meant}"
+    )
+
+
+def _built(found: Any, config: Any) -> Any:
+    import torch
+
+    with torch.device("meta"), _silent():
+        return found(config).eval()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without what transformers has to say of configs and kernels."""
+    import logging
+
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _tensors(model: Any) -> Saved:
+    """Parameters without their ties, and buffers that are saved."""
+    saved: Saved = {}
+    parameters = dict(model.named_parameters())  # each once, whatever is tied to it
+    ties = {name for name, _ in model.named_parameters(remove_duplicate=False)} - set(parameters)
+    for name, tensor in model.state_dict().items():
+        if name not in ties:
+            dtype = np.dtype(np.float32 if tensor.is_floating_point() else np.int64)
+            saved[name] = (tuple(tensor.shape), dtype)
+    return saved
+
+
+def _fields(config_class: Any, config: Any) -> dict[str, Any]:
+    """The fields of its own and their values, lists as tuples."""
+    from transformers import PretrainedConfig
+
+    general = set(inspect.signature(PretrainedConfig.__init__).parameters)
+    names = [name for name in inspect.signature(config_class.__init__).parameters if name not in general]
+    values = {name: getattr(config, name, None) for name in names if not _TRAINING.fullmatch(name)}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _plain(value: Any) -> bool:
+    """Whether a field of ours can hold it; long tuples are one entry a layer, which follow from others."""
+    if isinstance(value, tuple):
+        return len(value) <= 8 and all(isinstance(entry, int | float | str) for entry in value)
+    return isinstance(value, int | float | str)
+
+
+def _tiny(found: Any, config_class: Any, fields: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Fields for tests, and the model that has them; fewer of them where it cannot be built with all."""
+    wanted = {}
+    for name, value in fields.items():
+        size = next((size for pattern, size in _TINY if re.fullmatch(pattern, name)), None)
+        if size is not None and isinstance(value, int) and value > 1:
+            wanted[name] = size
+    if fields.get("num_key_value_heads") == fields.get("num_attention_heads") and "num_key_value_heads" in wanted:
+        wanted["num_key_value_heads"] = wanted["num_attention_heads"]
+    layers = {name: size for name, size in wanted.items() if size == dict(_TINY)[_TINY[2][0]]}
+    for changes in (wanted, layers):
+        try:
+            return changes, _built(found, config_class(**changes, **_tokens(config_class, changes)))
+        except Exception:
+            continue
+    return {}, _built(found, config_class())
+
+
+def _tokens(config_class: Any, changes: Mapping[str, Any]) -> dict[str, int]:
+    """Special tokens that a small vocabulary does not have, as token 0."""
+    vocabulary = changes.get("vocab_size")
+    default = config_class()
+    names = [name for name in inspect.signature(config_class.__init__).parameters if name.endswith("_token_id")]
+    values = {name: getattr(default, name, None) for name in names}
+    return {name: 0 for name, value in values.items() if vocabulary and isinstance(value, int) and value >= vocabulary}
+
+
+def _inputs(found: Any, fields: Mapping[str, Any]) -> dict[str, str]:
+    """The inputs that a model of the zoo takes: text or images."""
+    if found.main_input_name == "pixel_values":
+        return {"pixel_values": "float32 [batch, height, width, channels]"}
+    taken = inspect.signature(found.forward).parameters
+    names = ["input_ids", "attention_mask"]
+    names += ["token_type_ids"] if "token_type_ids" in taken and "type_vocab_size" in fields else []
+    return {name: "int32 [batch, tokens]" for name in names if name in taken}
+
+
+def _outputs(model: Any, inputs: Mapping[str, str], sizes: Mapping[str, int]) -> dict[str, str]:
+    """Names and shapes of what a small model gives; nothing where it does not run so, or is not small."""
+    import torch
+
+    if sum(parameter.numel() for parameter in model.parameters()) > _LARGEST:
+        return {}
+    side = sizes.get("image_size", 64)
+    given = {
+        name: torch.zeros((BATCH, sizes.get("num_channels", 3), side, side))
+        if name == "pixel_values"
+        else torch.ones((BATCH, TOKENS), dtype=torch.long)
+        for name in inputs
+    }
+    try:
+        # On the CPU, all zeros: masks look at data, which `meta` has none of.
+        with torch.inference_mode(), _silent():
+            model.to_empty(device="cpu")
+            for tensor in (*model.parameters(), *model.buffers()):
+                tensor.zero_()
+            found = model(**given)
+    except Exception:  # a model may want inputs that are not known here
+        return {}
+    words = {BATCH: "batch", TOKENS: "tokens"} | {size: name for name, size in reversed(list(sizes.items()))}
+    return {
+        name: f"[{', '.join(str(words.get(size, size)) for size in value.shape)}]"
+        for name, value in found.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def _blocks(model: Any) -> list[tuple[str, str]]:
+    """The modules that a comparison begins with: entries of numbered lists, and beside them what has parameters."""
+    found: dict[str, str] = {}
+    for name, module in model.named_modules():
+        numbers = re.findall(r"(?<=\.)\d+(?=\.|$)", name)
+        plain = not numbers and not any(module.children()) and any(True for _ in module.parameters())
+        layer = len(numbers) == 1 and re.search(r"\.\d+$", name) is not None
+        if plain or layer:
+            found.setdefault(re.sub(r"\.\d+$", ".{0}", name), type(module).__name__)
+    return list(found.items())

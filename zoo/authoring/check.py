@@ -1,0 +1,84 @@
+"""``python -m zoo check``: how far a model has come, and what is left to do."""
+
+from __future__ import annotations
+
+import argparse
+import traceback
+from typing import TYPE_CHECKING
+
+from zoo.authoring.finding import LEFT, NONE, OK, Finding, Left, NotForThisModel
+from zoo.authoring.package import import_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from zoo.authoring.walk import Walk
+    from zoo.registry import Model
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a line for each step. 0: all is done; 1: something is left; 2: wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m zoo check",
+        description="Walk the way of a new model: parameters, blocks, output, meshes, collectives, goldens, README. "
+        "Says of each step what is left and how to do it; exits with 1 where something is.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="name of a model, or the folder of one")
+    asked = parser.parse_args(arguments).model
+    try:
+        model, folder = import_model(asked)
+    except ValueError as error:
+        parser.exit(2, f"python -m zoo check: {error}\n")
+    except Exception as error:  # whatever a half-written module raises
+        print("\n".join(Finding("registration", LEFT, _told(error), f"mend it: {_place(error)}").lines()))
+        return 1
+    left = 0
+    for finding in walk_along(model, folder, asked):
+        print("\n".join(finding.lines()), flush=True)
+        left += finding.state == LEFT
+    print(f"{model.name}: " + (f"{left} step{'s' * (left != 1)} left" if left else "all is done"))
+    return int(left > 0)
+
+
+def walk_along(model: Model, folder: Path, command: str) -> Iterator[Finding]:
+    """What each step found, as soon as it did."""
+    from pytest_tt.mesh import MeshShape
+    from zoo.authoring.on_mesh import mesh_of
+    from zoo.authoring.steps import STEPS
+    from zoo.authoring.walk import Walk
+
+    walk = Walk(model, folder, command)
+    mesh_of(max(model.meshes, key=lambda mesh: MeshShape.parse(mesh).chips))  # before jax starts on its own
+    for name, step in STEPS:
+        finding = _found(walk, name, step)
+        if finding.state != LEFT:
+            walk.done.add(name)
+        yield finding
+
+
+def _found(walk: Walk, name: str, step: Callable[[Walk], str]) -> Finding:
+    try:
+        return Finding(name, OK, step(walk))
+    except NotForThisModel as reason:
+        return Finding(name, NONE, str(reason))
+    except Left as left:
+        return Finding(name, LEFT, str(left), left.do)
+    except Exception as error:  # the model's own code, which is being written
+        return Finding(name, LEFT, _told(error), f"see {walk.where(error)}")
+
+
+def _place(error: BaseException) -> str:
+    """The file and the line that cannot be imported."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    return f"{frames[-1].filename}:{frames[-1].lineno}"
+
+
+def _told(error: BaseException) -> str:
+    text = str(error).strip()
+    if isinstance(error, NotImplementedError) and text:
+        return text
+    lines = text.splitlines()[:8] or [""]
+    return "\n".join([f"{type(error).__name__}: {lines[0]}", *lines[1:]])

@@ -1,0 +1,70 @@
+"""A case of a model on a mesh of simulated chips, outside pytest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
+    from zoo.authoring.walk import Walk
+
+
+@dataclass(frozen=True, slots=True)
+class OnMesh:
+    """What a case gave on a mesh, and what it was compiled to."""
+
+    outputs: dict[str, np.ndarray]
+    collectives: dict[str, int] | None
+    stablehlo: str
+
+
+def mesh_of(mesh: str) -> Mesh:
+    """Simulated chips, as many as the largest mesh that is asked for first."""
+    from pytest_tt import open_chips
+
+    return open_chips(mesh, backend="sim").mesh
+
+
+def run_on_mesh(walk: Walk, case: str, name: str) -> OnMesh:
+    """Run `case` on the mesh `name` as the contract test does: parameters prepared and placed, shardings stated.
+
+    ValueError where parameters, specs and mesh do not fit one another.
+    """
+    if (case, name) not in walk.ran:
+        walk.ran[case, name] = _run(walk, case, name)
+    return walk.ran[case, name]
+
+
+def _run(walk: Walk, case: str, name: str) -> OnMesh:
+    import jax
+    from jax.sharding import NamedSharding, PartitionSpec
+
+    from pytest_tt.program import count_collectives
+    from zoo.placing import place_params
+
+    model, about, mesh = walk.model, walk.model.cases[case], mesh_of(name)
+    config = model.config(about.variant)
+    fitted = model.fit(config, mesh)
+
+    def bound(specs: Any) -> Any:
+        return jax.tree.map(
+            lambda spec: NamedSharding(mesh, spec), specs, is_leaf=lambda node: isinstance(node, PartitionSpec)
+        )
+
+    inputs, input_specs = dict(walk.golden(case).inputs), model.input_specs(fitted, mesh)
+    if set(input_specs) != set(inputs):
+        raise ValueError(f"input_specs are of {', '.join(sorted(input_specs))}; the inputs are {', '.join(inputs)}")
+    placed = {name: jax.device_put(value, NamedSharding(mesh, input_specs[name])) for name, value in inputs.items()}
+    params = place_params(model, config, mesh, walk.weights(case))
+    lowered = jax.jit(
+        model.forward(model.build(fitted)),
+        in_shardings=(bound(model.specs(fitted, mesh)), bound(input_specs)),
+        out_shardings=bound(model.output_specs(fitted, mesh)),
+    ).lower(params, placed)
+    compiled = lowered.compile()
+    outputs = {name: np.asarray(value) for name, value in compiled(params, placed).items()}
+    return OnMesh(dict(about.select(outputs)), count_collectives(compiled), str(lowered.as_text()))

@@ -1,0 +1,138 @@
+"""What the steps of ``python -m zoo check`` share: the model, its small cases, and what has been computed of them."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_tt.golden import load
+from zoo.authoring.finding import Left, NotForThisModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+    from pytest_tt.golden import Golden
+    from zoo.authoring.on_mesh import OnMesh
+    from zoo.registry import Model
+
+INSTALL = "pip install 'pytest-tt[reference,zoo]'"
+
+
+@dataclass
+class Walk:
+    """One walk along the steps. `variants` are those that are computed: small ones."""
+
+    model: Model
+    folder: Path
+    command: str
+    """How the user calls this model, for texts: its name or its folder."""
+    done: set[str] = field(default_factory=set)
+    """Steps that are done."""
+    ran: dict[tuple[str, str], OnMesh] = field(default_factory=dict)
+    """Of case and mesh: two steps look at each."""
+    _goldens: dict[str, Golden] = field(default_factory=dict)
+    _weights: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def variants(self) -> tuple[str, ...]:
+        """The variants for tests; all where no name begins with ``tiny``."""
+        tiny = tuple(name for name in self.model.variants if name.startswith("tiny"))
+        return tiny or tuple(self.model.variants)
+
+    @cached_property
+    def cases(self) -> tuple[str, ...]:
+        """The golden cases of `variants` that compare outputs on meshes. Left where there are none."""
+        cases = self.model.cases
+        found = tuple(name for name, case in cases.items() if case.variant in self.variants and case.meshes != ())
+        if not found:
+            raise Left(
+                f"no golden case is of {', '.join(self.variants)}", f"declare one in {self.place('registration.py')}"
+            )
+        return found
+
+    @cached_property
+    def torch(self) -> bool:
+        """Whether torch and transformers are here."""
+        try:
+            import torch  # noqa: F401
+            import transformers  # noqa: F401
+        except ModuleNotFoundError:
+            return False
+        return True
+
+    def need_torch(self) -> None:
+        """Left where the reference cannot be run."""
+        if not self.torch:
+            raise Left("not checked: torch or transformers is not installed, and the reference needs both", INSTALL)
+
+    def need(self, step: str) -> None:
+        """Left where `step` is not done yet."""
+        if step not in self.done:
+            raise Left(f"not checked: it waits for {step!r}", f"finish {step!r} first")
+
+    def place(self, name: str) -> str:
+        """A file of the model as the user finds it: relative to the working directory where that is above."""
+        path = self.folder / name
+        try:
+            return str(path.relative_to(Path.cwd()))
+        except ValueError:
+            return str(path)
+
+    def kind(self, config: Any) -> str:
+        """The reference's class of `config`. NotForThisModel where the reference is none of transformers'."""
+        model = self.model
+        if model.hub_config is None or model.keys is None or model.synthetic is None:
+            raise NotForThisModel("the reference is no model of transformers (no hub_config, keys and synthetic)")
+        names = model.hub_config(config).get("architectures") or [""]
+        return str(names[0])
+
+    def golden(self, case: str) -> Golden:
+        """The golden of a case as its reference gives it now; without torch the recorded one. Left if there is none."""
+        if case not in self._goldens:
+            path = self.model.golden_path(case)
+            if self.torch:
+                quiet()
+                self._goldens[case] = self.model.cases[case].reference()
+            elif path.is_file():
+                self._goldens[case] = load(path)
+            else:
+                self.need_torch()
+        return self._goldens[case]
+
+    def weights(self, case: str) -> Mapping[str, Any]:
+        """The parameters that a case is computed with."""
+        if case not in self._weights:
+            self._weights[case] = self.model.cases[case].weights()
+        return self._weights[case]
+
+    def where(self, error: BaseException) -> str:
+        """The last line of the model's own files that `error` came through, ``zoo/m/model.py:12``; or the folder."""
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if Path(frame.filename).is_relative_to(self.folder)]
+        return f"{self.place(Path(own[-1].filename).name)}:{own[-1].lineno}" if own else self.place("")
+
+
+def quiet() -> None:
+    """Keep transformers from telling its own tale between the lines."""
+    from transformers.utils import logging as messages
+
+    messages.set_verbosity(logging.CRITICAL)
+    messages.disable_progress_bar()
+
+
+def on_host(walk: Walk, case: str) -> dict[str, np.ndarray]:
+    """What the model gives for a case's inputs, on the host, unjitted, and what of it the golden holds."""
+    import jax
+    import numpy as np
+
+    model, about = walk.model, walk.model.cases[case]
+    run = (about.forward or model.forward)(model.build(model.config(about.variant)))
+    with jax.default_device(jax.devices("cpu")[0]):
+        outputs = run(walk.weights(case), dict(walk.golden(case).inputs))
+    return dict(about.select({name: np.asarray(value) for name, value in outputs.items()}))

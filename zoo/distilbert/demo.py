@@ -1,0 +1,28 @@
+"""``python -m zoo run distilbert``: what stands behind a [MASK]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo import masks
+from zoo.demo import Demo
+from zoo.distilbert.model import BASE
+
+if TYPE_CHECKING:
+    import argparse
+
+    from zoo.demo import Shown, Stage
+
+
+def run(stage: Stage, options: argparse.Namespace) -> Shown:
+    """Load, and fill in the sentences."""
+    sentences = tuple(options.sentences) or masks.SENTENCES
+    return masks.fill_in(stage, stage.config, masks.tokenizer_of(stage), sentences, options.top)
+
+
+DEMO = Demo(
+    summary=f"DistilBERT: words for each {masks.MASK} of sentences.",
+    variant=BASE.name,
+    arguments=masks.arguments,
+    run=run,
+)

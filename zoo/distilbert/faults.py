@@ -1,0 +1,129 @@
+"""Known faults of DistilBERT, each of which its golden must catch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from zoo.distilbert import model as distilbert
+from zoo.distilbert.model import TINY, DistilBertConfig, attention, attention_bias, gelu, layer_norm
+from zoo.sensitivity import Fault, changed, swapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CASE = "tiny"
+
+
+def wrong(**names: Any) -> Fault:
+    """Names of ``zoo.distilbert.model`` that mean something else."""
+    return Fault(patch=partial(mock.patch.multiple, distilbert, **names))
+
+
+def config(**fields: Any) -> Fault:
+    """Other settings."""
+    return Fault(config=lambda right: replace(right, **fields))
+
+
+def without_bias(module: str) -> Fault:
+    """A bias left out."""
+    return changed(f"{module}/bias", np.zeros_like)
+
+
+def moved(rows: int, *, axis: int = 0) -> Callable[[np.ndarray], np.ndarray]:
+    """What is at 0 of an axis is at `rows`."""
+    return partial(np.roll, shift=rows, axis=axis)
+
+
+def sinusoids(table: np.ndarray) -> np.ndarray:
+    """The table of a config that says `sinusoidal_pos_embds`."""
+    places, units = np.indices(table.shape)
+    angles = places / 10000.0 ** (2 * (units // 2) / table.shape[1])
+    return np.asarray(np.where(units % 2, np.cos(angles), np.sin(angles)), table.dtype)
+
+
+def heads_mixed(kernel: np.ndarray) -> np.ndarray:
+    """[hidden, head, head_size] read as [hidden, head_size, head]."""
+    hidden, heads, size = kernel.shape
+    return kernel.reshape(hidden, size, heads).transpose(0, 2, 1)
+
+
+class PreNormLayer(nn.Module):
+    """Normalisation of what goes into attention and MLP, as in GPT-2, not of what comes out."""
+
+    config: DistilBertConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
+        """As ``Layer``."""
+        sizes, heads = self.config, (self.config.heads, self.config.head_size)
+        y = layer_norm(sizes, "attention_norm")(x)
+        query, key, value = (nn.DenseGeneral(heads, name=name)(y) for name in ("query", "key", "value"))
+        seen = attention(query, key, value, bias)
+        x = x + nn.DenseGeneral(sizes.hidden, axis=(-2, -1), name="attention")(seen)
+        y = distilbert.gelu(nn.Dense(sizes.intermediate, name="up")(layer_norm(sizes, "norm")(x)))
+        result: jax.Array = x + nn.Dense(sizes.hidden, name="down")(y)
+        return result
+
+
+def unscaled(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
+    """Scores as the products are."""
+    return attention(query * query.shape[-1] ** 0.5, key, value, bias)
+
+
+def head_without_gelu(x: jax.Array) -> jax.Array:
+    """Nothing where the width is that of the head, not that of the MLP."""
+    return x if x.shape[-1] == TINY.hidden else gelu(x)
+
+
+def causal(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
+    """Attention to earlier tokens only."""
+    later = np.triu(np.full((query.shape[1],) * 2, distilbert.MASKED, np.float32), 1)
+    return attention(query, key, value, bias + later)
+
+
+def ignore_mask(mask: jax.Array, dtype: Any) -> jax.Array:
+    """Padding is attended to."""
+    return attention_bias(jnp.ones_like(mask), dtype)
+
+
+FAULTS: dict[str, Fault] = {
+    "tanh GELU for erf GELU": wrong(gelu=nn.gelu),
+    "ReLU for GELU": wrong(gelu=nn.relu),
+    "LayerNorm eps 1e-5 (PyTorch's default)": config(eps=1e-5),
+    "LayerNorm eps 1e-6 (Flax's default)": config(eps=1e-6),
+    "pre-norm for post-norm": wrong(Layer=PreNormLayer),
+    "positions from 1": changed("params/position", moved(-1)),
+    "positions from 2 (RoBERTa)": changed("params/position", moved(-2)),
+    "sinusoids for learned positions": changed("params/position", sinusoids),
+    "mask ignored": wrong(attention_bias=ignore_mask),
+    "causal attention": wrong(attention=causal),
+    "scores not scaled": wrong(attention=unscaled),
+    "query heads swapped": changed("query/kernel", moved(1, axis=1)),
+    "value heads mixed with their sizes": changed("value/kernel", heads_mixed),
+    "query and key swapped": swapped("query", "key"),
+    "two LayerNorms of a layer swapped": swapped("attention_norm", "norm"),
+    "layers swapped": swapped("layer_0", "layer_1"),
+    "last layer left out": config(layers=TINY.layers - 1),
+    "query bias missing": without_bias("query"),
+    "value bias missing": without_bias("value"),
+    "attention output bias missing": without_bias("/attention"),
+    "MLP up bias missing": without_bias("up"),
+    "MLP down bias missing": without_bias("down"),
+    "LayerNorm bias missing": without_bias("attention_norm"),
+    "LayerNorm scale missing": changed("attention_norm/scale", np.ones_like),
+    "embeddings' LayerNorm bias missing": without_bias("params/norm"),
+    "head without GELU": wrong(gelu=head_without_gelu),
+    "head's transform bias missing": without_bias("transform"),
+    "head's LayerNorm bias missing": without_bias("transform_norm"),
+    "head's bias missing": without_bias("decoder"),
+    "head's rows moved by one": changed("decoder/kernel", moved(1)),
+}
+"""By what is wrong. The bias of keys is not here: softmax takes it out of every output."""

@@ -1,0 +1,136 @@
+"""The whole model: DistilBERT's encoder and its masked language model head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MASKED = -1e9
+"""What is added to the score of a padded token, and the bias of a token that is none: exp of it is exactly 0 in
+float32 and in bfloat16. The least float32 would become -inf on a chip that computes in bfloat16."""
+
+
+@dataclass(frozen=True, slots=True)
+class DistilBertConfig:
+    """Sizes of one variant; `heads` x `head_size` is `hidden`, but for heads that were padded to fit a mesh."""
+
+    name: str
+    hidden: int
+    layers: int
+    heads: int
+    head_size: int
+    intermediate: int
+    vocabulary: int = 30522
+    positions: int = 512
+    eps: float = 1e-12
+    padding: int = 0
+    """Tokens that are none, at the end of the logits, so that a mesh divides their number."""
+
+
+BASE = DistilBertConfig("distilbert-base-uncased", hidden=768, layers=6, heads=12, head_size=64, intermediate=3072)
+TINY = DistilBertConfig("tiny", hidden=24, layers=3, heads=3, head_size=8, intermediate=50, vocabulary=97, positions=32)
+"""For tests: 2, 4 or 8 chips divide little of it."""
+
+CONFIGS = {config.name: config for config in (BASE, TINY)}
+
+
+def gelu(x: jax.Array) -> jax.Array:
+    """GELU by the error function: the TT compiler knows erf as one operation, and jax.nn.gelu's erfc not at all."""
+    return x * 0.5 * (1.0 + jax.lax.erf(x * 0.5**0.5))
+
+
+def attention_bias(mask: jax.Array, dtype: Any) -> jax.Array:
+    """`mask` [batch, tokens], 1 for tokens and 0 for padding, as what is added to scores [batch, head, query, key]."""
+    return ((1.0 - mask.astype(jnp.float32)) * MASKED).astype(dtype)[:, None, None, :]
+
+
+def attention(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
+    """Scaled dot products over all tokens, both ways; all [batch, tokens, head, head_size] but `bias`."""
+    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) * query.shape[-1] ** -0.5
+    return jnp.einsum("bhqk,bkhd->bqhd", nn.softmax(scores + bias, axis=-1), value)
+
+
+def layer_norm(config: DistilBertConfig, name: str) -> nn.LayerNorm:
+    """Layer normalisation that takes the variance of what is left after the mean: E[x^2] - E[x]^2 loses digits."""
+    return nn.LayerNorm(epsilon=config.eps, use_fast_variance=False, name=name)
+
+
+class Layer(nn.Module):
+    """Attention and MLP, each followed by the sum with its input and a normalisation of it."""
+
+    config: DistilBertConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
+        """`x` [batch, tokens, hidden] and `bias` of `attention_bias` to [batch, tokens, hidden]."""
+        config = self.config
+        heads = (config.heads, config.head_size)
+        query, key, value = (nn.DenseGeneral(heads, name=name)(x) for name in ("query", "key", "value"))
+        seen = attention(query, key, value, bias)
+        seen = nn.DenseGeneral(config.hidden, axis=(-2, -1), name="attention")(seen)
+        x = layer_norm(config, "attention_norm")(x + seen)
+        inner = gelu(nn.Dense(config.intermediate, name="up")(x))
+        y: jax.Array = layer_norm(config, "norm")(x + nn.Dense(config.hidden, name="down")(inner))
+        return y
+
+
+class Decoder(nn.Module):
+    """Hidden states to one logit a token of the vocabulary.
+
+    Its kernel [tokens, hidden] equals the table of word embeddings, yet is a parameter of its own: that table must be
+    whole on each chip to be looked up in, this one is spread over the chips.
+    """
+
+    config: DistilBertConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`x` [batch, tokens, hidden] to [batch, tokens, vocabulary + padding]."""
+        rows = self.config.vocabulary + self.config.padding
+        kernel = self.param("kernel", nn.initializers.normal(0.02), (rows, self.config.hidden))
+        bias = self.param("bias", nn.initializers.zeros_init(), (rows,))
+        return jnp.einsum("bsh,vh->bsv", x, kernel) + bias
+
+
+class DistilBert(nn.Module):
+    """DistilBERT of `config`."""
+
+    config: DistilBertConfig
+
+    @nn.compact
+    def __call__(self, input_ids: jax.Array, attention_mask: jax.Array) -> dict[str, jax.Array]:
+        """Two int32 arrays [batch, tokens] to named outputs; `attention_mask` is 1 for tokens and 0 for padding.
+
+        ``hidden`` [batch, tokens, hidden] of the last layer, ``logits`` [batch, tokens, vocabulary + padding]. Ids
+        outside the vocabulary give NaN; ValueError for more tokens than positions.
+        """
+        config = self.config
+        tokens = input_ids.shape[1]
+        if tokens > config.positions:
+            raise ValueError(f"{tokens} tokens, but {config.name} knows {config.positions} positions: cut the text")
+        x = nn.Embed(config.vocabulary, config.hidden, name="word")(input_ids)
+        x += self.param("position", nn.initializers.normal(0.02), (config.positions, config.hidden))[:tokens]
+        x = layer_norm(config, "norm")(x)
+        bias = attention_bias(attention_mask, x.dtype)
+        for index in range(config.layers):
+            x = Layer(config, name=f"layer_{index}")(x, bias)
+        y = gelu(nn.Dense(config.hidden, name="transform")(x))
+        y = layer_norm(config, "transform_norm")(y)
+        return {"hidden": x, "logits": Decoder(config, name="decoder")(y)}
+
+
+def forward(module: DistilBert) -> Callable[[Any, Any], dict[str, jax.Array]]:
+    """`module` as a pure function of its parameters and its inputs by name."""
+
+    def run(params: Any, inputs: Any) -> dict[str, jax.Array]:
+        outputs: Any = module.apply(params, **inputs)
+        return dict(outputs)
+
+    return run

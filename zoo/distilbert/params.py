@@ -1,0 +1,139 @@
+"""Parameters of DistilBERT: what each tensor of a checkpoint becomes, and made-up ones under the same names."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors
+from zoo.hub import Source
+from zoo.layouts import bias_to_heads, from_heads, to_heads, transposed
+from zoo.synthetic import uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from zoo.distilbert.model import DistilBertConfig
+
+SOURCES = {
+    "distilbert-base-uncased": Source("distilbert/distilbert-base-uncased", "12040accade4e8a0f71eabdb258fecc2e7e948be"),
+}
+
+_ENCODER = r"(?:distilbert\.)?"
+_LAYER = _ENCODER + r"transformer\.layer\.(\d+)\."
+
+
+def _dense(source: str, target: str) -> tuple[Rule, Rule]:
+    return (
+        Rule(rf"{source}\.weight", f"params/{target}/kernel", transposed),
+        Rule(rf"{source}\.bias", f"params/{target}/bias"),
+    )
+
+
+def _norm(source: str, target: str) -> tuple[Rule, Rule]:
+    return Rule(rf"{source}\.weight", f"params/{target}/scale"), Rule(rf"{source}\.bias", f"params/{target}/bias")
+
+
+def _query_key_or_value(source: str, target: str) -> tuple[Rule, Rule]:
+    return (
+        Rule(rf"{_LAYER}attention\.{source}\.weight", f"params/layer_{{0}}/{target}/kernel", to_heads),
+        Rule(rf"{_LAYER}attention\.{source}\.bias", f"params/layer_{{0}}/{target}/bias", bias_to_heads),
+    )
+
+
+KEYS = KeyMap(
+    rules=(
+        # One matrix in the checkpoint, two parameters here: see Decoder.
+        Rule(
+            _ENCODER + r"embeddings\.word_embeddings\.weight",
+            (Target("params/word/embedding"), Target("params/decoder/kernel", fallback=True)),
+        ),
+        Rule(_ENCODER + r"embeddings\.position_embeddings\.weight", "params/position"),
+        *_norm(_ENCODER + r"embeddings\.LayerNorm", "norm"),
+        *_query_key_or_value("q_lin", "query"),
+        *_query_key_or_value("k_lin", "key"),
+        *_query_key_or_value("v_lin", "value"),
+        Rule(_LAYER + r"attention\.out_lin\.weight", "params/layer_{0}/attention/kernel", from_heads),
+        Rule(_LAYER + r"attention\.out_lin\.bias", "params/layer_{0}/attention/bias"),
+        *_norm(_LAYER + r"sa_layer_norm", "layer_{0}/attention_norm"),
+        *_dense(_LAYER + r"ffn\.lin1", "layer_{0}/up"),
+        *_dense(_LAYER + r"ffn\.lin2", "layer_{0}/down"),
+        *_norm(_LAYER + r"output_layer_norm", "layer_{0}/norm"),
+        *_dense("vocab_transform", "transform"),
+        *_norm("vocab_layer_norm", "transform_norm"),
+        # Where it is stored, transformers uses it, even if config.json says that it is tied.
+        Rule(r"vocab_projector\.weight", "params/decoder/kernel"),
+        Rule(r"vocab_projector\.bias", "params/decoder/bias"),
+    ),
+    ignored=(_ENCODER + r"embeddings\.position_ids",),  # 0, 1, 2 …, which older versions stored
+)
+
+
+def keys(config: DistilBertConfig) -> KeyMap:
+    """The key map of DistilBertForMaskedLM; the same for all sizes."""
+    return KEYS
+
+
+def hub_config(config: DistilBertConfig) -> dict[str, Any]:
+    """The config.json of a checkpoint of `config`."""
+    return {
+        "architectures": ["DistilBertForMaskedLM"],
+        "model_type": "distilbert",
+        "activation": "gelu",
+        "dim": config.hidden,
+        "hidden_dim": config.intermediate,
+        "max_position_embeddings": config.positions,
+        "n_heads": config.heads,
+        "n_layers": config.layers,
+        "pad_token_id": 0,
+        "vocab_size": config.vocabulary,
+    }
+
+
+def synthetic_checkpoint(config: DistilBertConfig, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and float32 tensors of a made-up checkpoint, as DistilBertForMaskedLM is saved.
+
+    Attention is far from uniform, each branch and bias shows, and embeddings are small, as trained ones are, so that
+    the epsilon of the normalisation shows too. Deeper models get smaller branches, for otherwise the tokens of a
+    sentence grow equal on the way up.
+    """
+    hidden, inner = config.hidden, config.intermediate
+    depth = min(1.0, 3.0 / config.layers)
+    smaller, sharper = 0.4 * math.sqrt(depth), 1.2 / depth**0.25
+
+    def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
+        stream = f"distilbert/{config.name}/{name}"
+        return name, uniform(stream, shape, low=middle - bound, high=middle + bound, seed=seed)
+
+    def dense(name: str, outputs: int, inputs: int, gain: float, bias: float) -> Iterator[tuple[str, np.ndarray]]:
+        """`gain`: standard deviation of an output for inputs of 1."""
+        yield tensor(f"{name}.weight", (outputs, inputs), gain * math.sqrt(3.0 / inputs))
+        yield tensor(f"{name}.bias", (outputs,), bias)
+
+    def norm(name: str, bias: float = 0.4) -> Iterator[tuple[str, np.ndarray]]:
+        yield tensor(f"{name}.weight", (hidden,), 0.4, middle=1.0)
+        yield tensor(f"{name}.bias", (hidden,), bias)
+
+    yield tensor("distilbert.embeddings.word_embeddings.weight", (config.vocabulary, hidden), 0.06)
+    yield tensor("distilbert.embeddings.position_embeddings.weight", (config.positions, hidden), 0.06)
+    yield from norm("distilbert.embeddings.LayerNorm")
+    for index in range(config.layers):
+        layer = f"distilbert.transformer.layer.{index}"
+        yield from dense(f"{layer}.attention.q_lin", hidden, hidden, sharper, 1.5)
+        yield from dense(f"{layer}.attention.k_lin", hidden, hidden, sharper, 0.6)
+        yield from dense(f"{layer}.attention.v_lin", hidden, hidden, 1.0, 0.6)
+        yield from dense(f"{layer}.attention.out_lin", hidden, hidden, 1.5 * depth, smaller)
+        yield from norm(f"{layer}.sa_layer_norm", smaller)
+        yield from dense(f"{layer}.ffn.lin1", inner, hidden, 0.7, 0.5)
+        yield from dense(f"{layer}.ffn.lin2", hidden, inner, 2.0 * depth, smaller)
+        yield from norm(f"{layer}.output_layer_norm", smaller)
+    yield from dense("vocab_transform", hidden, hidden, 1.0, 0.5)
+    yield from norm("vocab_layer_norm", 0.8)
+    yield tensor("vocab_projector.bias", (config.vocabulary,), 0.2)
+
+
+def weights(config: DistilBertConfig) -> dict[str, Any]:
+    """Parameters (NumPy) that the golden of `config` was made with."""
+    return convert_tensors(synthetic_checkpoint(config), config, KEYS)

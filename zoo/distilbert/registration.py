@@ -1,0 +1,73 @@
+"""DistilBERT's description for the registry."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.distilbert import params, reference, sharding
+from zoo.distilbert.model import BASE, CONFIGS, TINY, DistilBert, forward
+from zoo.registry import GoldenCase, Model, tokens_of
+
+if TYPE_CHECKING:
+    from zoo.demo import Demo
+    from zoo.distilbert.model import DistilBertConfig
+
+
+def example(config: DistilBertConfig) -> dict[str, Any]:
+    """Sixteen tokens in each of eight sentences, the second half of the last one padding."""
+    ids = np.arange(8 * 16, dtype=np.int32).reshape(8, 16) % config.vocabulary
+    mask = np.ones_like(ids)
+    mask[-1, 8:] = 0
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def blocks(config: DistilBertConfig) -> dict[str, str]:
+    """Modules of ours, and those of DistilBertForMaskedLM that give the same."""
+    layers = {f"layer_{index}": f"distilbert.transformer.layer.{index}" for index in range(config.layers)}
+    head = {"transform": "vocab_transform", "transform_norm": "vocab_layer_norm", "decoder": "vocab_projector"}
+    return {"norm": "distilbert.embeddings.LayerNorm", **layers, **head}
+
+
+def case(config: DistilBertConfig, quick: tuple[str, ...] | None = None) -> GoldenCase:
+    """The golden of a variant; `quick` are the meshes of a usual run of the tests, None all."""
+    return GoldenCase(
+        variant=config.name,
+        reference=partial(reference.golden, config),
+        weights=partial(params.weights, config),
+        select=partial(reference.select, config),
+        quick=quick,
+    )
+
+
+def demo() -> Demo:
+    """What ``python -m zoo run distilbert`` shows."""
+    from zoo.distilbert.demo import DEMO
+
+    return DEMO
+
+
+MODEL = Model(
+    name="distilbert",
+    variants=CONFIGS,
+    build=DistilBert,
+    example=example,
+    forward=forward,
+    specs=sharding.param_specs,
+    input_specs=sharding.input_specs,
+    output_specs=sharding.output_specs,
+    meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
+    fit=sharding.fit,
+    prepare=sharding.prepare,
+    collectives=sharding.collectives,
+    work=tokens_of,
+    cases={"tiny": case(TINY, quick=("1x1", "1x8", "2x4")), "base": case(BASE, quick=("1x8",))},
+    sources=params.SOURCES,
+    keys=params.keys,
+    synthetic=params.synthetic_checkpoint,
+    hub_config=params.hub_config,
+    blocks=blocks,
+    demo=demo,
+)

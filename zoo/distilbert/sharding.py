@@ -1,0 +1,98 @@
+"""Where each parameter, input and output lies on a mesh, and what is padded so that the mesh divides it.
+
+Sentences are spread over the axis ``batch``. Over ``model``, attention is spread by heads and the MLP by its inner
+units, each column-parallel and then row-parallel as in Megatron-LM (Shoeybi et al., 2019, section 3): one all-reduce
+each. Logits leave the chips spread over the vocabulary. Embeddings and normalisations are on every chip: the TT
+compiler cannot gather from a table that is spread.
+
+Heads, inner units and vocabulary grow to the next multiple of the chips on ``model``. What is added are zeros, which
+add exactly 0 to every sum; a token that is none has a bias of -1e9, so that it has probability 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from jax.sharding import PartitionSpec as P
+
+from zoo.distilbert.model import MASKED
+from zoo.padding import Growth, grown, multiple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jax.sharding import Mesh
+
+    from zoo.distilbert.model import DistilBertConfig
+
+
+def param_specs(config: DistilBertConfig, mesh: Mesh) -> dict[str, Any]:
+    """A tree of PartitionSpec like the parameters of ``DistilBert(config)``."""
+    whole = {"kernel": P(), "bias": P()}
+    norm = {"scale": P(), "bias": P()}
+    by_head = {"kernel": P(None, "model", None), "bias": P("model", None)}
+    layer = {
+        "query": by_head,
+        "key": by_head,
+        "value": by_head,
+        "attention": {"kernel": P("model", None, None), "bias": P()},
+        "attention_norm": norm,
+        "up": {"kernel": P(None, "model"), "bias": P("model")},
+        "down": {"kernel": P("model", None), "bias": P()},
+        "norm": norm,
+    }
+    return {
+        "params": {
+            "word": {"embedding": P()},
+            "position": P(),
+            "norm": norm,
+            **{f"layer_{index}": layer for index in range(config.layers)},
+            "transform": whole,
+            "transform_norm": norm,
+            "decoder": {"kernel": P("model", None), "bias": P("model")},
+        }
+    }
+
+
+def input_specs(config: DistilBertConfig, mesh: Mesh) -> dict[str, P]:
+    """Sentences over ``batch``."""
+    return {"input_ids": P("batch", None), "attention_mask": P("batch", None)}
+
+
+def output_specs(config: DistilBertConfig, mesh: Mesh) -> dict[str, P]:
+    """Sentences over ``batch``, logits over ``model`` too."""
+    return {"hidden": P("batch", None, None), "logits": P("batch", None, "model")}
+
+
+def collectives(config: DistilBertConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
+    """One all-reduce after attention and one after the MLP of each layer, where there is something to sum."""
+    return {"all-reduce": 2 * config.layers} if mesh.shape["model"] > 1 else {}
+
+
+def fit(config: DistilBertConfig, mesh: Mesh) -> DistilBertConfig:
+    """`config` with heads, inner units and logits that the chips on ``model`` divide."""
+    chips = mesh.shape["model"]
+    return replace(
+        config,
+        heads=multiple(config.heads, chips),
+        intermediate=multiple(config.intermediate, chips),
+        padding=multiple(config.vocabulary, chips) - config.vocabulary,
+    )
+
+
+def prepare(config: DistilBertConfig, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
+    """`params` (NumPy, all or some) of ``DistilBert(config)`` as those of ``DistilBert(fit(config, mesh))``."""
+    fitted = fit(config, mesh)
+    heads, inner, tokens = fitted.heads, fitted.intermediate, fitted.vocabulary + fitted.padding
+    growths = {
+        **{f"{module}/kernel": Growth(1, heads) for module in ("query", "key", "value")},
+        **{f"{module}/bias": Growth(0, heads) for module in ("query", "key", "value")},
+        "attention/kernel": Growth(0, heads),
+        "up/kernel": Growth(1, inner),
+        "up/bias": Growth(0, inner),
+        "down/kernel": Growth(0, inner),
+        "decoder/kernel": Growth(0, tokens),
+        "decoder/bias": Growth(0, tokens, MASKED),
+    }
+    return grown(params, growths)

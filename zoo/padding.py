@@ -1,0 +1,44 @@
+"""Parameters grown to what the chips of a mesh divide: zeros at the end of an axis, which add exactly 0 to a sum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pytest_tt.compare import flatten
+from zoo.weights import nested
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Growth(NamedTuple):
+    """Which axis of a parameter grows to which size, and what is put there."""
+
+    axis: int
+    size: int
+    filling: float = 0.0
+
+
+def multiple(size: int, chips: int) -> int:
+    """The least multiple of `chips` that is `size` or more."""
+    return -(-size // chips) * chips
+
+
+def grown(params: Mapping[str, Any], growths: Mapping[str, Growth]) -> dict[str, Any]:
+    """`params` (nested, NumPy leaves, all or some of a model's) as `growths` says.
+
+    Those are by module and parameter, ``query/kernel``, wherever in the tree the module is. Others stay as they are,
+    and so does what has the size already.
+    """
+
+    def leaf(path: str, values: np.ndarray) -> np.ndarray:
+        growth = growths.get("/".join(path.split("/")[-2:]))
+        if growth is None or values.shape[growth.axis] >= growth.size:
+            return values
+        missing = growth.size - values.shape[growth.axis]
+        widths = [(0, missing if axis == growth.axis else 0) for axis in range(values.ndim)]
+        return np.pad(values, widths, constant_values=growth.filling)
+
+    return nested({path: leaf(path, values) for path, values in flatten(params).items()})
