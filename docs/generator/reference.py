@@ -1,0 +1,67 @@
+"""Writes docs/reference/ from the code: ``python docs/generator/reference.py``; ``--check`` names what is out of date.
+
+MkDocs loads it as a hook too: a site whose reference is not what the code says is not built.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import commands
+import formats
+import interface
+import options
+
+FOLDER = Path(__file__).parents[1] / "reference"
+NOTE = "<!-- Written by docs/generator/reference.py from the code: change the code, then run it. -->"
+
+PAGES = {
+    "options": options.options,
+    "marker_and_fixtures": interface.marker_and_fixtures,
+    "systems": options.systems,
+    "results_document": formats.results_document,
+    "golden_file": formats.golden_format,
+    "status_file": formats.status_file,
+    "commands": commands.commands,
+}
+
+
+def outdated() -> dict[Path, str]:
+    """Each page that is not what the code says, and what it should be; empty where the page should not be there."""
+    wanted = {FOLDER / f"{name}.md": f"{NOTE}\n\n{page().rstrip()}\n" for name, page in PAGES.items()}
+    wanted |= {path: "" for path in FOLDER.glob("*.md") if path not in wanted}
+    return {path: text for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text}
+
+
+def on_pre_build(config: Any) -> None:
+    """MkDocs' hook."""
+    from mkdocs.exceptions import PluginError  # type: ignore[import-not-found,unused-ignore]
+
+    stale = [path.name for path in outdated()]
+    if stale:
+        raise PluginError(f"docs/reference/: {', '.join(stale)} out of date: run python docs/generator/reference.py")
+
+
+def main() -> int:
+    """Write the pages, or with ``--check`` name those that are out of date; 1 if there are any, then."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="Write nothing")
+    check = parser.parse_args().check
+    stale = outdated()
+    for path, text in stale.items():
+        print(f"{path.name}: out of date: run python docs/generator/reference.py" if check else f"{path.name}: written")
+        if check:
+            continue
+        if text:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, "utf-8")
+        else:
+            path.unlink()
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""The code blocks of a page of documentation: read, run in the order of the page, compared with what it shows.
+
+All blocks of a page run in one directory of their own, as a reader would follow it. The rules:
+
+- What has a title (```` ```python title="test_x.py" ````) is written to a file of that name. ``python``
+  without a title is a script and must end well.
+- ``console`` shows commands, after ``$``, and all of their output, which must be what they print. A line ``...`` stands
+  for any lines, ``…`` for any text in a line; times, the version of jax and what pytest's header says of the machine
+  may differ.
+- ``shell`` shows commands alone; each line must end well.
+- ``toml``, ``yaml`` and ``json`` are parsed.
+- ``<!-- not run: REASON -->`` on the line before lets a block be, ``<!-- slow -->`` runs it where `SLOW` is set.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ROOT = Path(__file__).parents[1]
+SLOW = "DOCS_SLOW"
+LANGUAGES = ("python", "console", "shell", "toml", "yaml", "json", "markdown")
+
+_FENCE = re.compile(
+    r"^(?P<indent> *)(?:<!-- (?:not run: (?P<reason>[^>]+)|(?P<slow>slow)) -->\n(?P=indent))?"
+    r"(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=indent)(?P=ticks) *$",
+    re.MULTILINE | re.DOTALL,
+)
+_INFO = re.compile(r'(?P<language>\w*)(?: title="(?P<title>[\w./-]+)")?')
+_MACHINE = ("platform", "cachedir:", "rootdir:", "configfile:", "plugins:")
+_MAY_DIFFER = re.compile(r"(…|={3,}|_{3,}|\d+\.\d+ ?s\b|\bjax \d(?:[\w.]*\w)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block. line: where it begins; reason: why it is not run, None where it is."""
+
+    page: str
+    line: int
+    language: str
+    title: str | None
+    reason: str | None
+    slow: bool
+    text: str
+
+    @property
+    def place(self) -> str:
+        """Page and line."""
+        return f"{self.page}:{self.line}"
+
+
+def read_blocks(page: str, text: str) -> list[Block]:
+    """The blocks of a page in their order. AssertionError for one whose first line is not as the rules have it."""
+    blocks = []
+    for match in _FENCE.finditer(text):
+        line = text.count("\n", 0, match.start("ticks")) + 1
+        info = _INFO.fullmatch(match["info"].strip())
+        if info is None or info["language"] not in LANGUAGES:
+            raise AssertionError(
+                f"{page}:{line}: a block of {match['info'].strip()!r}: expected one of {', '.join(LANGUAGES)}, and no "
+                'more than title="FILE" after it'
+            )
+        body = re.sub(rf"^{match['indent']}", "", match["body"], flags=re.MULTILINE)
+        blocks.append(Block(page, line, info["language"], info["title"], match["reason"], bool(match["slow"]), body))
+    assert 2 * len(blocks) == len(re.findall(r"^ *`{3,}", text, re.MULTILINE)), f"{page}: a block does not end"
+    return blocks
+
+
+def follow(blocks: Iterable[Block], room: Path, tools: Path) -> None:
+    """Do in `room` what the blocks of a page say. AssertionError that names the first that is not as shown."""
+    environment = make_environment(tools)
+    for block in blocks:
+        if block.language in ("toml", "yaml", "json"):
+            _parse(block)
+        if block.reason is not None or (block.slow and not os.environ.get(SLOW)):
+            continue
+        if block.title is not None:
+            path = room / block.title
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif block.language == "python":
+            _succeed(block, _run([sys.executable, "-c", block.text], room, environment))
+        elif block.language == "shell":
+            for command in block.text.replace("\\\n", "").splitlines():
+                _succeed(block, _run(["sh", "-c", command], room, environment))
+        elif block.language == "console":
+            for command, shown in _commands(block):
+                printed = _run(["sh", "-c", command], room, environment).stdout
+                assert as_shown(shown, printed), f"{block.place}: $ {command}\n{difference(shown, printed)}"
+
+
+def make_environment(tools: Path) -> Mapping[str, str]:
+    """A shell in which `pytest`, `pytest-tt` and `python` are those of this interpreter; fills the folder `tools`."""
+    for name, run in (
+        ("pytest", 'import runpy\nrunpy.run_module("pytest", run_name="__main__")'),
+        ("pytest-tt", "import sys\nfrom pytest_tt.cli import main\nsys.exit(main())"),
+    ):
+        (tools / name).write_text(f"#!{sys.executable}\n{run}\n", encoding="utf-8")
+    (tools / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    for path in tools.iterdir():
+        path.chmod(0o755)
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join([str(tools), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "PYTEST_ADDOPTS": "-p pytest_tt",  # where the plugin is installed, it is the same one
+        "COLUMNS": "80",
+        "NO_COLOR": "1",
+    }
+
+
+def as_shown(shown: str, printed: str) -> bool:
+    """Whether `printed` is what a page shows."""
+    return re.fullmatch("".join(map(_line_pattern, shown.splitlines())), _plain(printed)) is not None
+
+
+def difference(shown: str, printed: str) -> str:
+    """What to look at where they differ."""
+    return "\n".join(difflib.unified_diff(shown.splitlines(), _plain(printed).splitlines(), "shown", "printed", "", ""))
+
+
+def _line_pattern(line: str) -> str:
+    if line == "...":
+        return r"(?:.*\n)*?"
+    if line.split(" ")[0] in _MACHINE:
+        return rf"{re.escape(line.split(' ')[0])} .*\n"
+    parts = _MAY_DIFFER.split(line.rstrip())
+    return "".join(map(_part_pattern, parts)) + r"\n"
+
+
+def _part_pattern(part: str) -> str:
+    """The pattern of a part of a line; those that may differ are told by how they begin or end."""
+    if _MAY_DIFFER.fullmatch(part) is None:
+        return re.escape(part)
+    if part == "…":
+        return ".*"
+    if part[0] in "=_":
+        return f"{part[0]}+"
+    return r"jax \d[\w.]*" if part.startswith("jax") else r"\d+\.\d+ ?s"
+
+
+def _plain(printed: str) -> str:
+    """As a terminal shows it, where pytest writes the second of these over the first; no line of pytest-metadata's."""
+    printed = re.sub(r"^metadata: .*\n", "", printed.replace("collecting ... collected", "collected"), flags=re.M)
+    return "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+
+
+def _commands(block: Block) -> list[tuple[str, str]]:
+    """Each command of a ``console`` block and what is shown of its output."""
+    assert block.text.startswith("$ "), f"{block.place}: a console block begins with a command, after '$ '"
+    parts = re.split(r"^\$ ((?:.*\\\n)*.*)\n", block.text, flags=re.MULTILINE)
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _run(command: list[str], room: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=room,
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def _succeed(block: Block, done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0, f"{block.place}: exit code {done.returncode}\n{done.stdout}"
+
+
+def _parse(block: Block) -> None:
+    try:
+        {"toml": tomllib.loads, "json": json.loads, "yaml": yaml.safe_load}[block.language](block.text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise AssertionError(f"{block.place}: is no {block.language}: {error}") from None
