@@ -166,7 +166,7 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_the_two_commands() -> None:
     assert re.findall(r"^pip install -e .* && .*$", README, re.MULTILINE) == [
         'pip install -e ".[zoo]" && pytest -p pytest_tt --tt-mesh 1x2 zoo',
-        'pip install -e ".[dev]" && pytest',
+        'pip install -e ".[dev]" && pytest -n auto',
     ]
 
 
