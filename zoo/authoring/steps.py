@@ -11,7 +11,7 @@ from pytest_tt.compare import Bounds, compare
 from pytest_tt.golden import GoldenError, load, unused
 from pytest_tt.mesh import MeshShape
 from zoo import registry
-from zoo.authoring.finding import Left, NotForThisModel
+from zoo.authoring.finding import Left
 from zoo.authoring.todo import summary, todos
 from zoo.authoring.walk import on_host
 
@@ -304,6 +304,3 @@ def _counts(collectives: Mapping[str, int] | None) -> str:
     if not collectives:
         return "none"
     return ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in collectives.items())
-
-
-__all__ = ["STEPS", "NotForThisModel"]
