@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_tt.golden import Golden, GoldenError, load, save
+from pytest_tt.golden import GoldenError, load, save
 from pytest_tt.zoos import ZooError
 from zoo import goldens, registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +87,7 @@ def run(models: Sequence[str], *, check: bool, root: Path = goldens.ROOT) -> int
     for model in models:
         for case, compute in goldens.cases(model).items():
             path = goldens.golden_path(model, case, root)
-            computed = as_stored(case, compute())
+            computed = goldens.as_stored(case, compute())
             try:
                 changes = list(goldens.differences(load(path), computed))
             except GoldenError as error:
@@ -107,14 +106,6 @@ def run(models: Sequence[str], *, check: bool, root: Path = goldens.ROOT) -> int
         print(f"{problem}", file=sys.stderr)
         failed = True
     return int(failed)
-
-
-def as_stored(case: str, golden: Golden) -> Golden:
-    """What a file of `golden` would hold: `save` completes the provenance."""
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, f"{case}.safetensors")
-        save(path, golden)
-        return load(path)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,17 @@ of this package or of another.
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_tt.golden import Golden, unused
+from pytest_tt.golden import Golden, load, save, unused
 from zoo import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
-    from pathlib import Path
 
 ROOT = registry.ROOT
 
@@ -79,6 +80,14 @@ def folder_problems(folder: Path, declared: Mapping[str, Collection[str]], root:
         if not path.exists():
             found.append(f"{shown(path)}: missing; record it with: python -m zoo golden {models[0]}")
     return found
+
+
+def as_stored(case: str, golden: Golden) -> Golden:
+    """What a file of `golden` would hold: `save` completes the provenance."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, f"{case}.safetensors")
+        save(path, golden)
+        return load(path)
 
 
 def differences(stored: Golden, computed: Golden) -> Iterator[tuple[str, float]]:

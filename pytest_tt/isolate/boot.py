@@ -13,9 +13,6 @@ import socket
 import sys
 from contextlib import suppress
 
-# The name of the plugin that stands in for the real one until all others are there.
-BOOT = "pytest_tt_isolated"
-
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
@@ -32,7 +29,9 @@ def main() -> None:
     import pytest
 
     class Boot:
-        __name__ = BOOT  # pluggy takes it as the plugin's name
+        """Stands in for the real plugin until all others are there."""
+
+        __name__ = start["plugin"]  # pluggy takes it as the plugin's name
 
         @pytest.hookimpl(tryfirst=True)
         def pytest_cmdline_main(self, config: pytest.Config) -> None:

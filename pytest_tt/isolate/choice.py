@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_tt.config import Setting
-from pytest_tt.isolate.boot import BOOT
 
 if TYPE_CHECKING:
     from pytest_tt.config import Settings
 
 # On hw, where nobody said how long a test may take: compiling a large model for the card takes minutes, not hours.
 HW_TIMEOUT_S = 1800.0
+
+# The plugin that a child has from its beginning.
+CHILD = "pytest_tt_isolated"
 
 # Options that show or ask something while a test runs, in the process that has the terminal.
 _IN_THIS_PROCESS = {"usepdb": "--pdb", "trace": "--trace", "setupshow": "--setup-show", "setuponly": "--setup-only"}
@@ -35,7 +37,7 @@ class Isolation:
 
 def is_child(config: pytest.Config) -> bool:
     """Whether this process runs tests for another one."""
-    return config.pluginmanager.has_plugin(BOOT)
+    return config.pluginmanager.has_plugin(CHILD)
 
 
 def choose_isolation(config: pytest.Config, settings: Settings, backend: str) -> Isolation:

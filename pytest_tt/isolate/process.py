@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tt.isolate import boot
 from pytest_tt.isolate.channel import Channel
+from pytest_tt.isolate.choice import CHILD
 from pytest_tt.isolate.death import Death, describe_exit, head, memory_of, readable_dump, tail
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Child:
                     "path": sys.path,
                     "argv": sys.argv,
                     "args": start.args,
+                    "plugin": CHILD,
                     "workerinput": start.workerinput,
                     "colour": start.colour,
                     "warm": start.warm,

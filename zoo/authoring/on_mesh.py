@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jax.sharding import Mesh
 
-    from zoo.authoring.walk import Walk
+    from zoo.registry import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +31,18 @@ def mesh_of(mesh: str) -> Mesh:
     return open_chips(mesh, backend="sim").mesh
 
 
-def run_on_mesh(walk: Walk, case: str, name: str) -> OnMesh:
+def run_on_mesh(model: Model, case: str, name: str, weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> OnMesh:
     """Run `case` on the mesh `name` as the contract test does: parameters prepared and placed, shardings stated.
 
     ValueError where parameters, specs and mesh do not fit one another.
     """
-    if (case, name) not in walk.ran:
-        walk.ran[case, name] = _run(walk, case, name)
-    return walk.ran[case, name]
-
-
-def _run(walk: Walk, case: str, name: str) -> OnMesh:
     import jax
     from jax.sharding import NamedSharding, PartitionSpec
 
     from pytest_tt.program import count_collectives
     from zoo.placing import place_params
 
-    model, about, mesh = walk.model, walk.model.cases[case], mesh_of(name)
+    about, mesh = model.cases[case], mesh_of(name)
     config = model.config(about.variant)
     fitted = model.fit(config, mesh)
 
@@ -55,11 +51,11 @@ def _run(walk: Walk, case: str, name: str) -> OnMesh:
             lambda spec: NamedSharding(mesh, spec), specs, is_leaf=lambda node: isinstance(node, PartitionSpec)
         )
 
-    inputs, input_specs = dict(walk.golden(case).inputs), model.input_specs(fitted, mesh)
+    input_specs = model.input_specs(fitted, mesh)
     if set(input_specs) != set(inputs):
         raise ValueError(f"input_specs are of {', '.join(sorted(input_specs))}; the inputs are {', '.join(inputs)}")
     placed = {name: jax.device_put(value, NamedSharding(mesh, input_specs[name])) for name, value in inputs.items()}
-    params = place_params(model, config, mesh, walk.weights(case))
+    params = place_params(model, config, mesh, weights)
     lowered = jax.jit(
         model.forward(model.build(fitted)),
         in_shardings=(bound(model.specs(fitted, mesh)), bound(input_specs)),

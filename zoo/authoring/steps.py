@@ -156,14 +156,13 @@ def output(walk: Walk) -> str:
 def meshes(walk: Walk) -> str:
     """The same on each mesh of simulated chips, sharded as the model says; and nothing that the TT compiler refuses."""
     walk.need("output")
-    from zoo.authoring.on_mesh import run_on_mesh
     from zoo.lowered import refused
 
     largest, names = 0.0, _largest_first(walk)
     for mesh, cases in names.items():
         for case in cases:
             try:
-                found = run_on_mesh(walk, case, mesh)
+                found = walk.on_mesh(case, mesh)
             except (ValueError, TypeError) as error:
                 text = " ".join(str(error).split())
                 raise Left(f"{case} on {mesh}: {text[:400]}", f"mend {walk.place('sharding.py')}") from None
@@ -184,7 +183,7 @@ def meshes(walk: Walk) -> str:
 def collectives(walk: Walk) -> str:
     """As many collectives as the model says, on each mesh."""
     walk.need("meshes")
-    from zoo.authoring.on_mesh import mesh_of, run_on_mesh
+    from zoo.authoring.on_mesh import mesh_of
 
     told = {}
     for mesh, cases in _largest_first(walk).items():
@@ -192,7 +191,7 @@ def collectives(walk: Walk) -> str:
             config = walk.model.fit(walk.model.config(walk.model.cases[case].variant), mesh_of(mesh))
             expected = walk.model.collectives(config, mesh_of(mesh), walk.golden(case).inputs)
             expected = {kind: count for kind, count in expected.items() if count}
-            found = run_on_mesh(walk, case, mesh).collectives
+            found = walk.on_mesh(case, mesh).collectives
             if found != expected:
                 raise Left(
                     f"{case} on {mesh}: {_counts(found)}, the registration says {_counts(expected)}",
@@ -215,7 +214,7 @@ def goldens(walk: Walk) -> str:
     stray = [path.name for path in unused(model.golden_folder, model.cases)]
     if stray:
         raise Left(f"of no case: {', '.join(stray)}", f"declare it in {walk.place('registration.py')}, or delete it")
-    from zoo.goldens import NOISE, differences
+    from zoo.goldens import NOISE, as_stored, differences
 
     for case in model.cases:
         try:
@@ -223,8 +222,6 @@ def goldens(walk: Walk) -> str:
         except GoldenError as error:
             raise Left(f"{case}: {error}", record) from None
         if walk.torch and case in walk.cases:
-            from zoo.__main__ import as_stored
-
             changes = list(differences(stored, as_stored(case, walk.golden(case))))
             if any(amount > NOISE for _, amount in changes):
                 text = "; ".join(text for text, _ in changes)

@@ -34,10 +34,9 @@ class Walk:
     """How the user calls this model, for texts: its name or its folder."""
     done: set[str] = field(default_factory=set)
     """Steps that are done."""
-    ran: dict[tuple[str, str], OnMesh] = field(default_factory=dict)
-    """Of case and mesh: two steps look at each."""
     _goldens: dict[str, Golden] = field(default_factory=dict)
     _weights: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _ran: dict[tuple[str, str], OnMesh] = field(default_factory=dict)  # by case and mesh
 
     @cached_property
     def variants(self) -> tuple[str, ...]:
@@ -110,6 +109,15 @@ class Walk:
         if case not in self._weights:
             self._weights[case] = self.model.cases[case].weights()
         return self._weights[case]
+
+    def on_mesh(self, case: str, mesh: str) -> OnMesh:
+        """What a case gives on the mesh of that name. ValueError where parameters, specs and mesh do not fit."""
+        from zoo.authoring.on_mesh import run_on_mesh
+
+        if (case, mesh) not in self._ran:
+            found = run_on_mesh(self.model, case, mesh, self.weights(case), self.golden(case).inputs)
+            self._ran[case, mesh] = found
+        return self._ran[case, mesh]
 
     def where(self, error: BaseException) -> str:
         """The last line of the model's own files that `error` came through, ``zoo/m/model.py:12``; or the folder."""

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding
+from jax.sharding import NamedSharding, PartitionSpec
 
 from zoo.checkpoint import CheckpointError, load_checkpoint
-from zoo.placing import placer
+from zoo.placing import put
 from zoo.resnet.images import Preparation
 from zoo.resnet.labels import Guess, read_labels, top
 from zoo.resnet.model import ResNet
 from zoo.resnet.params import keys, read_config, shapes
-from zoo.resnet.registration import MODEL
 from zoo.resnet.sharding import BATCH
 
 if TYPE_CHECKING:
@@ -58,7 +57,14 @@ class Classifier:
         preparation, path = Preparation(), directory / "preprocessor_config.json"
         if path.is_file():
             preparation = Preparation.from_json(json.loads(path.read_bytes()))
-        params = load_checkpoint(directory, config, keys(config), shapes(config), placer(MODEL, config, mesh))
+        on_each_chip = NamedSharding(mesh, PartitionSpec())
+        params = load_checkpoint(
+            directory,
+            config,
+            keys(config),
+            shapes(config),
+            lambda path, values, dtype: put(values, on_each_chip, dtype),
+        )
         return cls(config, mesh, params, read_labels(content), preparation)
 
     def __call__(self, images: Sequence[np.ndarray], count: int = 5) -> list[list[Guess]]:
