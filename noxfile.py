@@ -132,13 +132,8 @@ def tests(session: nox.Session, corner: str) -> None:
         constrain(session, floors() if corner == "floor" else [MIDDLE_JAX])
     session.install("-e", ".[dev]")
     install_minilm(session)
-    arguments = []
-    if corner == "floor":
-        session.run("pip", "uninstall", "--yes", "--quiet", "pytest-xdist", "execnet")
-    if corner == "newest":
-        arguments = ["-n", "2"]
     show_versions(session, "pytest", "jax", "jaxlib", "flax", "numpy")
-    session.run("pytest", *arguments, *session.posargs)
+    session.run("pytest", "-n", "2", *session.posargs)
 
 
 @nox.session(python="3.13")
@@ -182,10 +177,10 @@ def try_wheel(session: nox.Session, room: Path) -> None:
         )
         expect(session, run("pytest-tt", "--version"), PROJECT["name"])
         expect(session, run("pytest-tt", "systems"), "n300")
-        run("pip", "install", f"{built}[zoo]")
+        run("pip", "install", f"{built}[zoo]", *requirements("dev", "pytest-xdist"))
         expect(session, run("pytest", "test_one.py"), "1 passed")
         command = ["pytest", "-p", "pytest_tt", "--tt-mesh", "1x2", "--tt-results", "a.json", "--pyargs", "zoo"]
-        session.run(*command, env=venv, external=True)
+        session.run(*command, "-n", "2", env=venv, external=True)
         expect(session, run("pytest-tt", "gate", "a.json", "--baseline", "a.json"), "gate open")
         run("pytest-tt", "report", "a.json", "-o", "report.html")
         expect(session, (away / "report.html").read_text(), "gpt2", "<style>")
@@ -225,7 +220,7 @@ def expect(session: nox.Session, output: str, *parts: str) -> None:
 def readme(session: nox.Session, command: str) -> None:
     """One of README.md's two commands as written there, in a fresh clone and a fresh virtual environment.
 
-    `tests` is the middle corner as well: what it runs is the suite.
+    `tests` is the middle corner as well: what it runs is the suite. `job` is without pytest-xdist.
     """
     text = (ROOT / "README.md").read_text()
     found = re.findall(r'^pip install -e "\.\[\w+\]" && pytest.*$', text, re.MULTILINE)
