@@ -160,8 +160,9 @@ def try_wheel(session: nox.Session, room: Path) -> None:
         "    assert tt_mesh.devices.shape == (8, 4)\n"
     )
 
-    def run(*command: str) -> str:
-        return str(session.run(*command, env=venv, external=True, silent=True))
+    def run(name: str, *arguments: str, silent: bool = True) -> str:
+        # By its path: nox looks a bare name up in the session's own environment.
+        return str(session.run(f"{venv['VIRTUAL_ENV']}/bin/{name}", *arguments, env=venv, external=True, silent=silent))
 
     with session.chdir(away):
         run("pip", "install", "--no-deps", str(built))
@@ -179,8 +180,8 @@ def try_wheel(session: nox.Session, room: Path) -> None:
         expect(session, run("pytest-tt", "systems"), "n300")
         run("pip", "install", f"{built}[zoo]", *requirements("dev", "pytest-xdist"))
         expect(session, run("pytest", "test_one.py"), "1 passed")
-        command = ["pytest", "-p", "pytest_tt", "--tt-mesh", "1x2", "--tt-results", "a.json", "--pyargs", "zoo"]
-        session.run(*command, "-n", "2", env=venv, external=True)
+        arguments = ["-p", "pytest_tt", "--tt-mesh", "1x2", "--tt-results", "a.json", "--pyargs", "zoo", "-n", "2"]
+        run("pytest", *arguments, silent=False)
         expect(session, run("pytest-tt", "gate", "a.json", "--baseline", "a.json"), "gate open")
         run("pytest-tt", "report", "a.json", "-o", "report.html")
         expect(session, (away / "report.html").read_text(), "gpt2", "<style>")
