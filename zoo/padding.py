@@ -26,6 +26,23 @@ def multiple(size: int, chips: int) -> int:
     return -(-size // chips) * chips
 
 
+def encoder_growths(heads: int, inner: int, tokens: int, no_token: float) -> dict[str, Growth]:
+    """For an encoder with a masked language model head: how many heads, inner units and logits there shall be.
+
+    `no_token` is the bias of a logit that is of no token.
+    """
+    return {
+        **{f"{module}/kernel": Growth(1, heads) for module in ("query", "key", "value")},
+        **{f"{module}/bias": Growth(0, heads) for module in ("query", "key", "value")},
+        "attention/kernel": Growth(0, heads),
+        "up/kernel": Growth(1, inner),
+        "up/bias": Growth(0, inner),
+        "down/kernel": Growth(0, inner),
+        "decoder/kernel": Growth(0, tokens),
+        "decoder/bias": Growth(0, tokens, no_token),
+    }
+
+
 def grown(params: Mapping[str, Any], growths: Mapping[str, Growth]) -> dict[str, Any]:
     """`params` (nested, NumPy leaves, all or some of a model's) as `growths` says.
 

@@ -11,6 +11,7 @@ import argparse
 import importlib
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -74,6 +75,17 @@ def swapped(one: str, other: str) -> Fault:
         return nested({names[path]: leaf for path, leaf in leaves.items()})
 
     return Fault(params=params)
+
+
+def moved(rows: int, *, axis: int = 0) -> Callable[[np.ndarray], np.ndarray]:
+    """What is at 0 of an axis is at `rows`."""
+    return partial(np.roll, shift=rows, axis=axis)
+
+
+def heads_mixed(kernel: np.ndarray) -> np.ndarray:
+    """[hidden, head, head_size] read as [hidden, head_size, head]."""
+    hidden, heads, size = kernel.shape
+    return kernel.reshape(hidden, size, heads).transpose(0, 2, 1)
 
 
 class Verdict(NamedTuple):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import masks
+from zoo import fill_mask
 from zoo.bert import params
 from zoo.bert.model import MINILM
 from zoo.demo import Demo, DemoError, Shown, Stage
-from zoo.masks import MASK
+from zoo.fill_mask import MASK
 from zoo.table import table
 from zoo.tensor_files import TensorFiles
 
@@ -38,7 +38,7 @@ WIDEST = 12
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the demo takes."""
-    masks.arguments(
+    fill_mask.arguments(
         parser,
         sentences=f"with {MASK} for a masked language model, to fill it in; for a sentence encoder, to compare with "
         "the others",
@@ -48,17 +48,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(stage: Stage, options: argparse.Namespace) -> Shown:
     """Load, and fill in or compare the sentences."""
     config = as_stored(stage.config, TensorFiles(stage.directory))
-    tokenizer = masks.tokenizer_of(stage)
+    tokenizer = fill_mask.tokenizer_of(stage)
     if config.masked_lm:
-        return masks.fill_in(stage, config, tokenizer, tuple(options.sentences) or masks.SENTENCES, options.top)
+        return fill_mask.fill_in(stage, config, tokenizer, tuple(options.sentences) or fill_mask.SENTENCES, options.top)
     sentences = tuple(options.sentences) or ALIKE
-    inputs = masks.inputs_of(stage, config, tokenizer, sentences)
+    inputs = fill_mask.inputs_of(stage, config, tokenizer, sentences)
     if any(MASK in sentence for sentence in sentences):
         raise DemoError(f"{stage.variant}: the checkpoint has no masked language model head to fill in {MASK}")
     if len(sentences) == 1:
         raise DemoError("one sentence: give two or more, to compare them")
-    outputs = masks.output_of(stage, config, inputs, "sentence")
-    return masks.shown(_similarities(sentences, outputs.result), sentences, inputs, outputs)
+    outputs = fill_mask.output_of(stage, config, inputs, "sentence")
+    return fill_mask.shown(_similarities(sentences, outputs.result), sentences, inputs, outputs)
 
 
 def as_stored(config: BertConfig, tensors: Mapping[str, Any]) -> BertConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
 import jax
@@ -14,10 +14,7 @@ from flax import linen as nn
 
 from zoo.bert import model as bert
 from zoo.bert.model import BertConfig, attention_bias, layer_norm, mean_of_tokens
-from zoo.sensitivity import Fault
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from zoo.sensitivity import Fault, changed, heads_mixed, moved, swapped
 
 CASE = "tiny"
 
@@ -32,50 +29,9 @@ def eps(value: float) -> Fault:
     return Fault(config=lambda config: replace(config, eps=value))
 
 
-def leaf(module: str, name: str, change: Callable[[Any], Any]) -> Fault:
-    """One parameter changed: of `module`, and if that is part of a layer in each layer."""
-
-    def changed(tree: Any) -> Any:
-        params = tree["params"]
-        result = dict(params)
-        if module in params:
-            result[module] = {**params[module], name: change(params[module][name])}
-            return {"params": result}
-        for layer in (key for key in params if key.startswith("layer_")):
-            result[layer] = {
-                **params[layer],
-                module: {**params[layer][module], name: change(params[layer][module][name])},
-            }
-        return {"params": result}
-
-    return Fault(params=changed)
-
-
 def without_bias(module: str) -> Fault:
     """A bias left out."""
-    return leaf(module, "bias", np.zeros_like)
-
-
-def moved_positions(count: int) -> Fault:
-    """The first token at position `count`, as RoBERTa has it at 2."""
-
-    def moved(tree: Any) -> Any:
-        params = tree["params"]
-        return {"params": {**params, "position": np.roll(params["position"], -count, axis=0)}}
-
-    return Fault(params=moved)
-
-
-def layers_swapped(tree: Any) -> Any:
-    """The first two layers in the wrong order."""
-    params = tree["params"]
-    return {"params": {**params, "layer_0": params["layer_1"], "layer_1": params["layer_0"]}}
-
-
-def heads_mixed(kernel: np.ndarray) -> np.ndarray:
-    """[hidden, head, head_size] read as [hidden, head_size, head]."""
-    hidden, heads, size = kernel.shape
-    return kernel.reshape(hidden, size, heads).transpose(0, 2, 1)
+    return changed(f"{module}/bias", np.zeros_like)
 
 
 class PreNormLayer(nn.Module):
@@ -146,24 +102,24 @@ FAULTS: dict[str, Fault] = {
     "LayerNorm by the sample's deviation": wrong(layer_norm=unbiased_norm),
     "pre-norm for post-norm": wrong(Layer=PreNormLayer),
     "token types ignored": Fault(inputs=lambda x: {**x, "token_type_ids": np.zeros_like(x["token_type_ids"])}),
-    "token types not added": leaf("type", "embedding", np.zeros_like),
-    "positions from 1": moved_positions(1),
-    "positions from 2 (RoBERTa)": moved_positions(2),
+    "token types not added": changed("type/embedding", np.zeros_like),
+    "positions from 1": changed("params/position", moved(-1)),
+    "positions from 2 (RoBERTa)": changed("params/position", moved(-2)),
     "mask ignored in attention": wrong(attention_bias=ignore_mask),
     "causal attention": wrong(attention=causal),
     "scores not scaled": scaled_by(0.0),
     "scores scaled by 1/head_size": scaled_by(-1.0),
-    "query heads swapped": leaf("query", "kernel", lambda kernel: np.roll(kernel, 1, axis=1)),
-    "value heads mixed with their sizes": leaf("value", "kernel", heads_mixed),
-    "layers swapped": Fault(params=layers_swapped),
+    "query heads swapped": changed("query/kernel", moved(1, axis=1)),
+    "value heads mixed with their sizes": changed("value/kernel", heads_mixed),
+    "layers swapped": swapped("layer_0", "layer_1"),
     "query bias missing": without_bias("query"),
     "value bias missing": without_bias("value"),
     "attention output bias missing": without_bias("attention"),
     "MLP up bias missing": without_bias("up"),
     "MLP down bias missing": without_bias("down"),
     "LayerNorm bias missing": without_bias("attention_norm"),
-    "LayerNorm scale missing": leaf("attention_norm", "scale", np.ones_like),
-    "embeddings' LayerNorm bias missing": without_bias("norm"),
+    "LayerNorm scale missing": changed("attention_norm/scale", np.ones_like),
+    "embeddings' LayerNorm bias missing": without_bias("params/norm"),
     "pooler bias missing": without_bias("pooler"),
     "pooler without tanh": wrong(tanh=lambda x: x),
     "pooler of the last token": wrong(first_token=lambda hidden: hidden[:, -1]),
@@ -173,6 +129,6 @@ FAULTS: dict[str, Fault] = {
     "MLM transform bias missing": without_bias("transform"),
     "MLM LayerNorm bias missing": without_bias("transform_norm"),
     "MLM decoder bias missing": without_bias("decoder"),
-    "MLM decoder rows moved by one": leaf("decoder", "kernel", lambda kernel: np.roll(kernel, 1, axis=0)),
+    "MLM decoder rows moved by one": changed("decoder/kernel", moved(1)),
 }
 """By what is wrong. The bias of keys is not here: softmax takes it out of every output."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jax.sharding import PartitionSpec as P
 
 from zoo.bert.model import MASKED
-from zoo.padding import Growth, grown, multiple
+from zoo.padding import encoder_growths, grown, multiple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,17 +87,5 @@ def fit(config: BertConfig, mesh: Mesh) -> BertConfig:
 def prepare(config: BertConfig, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
     """`params` (NumPy, all or some) of ``Bert(config)`` as those of ``Bert(fit(config, mesh))``."""
     fitted = fit(config, mesh)
-    if fitted == config:
-        return dict(params)
-    heads, inner, tokens = fitted.heads, fitted.intermediate, fitted.vocabulary + fitted.padding
-    growths = {
-        **{f"{module}/kernel": Growth(1, heads) for module in ("query", "key", "value")},
-        **{f"{module}/bias": Growth(0, heads) for module in ("query", "key", "value")},
-        "attention/kernel": Growth(0, heads),
-        "up/kernel": Growth(1, inner),
-        "up/bias": Growth(0, inner),
-        "down/kernel": Growth(0, inner),
-        "decoder/kernel": Growth(0, tokens),
-        "decoder/bias": Growth(0, tokens, MASKED),
-    }
-    return grown(params, growths)
+    tokens = fitted.vocabulary + fitted.padding
+    return grown(params, encoder_growths(fitted.heads, fitted.intermediate, tokens, MASKED))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo import masks
+from zoo import fill_mask
 from zoo.demo import Demo
 from zoo.distilbert.model import BASE
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def run(stage: Stage, options: argparse.Namespace) -> Shown:
     """Load, and fill in the sentences."""
-    sentences = tuple(options.sentences) or masks.SENTENCES
-    return masks.fill_in(stage, stage.config, masks.tokenizer_of(stage), sentences, options.top)
+    sentences = tuple(options.sentences) or fill_mask.SENTENCES
+    return fill_mask.fill_in(stage, stage.config, fill_mask.tokenizer_of(stage), sentences, options.top)
 
 
 DEMO = Demo(
-    summary=f"DistilBERT: words for each {masks.MASK} of sentences.",
+    summary=f"DistilBERT: words for each {fill_mask.MASK} of sentences.",
     variant=BASE.name,
-    arguments=masks.arguments,
+    arguments=fill_mask.arguments,
     run=run,
 )

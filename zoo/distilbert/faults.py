@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
 import jax
@@ -14,10 +14,7 @@ from flax import linen as nn
 
 from zoo.distilbert import model as distilbert
 from zoo.distilbert.model import TINY, DistilBertConfig, attention, attention_bias, gelu, layer_norm
-from zoo.sensitivity import Fault, changed, swapped
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from zoo.sensitivity import Fault, changed, heads_mixed, moved, swapped
 
 CASE = "tiny"
 
@@ -37,22 +34,11 @@ def without_bias(module: str) -> Fault:
     return changed(f"{module}/bias", np.zeros_like)
 
 
-def moved(rows: int, *, axis: int = 0) -> Callable[[np.ndarray], np.ndarray]:
-    """What is at 0 of an axis is at `rows`."""
-    return partial(np.roll, shift=rows, axis=axis)
-
-
 def sinusoids(table: np.ndarray) -> np.ndarray:
     """The table of a config that says `sinusoidal_pos_embds`."""
     places, units = np.indices(table.shape)
     angles = places / 10000.0 ** (2 * (units // 2) / table.shape[1])
     return np.asarray(np.where(units % 2, np.cos(angles), np.sin(angles)), table.dtype)
-
-
-def heads_mixed(kernel: np.ndarray) -> np.ndarray:
-    """[hidden, head, head_size] read as [hidden, head_size, head]."""
-    hidden, heads, size = kernel.shape
-    return kernel.reshape(hidden, size, heads).transpose(0, 2, 1)
 
 
 class PreNormLayer(nn.Module):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jax.sharding import PartitionSpec as P
 
 from zoo.distilbert.model import MASKED
-from zoo.padding import Growth, grown, multiple
+from zoo.padding import encoder_growths, grown, multiple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,15 +84,5 @@ def fit(config: DistilBertConfig, mesh: Mesh) -> DistilBertConfig:
 def prepare(config: DistilBertConfig, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
     """`params` (NumPy, all or some) of ``DistilBert(config)`` as those of ``DistilBert(fit(config, mesh))``."""
     fitted = fit(config, mesh)
-    heads, inner, tokens = fitted.heads, fitted.intermediate, fitted.vocabulary + fitted.padding
-    growths = {
-        **{f"{module}/kernel": Growth(1, heads) for module in ("query", "key", "value")},
-        **{f"{module}/bias": Growth(0, heads) for module in ("query", "key", "value")},
-        "attention/kernel": Growth(0, heads),
-        "up/kernel": Growth(1, inner),
-        "up/bias": Growth(0, inner),
-        "down/kernel": Growth(0, inner),
-        "decoder/kernel": Growth(0, tokens),
-        "decoder/bias": Growth(0, tokens, MASKED),
-    }
-    return grown(params, growths)
+    tokens = fitted.vocabulary + fitted.padding
+    return grown(params, encoder_growths(fitted.heads, fitted.intermediate, tokens, MASKED))
