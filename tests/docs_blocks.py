@@ -92,14 +92,10 @@ def follow(blocks: Iterable[Block], room: Path, tools: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text, encoding="utf-8")
         elif block.language == "python":
-            _succeed(block, _run([sys.executable, "-c", block.text], room, environment))
-        elif block.language == "shell":
-            for command in block.text.replace("\\\n", "").splitlines():
-                _succeed(block, _run(["sh", "-c", command], room, environment))
-        elif block.language == "console":
-            for command, shown in _commands(block):
-                printed = _run(["sh", "-c", command], room, environment).stdout
-                assert as_shown(shown, printed), f"{block.place}: $ {command}\n{difference(shown, printed)}"
+            _succeed(block.place, _run([sys.executable, "-c", block.text], room, environment))
+        else:
+            for command, shown in commands(block):
+                run_command(block, command, shown, room, environment)
 
 
 def make_environment(tools: Path) -> Mapping[str, str]:
@@ -158,11 +154,28 @@ def _plain(printed: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
 
 
-def _commands(block: Block) -> list[tuple[str, str]]:
-    """Each command of a ``console`` block and what is shown of its output."""
+def commands(block: Block) -> list[tuple[str, str | None]]:
+    """Each command, and what is shown of its output: None where nothing is, and it must end well."""
+    if block.language == "shell":
+        return [(command, None) for command in block.text.replace("\\\n", "").splitlines()]
+    if block.language != "console":
+        return []
     assert block.text.startswith("$ "), f"{block.place}: a console block begins with a command, after '$ '"
-    parts = re.split(r"^\$ ((?:.*\\\n)*.*)\n", block.text, flags=re.MULTILINE)
+    parts: list[str] = re.split(r"^\$ ((?:.*\\\n)*.*)\n", block.text, flags=re.MULTILINE)
     return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def run_command(
+    block: Block, command: str, shown: str | None, room: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run one of `commands` in `room`. AssertionError unless it prints what is shown, or ends well."""
+    done = _run(["sh", "-c", command], room, environment)
+    place = f"{block.place}: $ {command}"
+    if shown is None:
+        _succeed(place, done)
+    else:
+        assert as_shown(shown, done.stdout), f"{place}\n{difference(shown, done.stdout)}"
+    return done
 
 
 def _run(command: list[str], room: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -178,8 +191,8 @@ def _run(command: list[str], room: Path, environment: Mapping[str, str]) -> subp
     )
 
 
-def _succeed(block: Block, done: subprocess.CompletedProcess[str]) -> None:
-    assert done.returncode == 0, f"{block.place}: exit code {done.returncode}\n{done.stdout}"
+def _succeed(place: str, done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0, f"{place}: exit code {done.returncode}\n{done.stdout}"
 
 
 def _parse(block: Block) -> None:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docs_blocks import Block, as_shown, difference, make_environment, read_blocks
+from docs_blocks import Block, commands, make_environment, read_blocks, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,6 @@ PAGE = "docs/add_a_model.md"
 MODEL = "zoo/distilbert"
 
 _SNIPPET = re.compile(r"^--8<--\n(.+)\n--8<--\n", re.MULTILINE)
-_COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n", re.MULTILINE)
 
 
 class Astray(AssertionError):
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             make_clone(clone)
             follow(clone, Path(name, "tools"))
-        except Astray as error:
+        except AssertionError as error:  # Astray is one
             print(f"walkthrough: {error}", file=sys.stderr)
             return 1
     return 0
@@ -79,7 +78,7 @@ def follow(clone: Path, tools: Path) -> None:
             print(f"{block.place}: not run: {block.reason}", flush=True)
         elif block.title is not None:
             write(block, clone, kept)
-        elif block.language in ("console", "shell"):
+        else:
             for command, shown in commands(block):
                 run(block, command, shown, clone, environment)
     lacking = sorted(name for name in wanted if not (clone / name).is_file())
@@ -102,36 +101,12 @@ def write(block: Block, clone: Path, kept: Mapping[str, bytes]) -> None:
     print(f"{block.place}: {block.title}", flush=True)
 
 
-def commands(block: Block) -> list[tuple[str, str | None]]:
-    """Each command, and what is shown of its output: None where nothing is, and it must end well."""
-    if block.language == "shell":
-        return [(command, None) for command in block.text.replace("\\\n", "").splitlines()]
-    if not block.text.startswith("$ "):
-        raise Astray(f"{block.place}: a console block begins with a command, after '$ '")
-    parts = _COMMAND.split(block.text)
-    return list(zip(parts[1::2], parts[2::2], strict=True))
-
-
 def run(block: Block, command: str, shown: str | None, clone: Path, environment: Mapping[str, str]) -> None:
-    """Run one command in `clone`. Astray unless it prints what is shown."""
+    """Run one command in `clone`, and say how long it took. AssertionError unless it prints what is shown."""
     print(f"{block.place}: $ {command}", flush=True)
     start = time.monotonic()
-    done = subprocess.run(
-        ["sh", "-c", command],
-        cwd=clone,
-        env=dict(environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        encoding="utf-8",
-        check=False,
-    )
+    done = run_command(block, command, shown, clone, environment)
     print(f"  {time.monotonic() - start:.0f} s, exit code {done.returncode}", flush=True)
-    if shown is None:
-        if done.returncode:
-            raise Astray(f"{block.place}: $ {command}\nexit code {done.returncode}\n{done.stdout}")
-    elif not as_shown(shown, done.stdout):
-        raise Astray(f"{block.place}: $ {command}\n{difference(shown, done.stdout)}")
 
 
 if __name__ == "__main__":
