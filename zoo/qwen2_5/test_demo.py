@@ -109,13 +109,21 @@ def test_text_is_written_as_it_comes(
 
 @pytest.mark.tt
 def test_chat(run: Callable[..., list[str]], directory: Path) -> None:
-    """The template makes another prompt of the message; bfloat16 halves what lies on the chip."""
+    """The template makes another prompt of the message; bfloat16 halves what lies on the chip, and rounds."""
     plain = run("--prompt", "hi", "--tokens", "1")
+    assert not any(line.startswith(("not applied", "rounded")) for line in plain)
+    settings = {"eos_token_id": [130, 128], "do_sample": True, "repetition_penalty": 1.05, "top_k": 20}
+    (directory / "generation_config.json").write_text(json.dumps(settings))
     chat = run("--prompt", "hi", "--tokens", "1", "--chat")
     briefed = run("--prompt", "hi", "--tokens", "1", "--chat", "--system", "be brief", "--dtype", "bfloat16")
     assert plain[:7] != chat[:7]
-    assert "parameters  1.95 MB per chip" in chat
-    assert "parameters  980 kB per chip" in briefed
+    assert any(line.split() == ["parameters", "1.95", "MB", "per", "chip"] for line in chat)
+    assert any(line.split() == ["parameters", "980", "kB", "per", "chip"] for line in briefed)
+    (line,) = [line for line in briefed if line.startswith("not applied")]
+    assert line.split(maxsplit=2)[2].startswith(
+        "do_sample True, repetition_penalty 1.05, top_k 20 (by the checkpoint's"
+    )
+    assert ["rounded", "float32", "to", "bfloat16"] in [line.split() for line in briefed]
     length = len(read_tokenizer(directory).encode(chat_text(directory, [{"role": "user", "content": "hi"}])).ids)
     assert any(line.endswith(f"after a prompt of {length})") for line in chat)
     assert any(line.endswith(f"after a prompt of {length})") for line in briefed)  # the template says the same
