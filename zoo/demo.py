@@ -134,7 +134,9 @@ class Stage:
         if self._checkpoint is not None:
             if not self._checkpoint.is_dir():
                 raise DemoError(f"--checkpoint {self._checkpoint}: no such directory; expected a checkpoint")
-            return self._checkpoint, self._fitting(self._checkpoint / CONFIG)
+            variant = self._fitting(self._checkpoint / CONFIG)
+            check_config(self.model, variant, self._checkpoint)
+            return self._checkpoint, variant
         directory = self._demo.packaged(variant)
         if directory is None:
             source = self.model.sources.get(variant)
