@@ -22,6 +22,7 @@ TRIES = 3
 """How often the first request is made of a hub that takes connections and does not answer, each twice as patient."""
 
 EXTRAS = (
+    "chat_template.jinja",
     "generation_config.json",
     "merges.txt",
     "preprocessor_config.json",
