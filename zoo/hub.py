@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.tensor_files import INDEX, SINGLE, CheckpointError, shards_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-CONNECT_S = 4.0
+CONNECT_S = 3.0
 """Seconds until a hub that does not take a connection counts as out of reach."""
 
 TRIES = 3
@@ -117,8 +119,9 @@ def _reach(fetching: _Fetching, name: str) -> None:
     url = hf_hub_url(fetching.source.repo, name, revision=fetching.source.revision)
     patience: float = constants.HF_HUB_ETAG_TIMEOUT
     for attempt in range(1, TRIES + 1):
+        client = get_session()  # made beforehand: what it reads takes longer than a connection
         try:
-            get_session().head(url, timeout=(CONNECT_S, patience, patience, patience))
+            _connected(partial(_ask, client, url, patience))
         except Exception as error:  # errors of the transport have no public base class
             kind = type(error).__name__
             if kind in _NO_CONNECTION:
@@ -133,7 +136,41 @@ def _reach(fetching: _Fetching, name: str) -> None:
     fetching.reached = True
 
 
-_NO_CONNECTION = ("ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol")
+def _ask(client: Any, url: str, patience: float, trace: Callable[..., None]) -> None:
+    client.head(url, timeout=patience, extensions={"trace": trace})
+
+
+def _connected(request: Callable[[Callable[..., None]], Any]) -> None:
+    """Make a request, and wait for it once it has a connection; TimeoutError if it has none within `CONNECT_S`.
+
+    The transport's own limit is for each address of a host that has many, and not for finding them. `request` gets what
+    it shall call with the name of each of its steps.
+    """
+    connected, ended = threading.Event(), threading.Event()
+    errors: list[Exception] = []
+
+    def trace(step: str, details: Any) -> None:
+        if not step.endswith("connect_tcp.started"):
+            connected.set()
+
+    def run() -> None:
+        try:
+            request(trace)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connected.set()
+            ended.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    if not connected.wait(CONNECT_S):
+        raise TimeoutError(f"no connection within {CONNECT_S:g} s")
+    ended.wait()
+    if errors:
+        raise errors[0]
+
+
+_NO_CONNECTION = ("ConnectError", "ConnectTimeout", "ProxyError", "TimeoutError", "UnsupportedProtocol")
 _NO_ANSWER = ("ReadTimeout", "WriteTimeout", "PoolTimeout")
 """What httpx calls its errors, of which huggingface_hub has two editions."""
 

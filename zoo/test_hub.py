@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,6 +130,8 @@ socket.create_connection = lambda *args, **settings: tries.append(args) or conne
 if "PATIENCE" in os.environ:
     import huggingface_hub.constants
     huggingface_hub.constants.HF_HUB_ETAG_TIMEOUT = float(os.environ["PATIENCE"])
+import zoo.hub
+zoo.hub.CONNECT_S = float(os.environ.get("CONNECT", zoo.hub.CONNECT_S))
 from zoo.hub import fetch
 from zoo.hub import Source
 from zoo.tensor_files import CheckpointError
@@ -211,6 +213,21 @@ def test_hub_that_takes_no_connection(url: str, tmp_path: Path) -> None:
     assert "(ConnectError: " in error
     for remedy in ("check the network or the proxy", "--checkpoint DIR", "HF_HUB_OFFLINE=1"):
         assert remedy in error
+
+
+def test_hub_that_does_not_take_a_connection_in_time(tmp_path: Path) -> None:
+    """As behind a firewall that drops packets: here the queue of connections is full."""
+    with ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        hub = Hub(tmp_path, url=f"http://127.0.0.1:{full.getsockname()[1]}")
+        _, error = fetch(hub, tmp_path / "cache", CONNECT="0.3")
+    assert "the hub cannot be reached (TimeoutError: no connection within 0.3 s): check the network" in error
 
 
 def test_hub_that_says_nothing(tmp_path: Path) -> None:
