@@ -1,5 +1,6 @@
-"""``python -m zoo``, or ``pytest-tt zoo``: ``list`` the models; ``run`` one; ``eval`` it; ``golden`` records or checks
-the goldens; ``new`` begins a model, ``check`` says what is left to do of it.
+"""The models of the zoo: list, run and score them, record their goldens, begin a new one and check it.
+
+``python -m zoo``, or ``pytest-tt zoo``, which lists the first sentence above.
 """
 
 from __future__ import annotations
