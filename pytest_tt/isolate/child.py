@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
+from pytest_tt.isolate.attempts import Replay
 from pytest_tt.isolate.channel import Channel
+from pytest_tt.isolate.neighbours import describe_failure, reruns_reported
 from pytest_tt.isolate.replay import pack_report, pack_warning
 from pytest_tt.items import session_of
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_tt.isolate.channel import Message
+    from pytest_tt.isolate.failing import Stage
 
 
 # Given back when memory is used up, so that the failure can still be reported.
@@ -42,14 +45,22 @@ class ChildPlugin:
         self._at_start = [_identity(descriptor) for descriptor in (1, 2)]
         self._output_sent = False
         self._exhausted = False
+        self._ready = False
+        self._replay: Replay | None = None
         self._ballast = bytearray(_BALLAST)
 
     def tell_phase(self, nodeid: str, phase: str) -> None:
         """The test has come to `phase`."""
         self._tell({"kind": "phase", "nodeid": nodeid, "phase": phase})
 
+    def tell_unready(self, config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseException], text: str) -> None:
+        """This process ends before it can run a test; `text` is the traceback as it is to be shown."""
+        if not self._ready:
+            self._tell({"kind": "unready", "problem": describe_failure(config, excinfo, text)})
+
     def change(self, config: pytest.Config) -> None:
         """What is different in a child, before plugins are configured."""
+        self._config = config
         option = config.option
         option.maxfail = 0  # the parent counts
         option.cacheclear = False  # done, and another process may have written since
@@ -80,6 +91,7 @@ class ChildPlugin:
             self._items[item.nodeid, place] = item
         if self._start["warm"]:
             _open_chips()
+        self._ready = True
         self._channel.send({"kind": "ready"})
         while True:
             try:
@@ -99,9 +111,11 @@ class ChildPlugin:
         if item is None:
             self._channel.send({"kind": "unknown", "problems": self._problems})
             return
+        self._replay = Replay(message["attempts"])
         self._channel.send({"kind": "started"})
         try:
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._find(message["next"]))
+            with reruns_reported(item.config):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._find(message["next"]))
         except pytest.exit.Exception as stop:
             self._tell({"kind": "exit", "reason": stop.msg, "returncode": stop.returncode})
             raise
@@ -128,22 +142,28 @@ class ChildPlugin:
             self._channel.send(message)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self) -> None:
-        self._tell({"kind": "stage", "stage": "setup"})
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if self._replay is not None:
+            self._replay.begin_attempt()
         # Called while pytest captures: where it collects what the test writes can be read after this process's death.
-        if self._output_sent:
-            return
-        self._output_sent = True
-        if all(_identity(fd) not in (None, before) for fd, before in zip((1, 2), self._at_start, strict=True)):
-            self._channel.send({"kind": "output"}, (1, 2))
+        if not self._output_sent:
+            self._output_sent = True
+            if all(_identity(fd) not in (None, before) for fd, before in zip((1, 2), self._at_start, strict=True)):
+                self._channel.send({"kind": "output"}, (1, 2))
+        self._begin_stage(item, "setup")
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_call(self) -> None:
-        self._tell({"kind": "stage", "stage": "call"})
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        self._begin_stage(item, "call")
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_teardown(self) -> None:
-        self._tell({"kind": "stage", "stage": "teardown"})
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        self._begin_stage(item, "teardown")
+
+    def _begin_stage(self, item: pytest.Item, stage: Stage) -> None:
+        self._tell({"kind": "stage", "stage": stage})
+        if self._replay is not None and stage != "teardown":
+            self._replay.fail(item, stage)
 
     @pytest.hookimpl(tryfirst=True, wrapper=True)
     def pytest_runtest_makereport(
@@ -159,6 +179,8 @@ class ChildPlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         assert self._session is not None
+        if self._replay is not None and self._replay.was_reported(report):
+            return
         self._channel.send({"kind": "report", "data": pack_report(self._session.config, report)})
         try:
             answer = self._channel.receive()
@@ -186,6 +208,8 @@ class ChildPlugin:
         if _out_of_memory(excinfo.value):
             self._ballast.clear()
             self._tell({"kind": "exhausted"})
+        elif not self._ready:
+            self.tell_unready(self._config, excinfo, str(excrepr))
         else:
             self._tell({"kind": "internal", "text": str(excrepr)})
 

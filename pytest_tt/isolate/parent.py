@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_tt.isolate.attempts import Attempts, may_be_rerun
 from pytest_tt.isolate.failing import report_failure, where
 from pytest_tt.isolate.process import Died
 from pytest_tt.isolate.supply import StartError, Supply
@@ -44,7 +45,7 @@ class Isolator:
         self._supply = supply
         self._say = say
         self._keys: dict[pytest.Item, Key] = {}
-        self._deaths = 0
+        self._deadly: set[str] = set()
         self._notes: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
@@ -75,8 +76,8 @@ class Isolator:
                 self._notes.append(line)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if self._deaths:
-            tests = "1 test" if self._deaths == 1 else f"{self._deaths} tests"
+        if self._deadly:
+            tests = "1 test" if len(self._deadly) == 1 else f"{len(self._deadly)} tests"
             self._notes.append(f"tt: {tests} took the process of the tests down")
         for line in self._notes:
             terminalreporter.write_line(line, yellow=True)
@@ -90,19 +91,27 @@ class Isolator:
         if recorder is not None:
             recorder.restart()
         uses_chips = recorder is not None and item.get_closest_marker("skip") is None
+        attempts = Attempts()
         while True:
             try:
                 child = self._supply.get(uses_chips)
                 fresh = not child.used
-                turn = Turn(child, item, self._key(item), None if nextitem is None else self._key(nextitem))
+                following = None if nextitem is None else self._key(nextitem)
+                turn = Turn(child, item, self._key(item), following, attempts)
                 death = self._death_in(turn, child)
             except (StartError, NotCollectedError) as error:
                 problem = str(error)
+                if isinstance(error, StartError) and error.final:
+                    item.session.shouldfail = f"tt: {problem.splitlines()[0]}"
                 break
             if death is None:
+                untold = attempts.untold(turn)
+                if untold is not None:
+                    report_failure(item, *untold, 0.0)
                 return
             if turn.begun or fresh:
-                self._bury(item, turn, death)
+                if self._bury(item, turn, death, attempts):
+                    continue
                 return
             # It died of something that an earlier test left running: this one has not begun.
             self._say(f"tt: the process of the tests {death.how} before it began with {item.nodeid}")
@@ -122,11 +131,17 @@ class Isolator:
         turn.stop()
         return self._supply.hang(child, f"timed out after {self._timeout.value:g} s ({self._timeout.source})")
 
-    def _bury(self, item: pytest.Item, turn: Turn, death: Death) -> None:
-        self._deaths += 1
+    def _bury(self, item: pytest.Item, turn: Turn, death: Death, attempts: Attempts) -> bool:
+        """Report the death, or return True where the next child is to report it because the test may be rerun."""
+        self._deadly.add(item.nodeid)
         place = where(item, turn.stage)
         self._supply.lost(f"{item.nodeid} ({death.how} {place})")
-        report_failure(item, turn.stage, death.text(place, turn.seconds), turn.stage_seconds)
+        text = death.text(place, turn.seconds)
+        recorder = find_recorder(item)
+        if turn.begun and may_be_rerun(item) and attempts.add(turn, recorder and recorder.row.phase, text):
+            return True
+        report_failure(item, turn.stage, text, turn.stage_seconds)
+        return False
 
     def _key(self, item: pytest.Item) -> Key:
         if not self._keys:
