@@ -42,9 +42,9 @@ def main() -> None:
             from pytest_tt.isolate.child import ChildPlugin
 
             child = ChildPlugin(sock, start)
-            child.change(config)
-            config.pluginmanager.register(child)
             try:
+                child.change(config)
+                config.pluginmanager.register(child)
                 return (yield)
             except pytest.UsageError as error:
                 child.tell_unready(config, pytest.ExceptionInfo.from_exception(error), f"ERROR: {error}")

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_tt.isolate.attempts import Replay
 from pytest_tt.isolate.channel import Channel
+from pytest_tt.isolate.coverage import ChildCoverage, running_measurement
 from pytest_tt.isolate.neighbours import describe_failure, reruns_reported
 from pytest_tt.isolate.replay import pack_report, pack_warning
 from pytest_tt.items import session_of
@@ -47,6 +48,7 @@ class ChildPlugin:
         self._exhausted = False
         self._ready = False
         self._replay: Replay | None = None
+        self._coverage: ChildCoverage | None = None
         self._ballast = bytearray(_BALLAST)
 
     def tell_phase(self, nodeid: str, phase: str) -> None:
@@ -67,6 +69,9 @@ class ChildPlugin:
         option.color = "yes" if self._start["colour"] else "no"  # of the texts that reports bring
         config.workerinput = dict(self._start["workerinput"])  # type: ignore[attr-defined]
         config.workeroutput = {}  # type: ignore[attr-defined]
+        if self._start["coverage"] is not None and running_measurement() is None:
+            self._coverage = ChildCoverage(self._start["coverage"])
+            config.pluginmanager.register(self._coverage)
         # The terminal is the parent's: this process's own reporter, made next, writes to nowhere.
         self._stdout, sys.stdout = sys.stdout, _Nowhere()
 
@@ -123,6 +128,8 @@ class ChildPlugin:
             self._tell({"kind": "interrupted"})
             raise
         session_of(item.config).keep_compiled()
+        if self._coverage is not None:
+            self._coverage.save()
         exhausted, self._exhausted = self._exhausted, False
         self._channel.send(
             {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.isolate.attempts import Attempts, may_be_rerun
+from pytest_tt.isolate.coverage import SharedCoverage, running_measurement
 from pytest_tt.isolate.failing import report_failure, where
 from pytest_tt.isolate.process import Died
 from pytest_tt.isolate.supply import StartError, Supply
@@ -15,7 +16,7 @@ from pytest_tt.isolate.turn import NotCollectedError, Turn
 from pytest_tt.items import find_recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from pytest_tt.config import Setting
     from pytest_tt.isolate.chips import HeldChips
@@ -31,8 +32,16 @@ def isolate(config: pytest.Config, session: Session, chips: HeldChips | None) ->
     """Have the tests of this run executed in children. `chips` are those that this process holds on hw."""
     assert session.isolation is not None
     timeout = session.isolation.timeout
-    supply = Supply(config, chips, timeout.value, say=session.say, forget=session.forget_process)
-    isolator = Isolator(timeout, supply, session.say)
+    measurement = running_measurement()
+    coverage = None if measurement is None else SharedCoverage(measurement, config)
+
+    def forget(pid: int) -> None:
+        session.forget_process(pid)
+        if coverage is not None:
+            coverage.take(pid)
+
+    supply = Supply(config, chips, timeout.value, coverage=coverage, say=session.say, forget=forget)
+    isolator = Isolator(timeout, supply, coverage, session.say)
     config.pluginmanager.register(isolator, _NAME)
     config.add_cleanup(isolator.close)
 
@@ -40,9 +49,12 @@ def isolate(config: pytest.Config, session: Session, chips: HeldChips | None) ->
 class Isolator:
     """Registered as a plugin once it is known that tests use chips."""
 
-    def __init__(self, timeout: Setting[float], supply: Supply, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, timeout: Setting[float], supply: Supply, coverage: SharedCoverage | None, say: Callable[[str], None]
+    ) -> None:
         self._timeout = timeout
         self._supply = supply
+        self._coverage = coverage
         self._say = say
         self._keys: dict[pytest.Item, Key] = {}
         self._deadly: set[str] = set()
@@ -65,26 +77,37 @@ class Isolator:
     def pytest_timeout_set_timer(self) -> bool:
         return True  # set, as far as this process is concerned
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        problem = self._supply.finish()
-        if problem is not None:
-            line = f"tt: the process of the tests {problem} when it ended, after its last test"
-            if hasattr(session.config, "workerinput"):  # no summary follows
-                self._say(line)
-            else:
-                self._notes.append(line)
+    # The innermost wrapper: pytest-cov writes its report in one of its own.
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        finally:
+            problem = self._supply.finish()
+            if problem is not None:
+                line = f"tt: the process of the tests {problem} when it ended, after its last test"
+                if hasattr(session.config, "workerinput"):  # no summary follows
+                    self._say(line)
+                else:
+                    self._notes.append(line)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self._deadly:
             tests = "1 test" if len(self._deadly) == 1 else f"{len(self._deadly)} tests"
-            self._notes.append(f"tt: {tests} took the process of the tests down")
+            line = f"tt: {tests} took the process of the tests down"
+            if self._coverage is not None:
+                line += ", and what ran there may be missing from the coverage"
+            self._notes.append(line)
+        if self._coverage is not None and self._coverage.problem is not None:
+            self._notes.append(f"tt: coverage lacks what isolated tests ran: {self._coverage.problem}")
         for line in self._notes:
             terminalreporter.write_line(line, yellow=True)
 
     def close(self) -> None:
         """Leave no child behind, however the run ends."""
         self._supply.close()
+        if self._coverage is not None:
+            self._coverage.close()
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         recorder = find_recorder(item)

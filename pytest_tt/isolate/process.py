@@ -48,6 +48,8 @@ class Start:
     """What other plugins find as ``config.workerinput``."""
     colour: bool
     """Whether the terminal shows colours."""
+    coverage: Message | None
+    """How to measure coverage, see `SharedCoverage`; None for not at all."""
     warm: bool
     """Whether there is time to start jax before a test asks for it."""
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -101,6 +103,7 @@ class Child:
                     "plugin": CHILD,
                     "workerinput": start.workerinput,
                     "colour": start.colour,
+                    "coverage": start.coverage,
                     "warm": start.warm,
                     "dump": self._dump.fileno(),
                     "parent": os.getpid(),

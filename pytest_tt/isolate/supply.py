@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_tt.isolate.chips import HeldChips
+    from pytest_tt.isolate.coverage import SharedCoverage
     from pytest_tt.isolate.death import Death
 
 # How long a child may take to import and collect what the parent has collected.
@@ -48,11 +49,13 @@ class Supply:
         chips: HeldChips | None,
         timeout_s: float,
         *,
+        coverage: SharedCoverage | None,
         say: Callable[[str], None],
         forget: Callable[[int], None],
     ) -> None:
         self._config = config
         self._chips = chips
+        self._coverage = coverage
         self._say = say
         self._forget = forget
         self._open_s = min(OPEN_S, timeout_s or OPEN_S)
@@ -172,6 +175,7 @@ class Supply:
             args=_arguments(config, self._started),
             directory=str(config.invocation_params.dir),
             workerinput=self._worker_input,
+            coverage=None if self._coverage is None else self._coverage.message(),
             warm=warm,
             colour=bool(getattr(config.pluginmanager.get_plugin("terminalreporter"), "hasmarkup", False)),
         )
@@ -228,8 +232,8 @@ def _arguments(config: pytest.Config, number: int) -> tuple[str, ...]:
     added = []
     if hasattr(config.option, "numprocesses"):  # pytest-xdist
         added += ["-n", "0"]
-    if hasattr(config.option, "no_cov"):  # pytest-cov knows nothing of us; coverage itself can follow processes
-        added += ["--no-cov"]
+    if hasattr(config.option, "no_cov"):  # pytest-cov would empty its data file; the child measures by itself
+        added += ["--no-cov", "-p", "no:_cov"]
     basetemp = config.getoption("basetemp", None)
     if basetemp:  # which pytest empties at its first use
         added += ["--basetemp", f"{basetemp}-isolated-{number}"]
