@@ -61,6 +61,7 @@ class SharedCoverage:
             except module.CoverageException:  # not a setting of this version
                 continue
         warnings = self._measurement.get_option("run:disable_warnings") or []
+        settings["run:parallel"] = False  # the name of the file is taken as it is
         settings["run:disable_warnings"] = [*warnings, *_KNOWN_WARNINGS]
         return {
             "directory": self._directory.name,
