@@ -40,6 +40,7 @@ class ChildPlugin:
         self._channel = Channel(sock)
         self._start = start
         self._stdout: TextIO = sys.stdout
+        self._terminal = _Terminal(start["terminal"])
         self._items: dict[tuple[str, int], pytest.Item] = {}
         self._session: pytest.Session | None = None
         self._problems: list[str] = []
@@ -72,8 +73,8 @@ class ChildPlugin:
         if self._start["coverage"] is not None and running_measurement() is None:
             self._coverage = ChildCoverage(self._start["coverage"])
             config.pluginmanager.register(self._coverage)
-        # The terminal is the parent's: this process's own reporter, made next, writes to nowhere.
-        self._stdout, sys.stdout = sys.stdout, _Nowhere()
+        # The terminal is the parent's: this process's own reporter, made next, gets one that nobody sees.
+        self._stdout, sys.stdout = sys.stdout, self._terminal
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -169,6 +170,7 @@ class ChildPlugin:
 
     def _begin_stage(self, item: pytest.Item, stage: Stage) -> None:
         self._tell({"kind": "stage", "stage": stage})
+        self._terminal.restart()
         if self._replay is not None and stage != "teardown":
             self._replay.fail(item, stage)
 
@@ -176,6 +178,7 @@ class ChildPlugin:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        self._terminal.keep = False
         if call.excinfo is not None and _out_of_memory(call.excinfo.value):
             self._exhausted = True
             self._ballast.clear()
@@ -226,11 +229,28 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in str(error))
 
 
-class _Nowhere(io.StringIO):
-    """A stream that keeps nothing."""
+class _Terminal(io.StringIO):
+    """The terminal of this process, which nobody sees.
+
+    What is written there while a test runs is kept in the file behind `descriptor`: it may be the last that is said, as
+    by pytest-timeout, which shows there where all threads are, and ends the process.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self.keep = False
 
     def write(self, text: str) -> int:
+        if self.keep:
+            os.write(self._descriptor, text.encode(errors="replace"))
         return len(text)
+
+    def restart(self) -> None:
+        """Forget what was kept, and keep what follows."""
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self.keep = True
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:
