@@ -209,6 +209,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         session.use_compile_cache(lambda: None if cache is None else cache.mkdir("tt-compiled"), _place(config, ""))
         if session.in_use and not _isolate(config, session):
             session.hold_chips()
+            _watch_interrupts(config, session)
     except pytest.UsageError as error:
         if not hasattr(config, "workerinput"):
             raise
@@ -234,6 +235,15 @@ def _isolate(config: pytest.Config, session: Session) -> bool:
     chips = session.lend_chips(None if cache is None else Path(cache.mkdir("tt-metal")))
     isolate(config, session, chips)
     return True
+
+
+def _watch_interrupts(config: pytest.Config, session: Session) -> None:
+    """Have Ctrl-C end this process, which is to run tests, wherever it is."""
+    if hasattr(config, "workerinput") or config.option.usepdb or config.option.trace:
+        return
+    from pytest_tt.interrupt import InterruptWatch
+
+    config.pluginmanager.register(InterruptWatch(session), "pytest_tt_interrupt")
 
 
 # Options that end a run after collection.

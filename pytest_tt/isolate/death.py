@@ -17,7 +17,7 @@ _MOST_BYTES = 1 << 14
 
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+)')
 _THREAD = re.compile(r"(Current thread|Thread) 0x")
-_OURS = re.compile(r"/(_pytest|pluggy|pytest_tt/isolate)/|<frozen runpy>|/pytest/__main__\.py")
+_OURS = re.compile(r"/(_pytest|pluggy|pytest_tt/isolate)/|/pytest_tt/interrupt\.py|<frozen runpy>|/pytest/__main__\.py")
 # pytest-timeout's thread method, and what it calls the stack of the thread in which the test runs.
 _TIMEOUT = re.compile(r"\++ Timeout \++$", re.MULTILINE)
 _TEST_STACK = re.compile(r"~+ Stack of MainThread [^\n]*~\n(?P<stack>.*?)(?=^[~+]{3}|\Z)", re.MULTILINE | re.DOTALL)
