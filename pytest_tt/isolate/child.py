@@ -214,14 +214,16 @@ class ChildPlugin:
             warning = pack_warning(warning_message)
             self._tell({"kind": "warning", "warning": warning, "nodeid": nodeid, "location": location})
 
-    def pytest_internalerror(self, excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    def pytest_internalerror(self, excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]) -> bool | None:
         if _out_of_memory(excinfo.value):
             self._ballast.clear()
             self._tell({"kind": "exhausted"})
         elif not self._ready:
             self.tell_unready(self._config, excinfo, str(excrepr))
+            return True  # shown: the parent does
         else:
             self._tell({"kind": "internal", "text": str(excrepr)})
+        return None
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -104,7 +104,7 @@ def _raising_plugin(config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseExc
     """The plugin whose hook was the last one called."""
     raising = None
     for caller, called in pairwise(excinfo.traceback):
-        if getattr(caller.path, "parts", ())[-2:] == ("pluggy", "_callers.py"):
+        if str(caller.frame.f_globals.get("__name__")).startswith("pluggy."):
             module = called.frame.f_globals.get("__name__")
             raising = next((plugin for plugin in config.pluginmanager.get_plugins() if _module(plugin) == module), raising)
     return raising
