@@ -1,10 +1,10 @@
 """Ctrl-C in a run whose tests are not isolated, where Python cannot react: one ends the run.
 
-Python raises KeyboardInterrupt between two instructions of the main thread, and that thread may wait in native code for
-ever: for a collective whose other participants do not come, or, when jax is closed, for a program that does not end. So a
-thread is told of each SIGINT by the signal handler itself, and where the main thread stands still for a while after one,
-it says where that is, has the results written, and ends the process as pytest ends an interrupted run. A second Ctrl-C
-does not wait. A test under --tt-isolate needs none of this: its process is killed.
+Python raises KeyboardInterrupt between two instructions of the main thread. That thread may wait in native code for
+ever: for a collective whose other participants do not come, or, when jax is closed, for a program that does not end.
+So a thread is told of each SIGINT by the signal handler itself. Where the main thread stands still for a while after
+one, it says where that is, has the results written, and ends the process as pytest ends an interrupted run. A second
+Ctrl-C does not wait. A test under --tt-isolate needs none of this: its process is killed.
 """
 
 from __future__ import annotations

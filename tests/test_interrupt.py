@@ -14,7 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-# One chip of two never comes to the collective. jax waits for it in a way that Ctrl-C ends, and again when it is closed.
+# One chip of two never comes to the collective. jax's wait for it gives way to Ctrl-C; the one when jax is closed does
+# not.
 COLLECTIVE = """
     import threading
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""``--tt-isolate`` beside other plugins: small ones that do what those of users do. The real ones: `nox -s neighbours`."""
+"""``--tt-isolate`` beside small plugins that do what others do; beside those themselves: test_real_neighbours.py."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def test_other_half_is_prepared_without_xdist(pytester: pytest.Pytester, run_tt:
     )
     result = run_tt("-p", "shuffles", "-v", "-rP", *ISOLATED)
     result.assert_outcomes(passed=10)
-    (seed,) = (line.removeprefix("seed ") for line in result.outlines if line.startswith("seed ") and "order" not in line)
+    (seed,) = (
+        line.removeprefix("seed ") for line in result.outlines if line.startswith("seed ") and "order" not in line
+    )
     order = [line.split()[0].partition("::")[2] for line in result.outlines if " PASSED " in line]
     assert len(order) == 10
     assert f"seed {seed} order {order}" in result.outlines
@@ -279,7 +281,8 @@ COVERAGE = """
     def visit(what):
         measurement = Coverage.latest
         if measurement.running:
-            measurement.data.visited.append([what, *(measurement.options[f"run:{name}"] for name in ("branch", "source"))])
+            how = [measurement.options[f"run:{name}"] for name in ("branch", "source")]
+            measurement.data.visited.append([what, *how])
 """
 
 MEASURES = """

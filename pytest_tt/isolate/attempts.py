@@ -1,8 +1,8 @@
 """Attempts at a test that took its process down, told again to the plugin that reruns tests.
 
-pytest-rerunfailures, pytest-retry and flaky rerun a test in the process in which it failed, and do not see that a process
-died. So the next child is given the test once more: there the attempts made so far fail as they did, without running the
-test, and what the plugin does then, it does as after any other failure.
+pytest-rerunfailures, pytest-retry and flaky rerun a test in the process in which it failed, and do not see that a
+process died. So the next child is given the test once more. There the attempts made so far fail as they did, without
+running the test, and the plugin goes on as after any other failure.
 """
 
 from __future__ import annotations

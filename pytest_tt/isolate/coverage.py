@@ -1,8 +1,8 @@
 """Coverage of what the children run, added to what this process measures: by pytest-cov or ``coverage run``.
 
-The parent takes coverage's settings from the measurement that runs in it, each child measures by the same ones into a
-file of its own, and the parent adds that file to its own data when the child has ended, before anybody writes a report. A
-child saves after each test, so that one that is taken down loses what that test ran, and no more. Where coverage itself
+The parent takes coverage's settings from the measurement that runs in it. Each child measures by the same ones into a
+file of its own, and the parent adds that file to its own data when the child has ended, before anybody writes a report.
+A child saves after each test: one that is taken down loses what that test ran, and no more. Where coverage itself
 follows processes (``patch = subprocess``), that is left to it.
 """
 

@@ -11,12 +11,31 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pytest
 
 # How much of a traceback anybody wants to read.
 _MOST_LINES = 60
+
+
+# Plugins that would do harm, by what their tests ask for.
+_ONE_PROCESS = {
+    "syrupy": (
+        "snapshot",
+        "syrupy deletes snapshots that the process which started the run has not seen used, so all of them",
+    )
+}
+
+
+def needs_one_process(config: pytest.Config, items: Iterable[pytest.Item]) -> str | None:
+    """Why `items` cannot be isolated beside the plugins that are there; None where they can."""
+    for plugin, (fixture, why) in _ONE_PROCESS.items():
+        if config.pluginmanager.has_plugin(plugin):
+            user = next((item for item in items if fixture in getattr(item, "fixturenames", ())), None)
+            if user is not None:
+                return f"{why} ({user.nodeid} uses the fixture {fixture})"
+    return None
 
 
 def worker_input(config: pytest.Config) -> dict[str, Any]:
@@ -95,8 +114,8 @@ def describe_failure(config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseEx
         advice = f"run without that plugin (-p no:{name}), or without isolation (--no-tt-isolate)"
     return (
         f"{label} raised {error}\n\n"
-        "The process of the tests has config.workerinput, as a worker of pytest-xdist has. If that is what fails there: "
-        f"{advice}.\n\n{_last_lines(text)}"
+        "The process of the tests has config.workerinput, as a worker of pytest-xdist has. If that is what fails "
+        f"there: {advice}.\n\n{_last_lines(text)}"
     )
 
 
@@ -106,7 +125,9 @@ def _raising_plugin(config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseExc
     for caller, called in pairwise(excinfo.traceback):
         if str(caller.frame.f_globals.get("__name__")).startswith("pluggy."):
             module = called.frame.f_globals.get("__name__")
-            raising = next((plugin for plugin in config.pluginmanager.get_plugins() if _module(plugin) == module), raising)
+            raising = next(
+                (plugin for plugin in config.pluginmanager.get_plugins() if _module(plugin) == module), raising
+            )
     return raising
 
 

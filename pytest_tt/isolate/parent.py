@@ -161,7 +161,8 @@ class Isolator:
         self._supply.lost(f"{item.nodeid} ({death.how} {place})")
         text = death.text(place, turn.seconds)
         recorder = find_recorder(item)
-        if turn.begun and may_be_rerun(item) and attempts.add(turn, recorder and recorder.row.phase, text):
+        phase = None if recorder is None else recorder.row.phase
+        if turn.begun and may_be_rerun(item) and attempts.add(turn, phase, text):
             return True
         report_failure(item, turn.stage, text, turn.stage_seconds)
         return False
