@@ -338,7 +338,7 @@ def test_coverage_counts_what_children_ran(pytester: pytest.Pytester, run_tt: Ru
     visited = json.loads((pytester.path / "data").read_text(encoding="utf-8"))
     assert visited == [[what, True, ["here"]] for what in ("before", "after", "teardown of module")]
     result.stdout.fnmatch_lines(
-        ["tt: 1 test took the process of the tests down, and what ran there may be missing from the coverage"]
+        ["tt: 1 test took the process of the tests down, and what ran there last may be missing from the coverage"]
     )
 
 

@@ -2,8 +2,8 @@
 
 The parent takes coverage's settings from the measurement that runs in it. Each child measures by the same ones into a
 file of its own, and the parent adds that file to its own data when the child has ended, before anybody writes a report.
-A child saves after each test: one that is taken down loses what that test ran, and no more. Where coverage itself
-follows processes (``patch = subprocess``), that is left to it.
+A child saves after each test, as long as that is quick: one that is taken down loses what ran last. Where coverage
+itself follows processes (``patch = subprocess``), that is left to it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,7 @@ class ChildCoverage:
     def __init__(self, message: Message) -> None:
         module = importlib.import_module("coverage")
         self._contexts = message["contexts"]
+        self._saved = self._cost = 0.0
         self._measurement: Any = module.Coverage(
             data_file=os.path.join(message["directory"], str(os.getpid())), config_file=message["config_file"]
         )
@@ -129,8 +131,12 @@ class ChildCoverage:
             self._measurement.switch_context(f"{item.nodeid}|{when}")
 
     def save(self) -> None:
-        """Keep what was measured so far."""
-        self._measurement.save()
+        """Keep what was measured so far; for a large source tree, which is searched each time, not after each test."""
+        start = time.monotonic()
+        if start - self._saved > 10 * self._cost:
+            self._measurement.save()
+            self._saved = time.monotonic()
+            self._cost = self._saved - start
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:

@@ -96,7 +96,7 @@ class Isolator:
             tests = "1 test" if len(self._deadly) == 1 else f"{len(self._deadly)} tests"
             line = f"tt: {tests} took the process of the tests down"
             if self._coverage is not None:
-                line += ", and what ran there may be missing from the coverage"
+                line += ", and what ran there last may be missing from the coverage"
             self._notes.append(line)
         if self._coverage is not None and self._coverage.problem is not None:
             self._notes.append(f"tt: coverage lacks what isolated tests ran: {self._coverage.problem}")
