@@ -9,6 +9,7 @@ Ctrl-C does not wait. A test under --tt-isolate needs none of this: its process 
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import os
 import select
@@ -47,6 +48,8 @@ class InterruptWatch:
         self._main = threading.main_thread()
         self._item: pytest.Item | None = None
         self._interrupted = False
+        self._ended = False
+        self._exiting = False
         self._debugged = False
         self._stderr = -1
 
@@ -72,7 +75,11 @@ class InterruptWatch:
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         self._item = None
-        self._interrupted = True  # Ctrl-C from now on is for what closes jax
+        self._ended = True
+        atexit.register(self._begin_exit)  # called first, before jax's own
+
+    def _begin_exit(self) -> None:
+        self._exiting = True
 
     def _listen(self) -> None:
         """Have a thread read the numbers of the signals that arrive, from now to the end of the process."""
@@ -90,19 +97,21 @@ class InterruptWatch:
 
     def _watch(self, descriptor: int) -> None:
         while True:
-            if signal.SIGINT in os.read(descriptor, 64) and not self._debugged:
+            if signal.SIGINT not in os.read(descriptor, 64) or self._debugged:
+                continue
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not a handler of the test
                 self._follow(descriptor)
 
     def _follow(self, descriptor: int) -> None:
         """Ctrl-C was pressed: see what becomes of it."""
-        place, since = self._place(), time.monotonic()
+        place, since, moved = self._place(), time.monotonic(), False
         while not self._debugged:
             again = bool(select.select([descriptor], [], [], _POLL_S)[0]) and signal.SIGINT in os.read(descriptor, 64)
             now = self._place()
-            if now != place:
-                place, since = now, time.monotonic()
-            elif self._ignores() and (again or time.monotonic() - since > self._still_s):
+            if now == place and self._ignores(moved) and (again or time.monotonic() - since > self._still_s):
                 self._leave()
+            if now != place or again:
+                place, since, moved = now, time.monotonic(), not again
 
     def _frame(self) -> FrameType | None:
         return sys._current_frames().get(self._main.ident or 0)
@@ -111,10 +120,13 @@ class InterruptWatch:
         frame = self._frame()
         return None if frame is None else (id(frame), frame.f_lasti)
 
-    def _ignores(self) -> bool:
-        """Whether standing still means that the main thread does not react; a teardown may sleep for good reasons."""
-        if not self._interrupted:
-            return True
+    def _ignores(self, moved: bool) -> bool:
+        """Whether the main thread, which stands still, does not react; `moved`: it has not stood since Ctrl-C."""
+        if self._ended and not self._exiting:
+            return False  # what called pytest.main goes on
+        if not self._ended and not self._interrupted:
+            return not moved  # a test may have caught it
+        # A teardown may sleep for good reasons.
         frame = self._frame()
         return frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "jax"
 
@@ -123,11 +135,11 @@ class InterruptWatch:
             faulthandler.dump_traceback(file, all_threads=True)
             dump = readable_dump(head(file.fileno(), 0))
         nodeid = "" if self._item is None else self._item.nodeid
-        where = f"in {nodeid}" if nodeid and not self._interrupted else "while jax is closed"
+        where = "while jax is closed" if self._exiting else f"in {nodeid}"
         line = f"tt: interrupted, but this process waits in native code {where}: it is ended"
         with suppress(OSError):
             os.write(self._stderr, f"\n{line}\n{dump}\n".encode(errors="replace"))
-        if self._session.collector is not None and self._item is not None and not self._interrupted:
+        if self._session.collector is not None and self._item is not None:
             recorder = find_recorder(self._item)
             self._session.collector.interrupted(nodeid, "setup" if recorder is None else recorder.row.phase)
         os._exit(pytest.ExitCode.INTERRUPTED)
