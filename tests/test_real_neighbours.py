@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 
     RunBeside = Callable[..., pytest.RunResult]
 
+PLUGINS = ("pytest-cov", "pytest-randomly", "pytest-rerunfailures", "pytest-retry", "pytest-timeout")
+
+
+def installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+if not any(map(installed, PLUGINS)):
+    pytest.skip(f"none of {', '.join(PLUGINS)} is installed", allow_module_level=True)
+
 SUITE = """
     import os
     import random
@@ -51,9 +65,7 @@ def run_beside(pytester: pytest.Pytester, run_tt: RunBeside, monkeypatch: pytest
     pytester.makepyfile(measured="def calls():\n    return 1\n\n\ndef never():\n    return 2\n", test_s=SUITE)
 
     def run(distribution: str, name: str, *args: str) -> pytest.RunResult:
-        try:
-            importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
+        if not installed(distribution):
             pytest.skip(f"{distribution} is not installed")
         for path in ("fails", "dies"):
             (pytester.path / path).unlink(missing_ok=True)
