@@ -54,12 +54,13 @@ class Attempts:
         self._reported += turn.reported
         return True
 
+    def last(self) -> tuple[Stage, str] | None:
+        """Stage and text of the last failure, None where there is none."""
+        return (self._failures[-1][0], self._failures[-1][2]) if self._failures else None
+
     def untold(self, turn: Turn) -> tuple[Stage, str] | None:
-        """Stage and text of the last failure if the test was over in `turn` without it."""
-        if turn.attempt >= len(self._failures):
-            return None
-        stage, _, text = self._failures[-1]
-        return stage, text
+        """The last failure if the test was over in `turn` without it."""
+        return self.last() if turn.attempt < len(self._failures) else None
 
     def message(self) -> dict[str, Any]:
         """For the child."""

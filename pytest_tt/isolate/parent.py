@@ -139,7 +139,11 @@ class Isolator:
             # It died of something that an earlier test left running: this one has not begun.
             self._say(f"tt: the process of the tests {death.how} before it began with {item.nodeid}")
             self._supply.lost(f"the test before {item.nodeid} ({death.how})")
-        report_failure(item, "setup", problem, 0.0)
+        last = attempts.last()
+        if last is not None:
+            report_failure(item, last[0], f"{last[1]}\n\nNot run again: {problem}", 0.0)
+        else:
+            report_failure(item, "setup", problem, 0.0)
 
     def _death_in(self, turn: Turn, child: Child) -> Death | None:
         """Run the test; how `child` died of it, if it did."""
