@@ -207,8 +207,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         session.provide([run_of(item) for item in ours])
         cache = getattr(config, "cache", None)
         session.use_compile_cache(lambda: None if cache is None else cache.mkdir("tt-compiled"), _place(config, ""))
-        if session.in_use and not _isolate(config, session):
+        if session.in_use and not _isolate(config, session, items):
             session.hold_chips()
+            _watch_interrupts(config, session)
     except pytest.UsageError as error:
         if not hasattr(config, "workerinput"):
             raise
@@ -223,17 +224,34 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session_of(session.config).begin_rows([recorder.row for recorder in recorders])
 
 
-def _isolate(config: pytest.Config, session: Session) -> bool:
+def _isolate(config: pytest.Config, session: Session, items: list[pytest.Item]) -> bool:
     """Have other processes run the tests, if that is wanted and possible."""
     isolation = session.isolation
     if isolation is None or not isolation.on or not session.may_isolate(isolation):
         return False
+    from pytest_tt.isolate.neighbours import needs_one_process
     from pytest_tt.isolate.parent import isolate
+
+    why = needs_one_process(config, items)
+    if why is not None:
+        if isolation.asked:
+            raise pytest.UsageError(f"tests cannot be isolated: {why}; run these tests with --no-tt-isolate")
+        session.say(f"tt: isolate off: {why}")
+        return False
 
     cache = getattr(config, "cache", None)
     chips = session.lend_chips(None if cache is None else Path(cache.mkdir("tt-metal")))
     isolate(config, session, chips)
     return True
+
+
+def _watch_interrupts(config: pytest.Config, session: Session) -> None:
+    """Have Ctrl-C end this process, which is to run tests, wherever it is."""
+    if hasattr(config, "workerinput") or config.option.usepdb or config.option.trace:
+        return
+    from pytest_tt.interrupt import InterruptWatch
+
+    config.pluginmanager.register(InterruptWatch(session), "pytest_tt_interrupt")
 
 
 # Options that end a run after collection.

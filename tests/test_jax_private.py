@@ -23,6 +23,9 @@ assert hasattr(bridge.get_backend, "cache_clear"), "xla_bridge.get_backend is no
 assert isinstance(bridge._backends, dict)
 client = xla_client.make_cpu_client(num_devices=3, asynchronous=True)
 assert client.device_count() == 3 and client.live_arrays() == []
+from jax._src.array import ArrayImpl
+missing = [name for name in ("is_ready", "is_deleted") if not hasattr(ArrayImpl, name)]
+assert "__repr__" in vars(ArrayImpl) and not missing, f"jax._src.array.ArrayImpl lacks __repr__ or {missing}"
 """
     done = subprocess.run([sys.executable, "-c", inspect.cleandoc(code)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

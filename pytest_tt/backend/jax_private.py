@@ -103,3 +103,23 @@ def around_discovery(context: Callable[[], AbstractContextManager[Any]]) -> None
             discover()  # type: ignore[no-untyped-call]
 
     xla_bridge._discover_and_register_pjrt_plugins = discover_within_context
+
+
+@contextmanager
+def pending_arrays_described() -> Iterator[None]:
+    """Let ``repr`` of an array that is still being computed say so, instead of waiting for its values."""
+    from jax._src.array import ArrayImpl
+
+    original: Callable[[Any], str] = ArrayImpl.__repr__
+
+    def describe(self: Any) -> str:
+        # A deleted array is ready to say that it is deleted.
+        if self.is_deleted() or self.is_ready():
+            return original(self)
+        return f"<Array of shape {self.shape} and dtype {self.dtype}, not computed yet>"
+
+    ArrayImpl.__repr__ = describe  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ArrayImpl.__repr__ = original  # type: ignore[method-assign]
