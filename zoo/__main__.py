@@ -37,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from zoo.authoring.check import main as check
 
         return check(arguments[1:])
+    if arguments and arguments[0] == "configs":
+        from zoo.configs import main as configs
+
+        return configs(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m zoo", description="The models of the zoo.")
     commands = parser.add_subparsers(dest="command", required=True)
     golden = commands.add_parser(
@@ -54,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("list", help="show models, variants, sizes, meshes and goldens")
     commands.add_parser("run", help="run a model with its published weights, see run --help")
     commands.add_parser("eval", help="score a language model by lm-eval, see eval --help")
+    commands.add_parser("configs", help="say what each key of a config.json means, see configs --help")
     commands.add_parser("new", help="write the folder of a new model, to fill in, see new --help")
     commands.add_parser("check", help="say what is left to do of a model, see check --help")
     options = parser.parse_args(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from jax.sharding import PartitionSpec as P
 
 from zoo import registry
 from zoo.__main__ import main
-from zoo.demo import bytes_on_fullest_chip, contradictions, measured, whole_number
+from zoo.demo import bytes_on_fullest_chip, measured, whole_number
 from zoo.registry import synthetic_checkpoint
 from zoo.table import percent, table
 from zoo.tensor_files import SINGLE, save_checkpoint
@@ -104,7 +105,8 @@ def test_which_variant_a_checkpoint_is_of(refusal: Callable[..., str], tmp_path:
     told = refusal("gpt2-large", "--prompt", "x", "--checkpoint", path)
     assert told.endswith(
         f"{path}/config.json: not of gpt2-large: "
-        "n_layer is 24, not 36, n_embd is 1024, not 1280, n_head is 16, not 20; it is of gpt2-medium"
+        "n_layer is 24, not 36, n_embd is 1024, not 1280, n_head is 16, not 20, n_inner is 4096, not 5120; "
+        "it is of gpt2-medium"
     )
     path = checkpoint(tmp_path / "short", "gpt2", "tiny", n_layer=1)
     told = refusal("gpt2", "--prompt", "x", "--checkpoint", path)
@@ -113,23 +115,11 @@ def test_which_variant_a_checkpoint_is_of(refusal: Callable[..., str], tmp_path:
     told = refusal("gpt2", "--prompt", "x", "--checkpoint", checkpoint(tmp_path / "bert", "bert", "tiny"))
     assert told.endswith("bert/config.json: not of gpt2: model_type is 'bert', not 'gpt2'")
     told = refusal("gpt2-xl", "--prompt", "x", "--checkpoint", tmp_path / "bert")
-    assert "bert/config.json: not of gpt2-xl: model_type is 'bert', not 'gpt2', " in told
+    assert "bert/config.json: not of gpt2-xl: model_type is 'bert', not 'gpt2'" in told
     (path / "config.json").write_text("{")
     assert f"{path}/config.json: not JSON (" in refusal("gpt2", "--prompt", "x", "--checkpoint", path)
     (path / "config.json").write_text("[]")
     assert f"{path}/config.json: not a JSON object" in refusal("gpt2", "--prompt", "x", "--checkpoint", path)
-
-
-def test_what_changes_no_program_is_no_contradiction() -> None:
-    model = registry.model("gpt2")
-    assert model.hub_config is not None
-    content = dict(model.hub_config(model.config("gpt2")))
-    content |= {"eos_token_id": 3, "torch_dtype": "bfloat16", "architectures": ["GPT2Model"], "n_inner": None}
-    assert contradictions(model, "gpt2", content) == []
-    assert contradictions(model, "gpt2", {**content, "tie_word_embeddings": False}) == [
-        "tie_word_embeddings is False, not True"
-    ]
-    assert contradictions(model, "gpt2", {}) == []
 
 
 def test_no_hub(tmp_path: Path) -> None:
@@ -165,6 +155,47 @@ def test_tokenizers_that_are_not_there_or_damaged(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(TokenizerError, match=r"tokenizer\.json: no tokenizer \(EOF while parsing"):
         read_tokenizer(tmp_path, others)
+
+
+def test_tokenizer_that_was_last_used_to_cut_and_to_pad(tmp_path: Path) -> None:
+    """Its file says so, as that of all-MiniLM-L6-v2 does; a prompt is taken whole all the same, and nothing added."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1, "[PAD]": 2}, unk_token="b"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_truncation(3)
+    tokenizer.enable_padding(pad_id=2, length=6)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode("a b a b").ids == [0, 1, 0, 2, 2, 2]
+    assert read_tokenizer(tmp_path).encode("a b a b").ids == [0, 1, 0, 1]
+
+
+def test_settings_beside_a_vocabulary(tmp_path: Path) -> None:
+    """Checkpoints of the first years have no tokenizer.json, and say in another file how words are split."""
+    from zoo.gpt2.demo import from_vocabulary as of_gpt2
+    from zoo.wordpiece import from_vocabulary as of_bert
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "A", "\u00e4", "\u00c4", "Ġ", "Ġa"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
+    (tmp_path / "vocab.json").write_text(json.dumps({word: at for at, word in enumerate(words)}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\nĠ a\n")
+    files: dict[tuple[str, ...], Any] = {("vocab.txt",): of_bert, ("vocab.json", "merges.txt"): of_gpt2}
+
+    def tokens(name: str, text: str, **settings: Any) -> list[str]:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+        (key,) = [key for key in files if name in key]
+        return list(read_tokenizer(tmp_path, {key: files[key]}).encode(text, add_special_tokens=False).tokens)
+
+    assert tokens("vocab.txt", "A \u00c4") == ["a", "a"]
+    assert tokens("vocab.txt", "A \u00c4", never_split=[]) == ["a", "a"]
+    assert tokens("vocab.txt", "A \u00c4", do_lower_case=False) == ["A", "\u00c4"]
+    assert tokens("vocab.txt", "A \u00c4", strip_accents=False) == ["a", "\u00e4"]
+    assert tokens("vocab.json", "a") == ["a"]
+    assert tokens("vocab.json", "a", add_prefix_space=True) == ["Ġa"]
+    with pytest.raises(TokenizerError, match="do_basic_tokenize False, only True is known here"):
+        tokens("vocab.txt", "a", do_basic_tokenize=False)
+    with pytest.raises(TokenizerError, match="add_bos_token True, only False is known here"):
+        tokens("vocab.json", "a", add_bos_token=True)
 
 
 def test_times() -> None:

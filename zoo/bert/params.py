@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tt.golden import file_digest
-from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors, load_checkpoint, on_host
+from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors, load_checkpoint, on_host
 from zoo.hub import Source
+from zoo.key_map import counts_up
 from zoo.layouts import bias_to_heads, from_heads, to_heads, transposed
 from zoo.synthetic import uniform
 
@@ -69,6 +70,9 @@ def _dense(source: str, target: str) -> tuple[Rule, Rule]:
     )
 
 
+_OWN_BIAS = "transformers computes with the decoder's own bias where there is one"
+
+
 def keys(config: BertConfig) -> KeyMap:
     """What each tensor of BertModel, BertForMaskedLM or BertForPreTraining becomes.
 
@@ -99,23 +103,23 @@ def keys(config: BertConfig) -> KeyMap:
         *_dense(layer + r"output\.dense", "layer_{0}/down"),
         *_norm(layer + "output", "layer_{0}/norm"),
     ]
-    ignored = [
-        bert + r"embeddings\.position_ids",  # 0, 1, 2 …
-        r"cls\.seq_relationship\.(?:weight|bias)",  # whether one sentence follows another: pre-training only
+    unused = [
+        Unused(bert + r"embeddings\.position_ids", "positions are 0, 1, 2 …", counts_up),
+        Unused(r"cls\.seq_relationship\.(?:weight|bias)", "whether a sentence follows another: of pre-training only"),
     ]
     head = r"cls\.predictions\."
     if config.masked_lm:
         rules += [
             *_dense(head + r"transform\.dense", "transform"),
             *_norm(head + "transform", "transform_norm"),
-            Rule(head + "bias", (Target("params/decoder/bias", fallback=True),)),
+            Rule(head + "bias", (Target("params/decoder/bias", fallback=True, may_differ=_OWN_BIAS),)),
             # Where they are stored, transformers uses these, even if its config says that they are tied.
             Rule(head + r"decoder\.weight", "params/decoder/kernel"),
             Rule(head + r"decoder\.bias", "params/decoder/bias"),
         ]
     else:
-        ignored += [head + r".+"]
-    return KeyMap(tuple(rules), tuple(ignored))
+        unused.append(Unused(head + r".+", "the head of masked language models, without which this variant is"))
+    return KeyMap(tuple(rules), tuple(unused))
 
 
 def hub_config(config: BertConfig) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors
+from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
 from zoo.synthetic import uniform
 
 if TYPE_CHECKING:
@@ -53,16 +53,23 @@ def _fused(leaf: str) -> tuple[Target, ...]:
     return tuple(Target(f"params/h_{{0}}/attn/{name}/{leaf}", _third(i)) for i, name in enumerate("qkv"))
 
 
+def _is_causal(mask: np.ndarray, config: GPT2Config) -> bool:
+    """Whether [1, 1, queries, keys] is 1 up to the query's own position and 0 behind it."""
+    return mask.ndim == 4 and bool((mask == np.tri(*mask.shape[2:], dtype=np.bool_)).all())
+
+
+def _is_as_none(score: np.ndarray, config: GPT2Config) -> bool:
+    """Whether the exponential of such a score is 0 beside any other."""
+    return bool((score < -9e3).all())
+
+
+_WORDS = (("params/wte/embedding", None), ("params/lm_head/kernel", _transposed), ("params/lm_head/bias", _no_bias))
+
 KEYS = KeyMap(
     rules=(
-        Rule(
-            _PREFIX + r"wte\.weight",
-            (
-                Target("params/wte/embedding"),
-                Target("params/lm_head/kernel", _transposed),
-                Target("params/lm_head/bias", _no_bias),
-            ),
-        ),
+        Rule(_PREFIX + r"wte\.weight", tuple(Target(path, convert) for path, convert in _WORDS)),
+        # The head is tied to wte: stored beside it, it must be the same; stored alone, it stands for both.
+        Rule(r"lm_head\.weight", tuple(Target(path, convert, fallback=True) for path, convert in _WORDS)),
         Rule(_PREFIX + r"wpe\.weight", "params/wpe/embedding"),
         *_norm(_LAYER + r"ln_1", "h_{0}/ln_1"),
         Rule(_LAYER + r"attn\.c_attn\.weight", _fused("kernel")),
@@ -73,8 +80,11 @@ KEYS = KeyMap(
         *_dense(r"mlp\.c_proj", "proj"),
         *_norm(_PREFIX + r"ln_f", "ln_f"),
     ),
-    # Causal masks that older versions stored, and the head, which is tied to wte.
-    ignored=(_LAYER + r"attn\.(masked_)?bias", r"lm_head\.weight"),
+    # Older versions stored masks.
+    unused=(
+        Unused(_LAYER + r"attn\.bias", "each position attends to those up to itself", _is_causal),
+        Unused(_LAYER + r"attn\.masked_bias", "a score so low that it counts as none", _is_as_none),
+    ),
 )
 
 
