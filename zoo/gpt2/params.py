@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors
+from zoo.layouts import first_row
 from zoo.synthetic import uniform
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ def _third(index: int) -> Callable[[np.ndarray, GPT2Config], np.ndarray]:
         return np.split(tensor, 3, axis=-1)[index]
 
     return take
-
-
-def _transposed(tensor: np.ndarray, config: GPT2Config) -> np.ndarray:
-    return tensor.T
 
 
 def _no_bias(tensor: np.ndarray, config: GPT2Config) -> np.ndarray:
@@ -53,16 +50,13 @@ def _fused(leaf: str) -> tuple[Target, ...]:
     return tuple(Target(f"params/h_{{0}}/attn/{name}/{leaf}", _third(i)) for i, name in enumerate("qkv"))
 
 
+_WORDS = (("params/wte/embedding", None), ("params/wte/first_row", first_row), ("params/lm_head/bias", _no_bias))
+
 KEYS = KeyMap(
     rules=(
-        Rule(
-            _PREFIX + r"wte\.weight",
-            (
-                Target("params/wte/embedding"),
-                Target("params/lm_head/kernel", _transposed),
-                Target("params/lm_head/bias", _no_bias),
-            ),
-        ),
+        Rule(_PREFIX + r"wte\.weight", tuple(Target(path, convert) for path, convert in _WORDS)),
+        # The head is tied to wte: stored beside it, it must be the same; stored alone, it stands for both.
+        Rule(r"lm_head\.weight", tuple(Target(path, convert, fallback=True) for path, convert in _WORDS)),
         Rule(_PREFIX + r"wpe\.weight", "params/wpe/embedding"),
         *_norm(_LAYER + r"ln_1", "h_{0}/ln_1"),
         Rule(_LAYER + r"attn\.c_attn\.weight", _fused("kernel")),
@@ -73,8 +67,8 @@ KEYS = KeyMap(
         *_dense(r"mlp\.c_proj", "proj"),
         *_norm(_PREFIX + r"ln_f", "ln_f"),
     ),
-    # Causal masks that older versions stored, and the head, which is tied to wte.
-    ignored=(_LAYER + r"attn\.(masked_)?bias", r"lm_head\.weight"),
+    # Causal masks that older versions stored.
+    ignored=(_LAYER + r"attn\.(masked_)?bias",),
 )
 
 

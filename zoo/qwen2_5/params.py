@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors
+from zoo.layouts import first_row
 from zoo.synthetic import coarse_uniform
 
 if TYPE_CHECKING:
@@ -21,14 +22,10 @@ _LAYER = r"model\.layers\.(\d+)\."
 _DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 
 
-def _first_row(tensor: np.ndarray, config: Qwen2Config) -> np.ndarray:
-    return np.zeros(1, np.int32)
-
-
 RULES = (
     Rule(
         r"model\.embed_tokens\.weight",
-        (Target("params/embed/embedding"), Target("params/embed/first_row", _first_row)),
+        (Target("params/embed/embedding"), Target("params/embed/first_row", first_row)),
     ),
     Rule(_LAYER + r"self_attn\.([qkv])_proj\.(weight|bias)", "params/layers_{0}/attention/{1}/{2}"),
     Rule(_LAYER + r"self_attn\.o_proj\.weight", "params/layers_{0}/attention/o/weight"),
