@@ -128,7 +128,13 @@ def _load(
     expected = None if shapes is None else _flatten_shapes(shapes)
     plan = _plan(where, tensors, keys, expected)
     leaves: dict[str, Leaf] = {}
-    for path, fillings in plan.items():
+
+    def size(path: str) -> int:
+        return max(int(tensors[filling.tensor].nbytes) for filling in plan[path])
+
+    # The largest first: what padding copies one for is gone again before there are many.
+    for path in sorted(plan, key=size, reverse=True):
+        fillings = plan[path]
         values = _assembled(where, path, fillings, tensors, config, None if expected is None else expected[path])
         leaves[path] = place(path, values, values.dtype if expected is None else np.dtype(expected[path].dtype))
         del values
@@ -137,7 +143,7 @@ def _load(
             if isinstance(tensor, StoredTensor):
                 tensor.drop()
             progress.advance(tensor.nbytes)
-    return nested(leaves)
+    return nested({path: leaves[path] for path in plan})
 
 
 def _assembled(
