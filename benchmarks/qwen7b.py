@@ -153,7 +153,7 @@ def check(options: argparse.Namespace) -> int:
 def is_there(variant: str, directory: Path, size: int) -> bool:
     """Whether `directory` has a checkpoint of `variant`. RefusedError if it has another, or a damaged one."""
     from zoo import registry
-    from zoo.demo import contradictions
+    from zoo.config_keys import contradictions
     from zoo.tensor_files import INDEX, SINGLE, CheckpointError, TensorFiles
 
     facts = directory / "config.json"

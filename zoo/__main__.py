@@ -1,5 +1,6 @@
 """``python -m zoo``, or ``pytest-tt zoo``: ``list`` the models; ``run`` one; ``eval`` it; ``golden`` records or checks
-the goldens; ``new`` begins a model, ``check`` says what is left to do of it.
+the goldens; ``configs`` says what each key of a config.json means; ``new`` begins a model, ``check`` says what is left
+to do of it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from zoo.authoring.check import main as check
 
         return check(arguments[1:])
+    if arguments and arguments[0] == "configs":
+        from zoo.configs import main as configs
+
+        return configs(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m zoo", description="The models of the zoo.")
     commands = parser.add_subparsers(dest="command", required=True)
     golden = commands.add_parser(
@@ -52,16 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="write nothing; exit with 1 if a stored golden is not what its reference gives",
     )
-    listed = commands.add_parser("list", help="show models, variants, sizes, meshes and goldens")
-    how = listed.add_mutually_exclusive_group()
-    how.add_argument("--json", action="store_true", help="a list of rows for programs, with all that is known of each")
-    how.add_argument(
+    listed = commands.add_parser(
+        "list",
+        help="show models, variants, sizes, meshes and goldens",
+        description="Show models, variants, sizes, meshes and goldens.",
+    )
+    listed.add_argument("--json", action="store_true", help="a list of rows for programs, with all that is known")
+    listed.add_argument(
         "--record",
         action="store_true",
-        help="write down what the table says of the zoo's own models, so that it need not import them",
+        help="first write down what the models of this checkout say, so that the table need not import them",
     )
     commands.add_parser("run", help="run a model with its published weights, see run --help")
     commands.add_parser("eval", help="score a language model by lm-eval, see eval --help")
+    commands.add_parser("configs", help="say what each key of a config.json means, see configs --help")
     commands.add_parser("new", help="write the folder of a new model, to fill in, see new --help")
     commands.add_parser("check", help="say what is left to do of a model, see check --help")
     options = parser.parse_args(arguments)
@@ -78,7 +87,7 @@ def _list(*, as_json: bool, record: bool) -> int:
 
     if record:
         listing.RECORDS.write_text(listing.record(), encoding="utf-8")
-    elif as_json:
+    if as_json:
         print(json.dumps([asdict(row) for row in listing.all_rows()], indent=1))
     else:
         print(listing.listing(listing.all_rows()))

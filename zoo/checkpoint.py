@@ -1,4 +1,4 @@
-"""Published weights: which tensor of a checkpoint becomes which parameter, and loading them one at a time."""
+"""Published weights: the tensors of a checkpoint become parameters as a key map says, one at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from zoo.key_map import Convert, Holds, KeyMap, Rule, Target, Unused
 from zoo.progress import Progress
-from zoo.tensor_files import CheckpointError, StoredTensor, TensorFiles, save_checkpoint
+from zoo.tensor_files import CheckpointError, StoredTensor, TensorFiles, drop_pages, save_checkpoint
 from zoo.weights import nested
 
 if TYPE_CHECKING:
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckpointError",
     "Convert",
+    "Holds",
     "KeyMap",
     "Rule",
     "Target",
+    "Unused",
     "convert_tensors",
     "load_checkpoint",
     "save_checkpoint",
@@ -30,47 +33,11 @@ __all__ = [
 
 Leaf = TypeVar("Leaf")
 
-Convert: TypeAlias = Callable[[np.ndarray, Any], np.ndarray]
-"""(tensor of the checkpoint, config) -> the parameter, or its part. A view where it can be: nothing is copied then."""
+_PIECE = 1 << 24
+"""Bytes compared at a time."""
 
 Place: TypeAlias = Callable[[str, np.ndarray, np.dtype[Any]], Leaf]
 """(path of a parameter, values perhaps still in the file and in its dtype, dtype it shall have) -> what is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One parameter that a tensor fills: `path` as in `Rule`, and what is made of the tensor for it."""
-
-    path: str
-    convert: Convert | None = None
-    fallback: bool = False
-    """Only where no other tensor fills the parameter: weights that are tied unless the checkpoint has them apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What becomes of the tensors whose whole name matches `pattern`.
-
-    `target` is the path of the parameter, ``params/h_{0}/attn/q/kernel``, with the groups of the match for ``{0}``,
-    ``{1}`` …; or several `Target`, where one tensor fills several parameters (a fused q, k and v): then each converts
-    for itself. `part` ``(index, count, axis)``: it fills only that one of `count` equal slices along `axis` of the
-    parameter, and other rules the rest; the conversion gives the slice. `optional`: a checkpoint may lack it, and then
-    the parameter is left out of the result; of one module, all optional ones or none.
-    """
-
-    pattern: str
-    target: str | tuple[Target, ...]
-    convert: Convert | None = None
-    part: tuple[int, int, int] | None = None
-    optional: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class KeyMap:
-    """Which tensor of a checkpoint becomes which parameter, and which ones are none (whole-name patterns)."""
-
-    rules: tuple[Rule, ...]
-    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +48,17 @@ class _Filling:
     convert: Convert | None
     part: tuple[int, int, int] | None
     fallback: bool = False
+    may_differ: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What fills each parameter, in the order of the file; and tensors that fill none, to be looked at."""
+
+    fillings: dict[str, list[_Filling]]
+    replaced: list[tuple[str, _Filling, _Filling]]
+    """Parameter, the filling of a tensor that fills nothing, and the one that is there in its place."""
+    unused: list[tuple[str, Unused]]
 
 
 def load_checkpoint(
@@ -127,14 +105,15 @@ def _load(
 ) -> dict[str, Any]:
     expected = None if shapes is None else _flatten_shapes(shapes)
     plan = _plan(where, tensors, keys, expected)
+    _check_unused(where, plan, tensors, config)
     leaves: dict[str, Leaf] = {}
 
     def size(path: str) -> int:
-        return max(int(tensors[filling.tensor].nbytes) for filling in plan[path])
+        return max(int(tensors[filling.tensor].nbytes) for filling in plan.fillings[path])
 
     # The largest first: what padding copies one for is gone again before there are many.
-    for path in sorted(plan, key=size, reverse=True):
-        fillings = plan[path]
+    for path in sorted(plan.fillings, key=size, reverse=True):
+        fillings = plan.fillings[path]
         values = _assembled(where, path, fillings, tensors, config, None if expected is None else expected[path])
         leaves[path] = place(path, values, values.dtype if expected is None else np.dtype(expected[path].dtype))
         del values
@@ -143,7 +122,7 @@ def _load(
             if isinstance(tensor, StoredTensor):
                 tensor.drop()
             progress.advance(tensor.nbytes)
-    return nested({path: leaves[path] for path in plan})
+    return nested({path: leaves[path] for path in plan.fillings})
 
 
 def _assembled(
@@ -152,13 +131,9 @@ def _assembled(
     """The parameter `path` from the tensors that fill it; `wanted` has its shape and dtype, None takes any."""
     parts = []
     for filling in sorted(fillings, key=lambda filling: filling.part or (0, 1, 0)):
-        stored = tensors[filling.tensor]
-        values = stored.read() if isinstance(stored, StoredTensor) else np.asarray(stored)
+        values = _read(tensors[filling.tensor])
         problem = f"{where}: tensor {filling.tensor!r}, {values.dtype.name} {values.shape},"
-        try:
-            part = values if filling.convert is None else np.asarray(filling.convert(values, config))
-        except (ValueError, IndexError, TypeError) as error:
-            raise CheckpointError(f"{problem} cannot become {path}: {error}; is it of another size?") from error
+        part = _converted(where, path, filling, values, config)
         if wanted is not None:
             name, shape = path, tuple(wanted.shape)
             if filling.part is not None:
@@ -171,6 +146,61 @@ def _assembled(
                 raise CheckpointError(f"{problem} cannot be stored in {path}, which is {np.dtype(wanted.dtype).name}")
         parts.append(part)
     return parts[0] if fillings[0].part is None else np.concatenate(parts, axis=fillings[0].part[2])
+
+
+def _read(stored: Any) -> np.ndarray:
+    return stored.read() if isinstance(stored, StoredTensor) else np.asarray(stored)
+
+
+def _converted(where: str, path: str, filling: _Filling, values: np.ndarray, config: Any) -> np.ndarray:
+    """What `values`, the tensor of `filling`, give for the parameter `path`."""
+    try:
+        return values if filling.convert is None else np.asarray(filling.convert(values, config))
+    except (ValueError, IndexError, TypeError) as error:
+        raise CheckpointError(
+            f"{where}: tensor {filling.tensor!r}, {values.dtype.name} {values.shape}, cannot become {path}: {error}; "
+            "is it of another size?"
+        ) from error
+
+
+def _check_unused(where: str, plan: _Plan, tensors: Mapping[str, Any], config: Any) -> None:
+    """CheckpointError for tensors that fill nothing and are not what the model has in their place; all of them."""
+    wrong: dict[str, str] = {}
+    for path, left, used in plan.replaced:
+        first, second = (_converted(where, path, one, _read(tensors[one.tensor]), config) for one in (left, used))
+        if left.tensor not in wrong and not _equal(first, second):
+            wrong[left.tensor] = f"{left.tensor} (the model uses {used.tensor} in its place, and they differ)"
+    for name, unused in plan.unused:
+        values = _read(tensors[name])
+        if unused.holds is not None and not unused.holds(values, config):
+            wrong[name] = f"{name} ({values.dtype.name} {values.shape}, not what the model has there: {unused.why})"
+        if isinstance(tensors[name], StoredTensor):
+            tensors[name].drop()
+    if wrong:
+        raise CheckpointError(
+            f"{where}: holds tensors that the model would not use, though they say something else: "
+            f"{', '.join(wrong.values())}; it is of another model, or was not saved whole"
+        )
+
+
+def _equal(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two arrays hold the same numbers; a piece at a time, and of a file no more than that is in memory."""
+    if first.shape != second.shape:
+        return False
+    if not first.ndim or not first.size:
+        return bool(np.array_equal(first, second))
+    if not first.flags.c_contiguous and first.T.flags.c_contiguous and second.T.flags.c_contiguous:
+        first, second = first.T, second.T
+    rows = max(1, _PIECE // first[:1].nbytes)
+    for start in range(0, len(first), rows):
+        pieces = first[start : start + rows], second[start : start + rows]
+        same = np.array_equal(*pieces)
+        for piece in pieces:
+            if piece.flags.c_contiguous:
+                drop_pages(piece)
+        if not same:
+            return False
+    return True
 
 
 def _converts(found: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
@@ -197,18 +227,19 @@ def _flatten_shapes(shapes: Any) -> dict[str, Any]:
     return found
 
 
-def _plan(
-    where: str, tensors: Mapping[str, Any], keys: KeyMap, expected: Mapping[str, Any] | None
-) -> dict[str, list[_Filling]]:
-    """Parameter -> the tensors that fill it, in the order of the file. CheckpointError lists everything wrong."""
+def _plan(where: str, tensors: Mapping[str, Any], keys: KeyMap, expected: Mapping[str, Any] | None) -> _Plan:
+    """Parameter -> the tensors that fill it, and those that fill none. CheckpointError lists everything wrong."""
     rules = [(re.compile(rule.pattern), rule) for rule in keys.rules]
-    ignored = [re.compile(pattern) for pattern in keys.ignored]
-    plan: dict[str, list[_Filling]] = {}
+    patterns = [(re.compile(unused.pattern), unused) for unused in keys.unused]
+    candidates: dict[str, list[_Filling]] = {}
+    left_out: list[tuple[str, Unused]] = []
     unmatched, doubly, unknown = [], [], []
     for name in tensors:
         hits = [(match, rule) for regex, rule in rules if (match := regex.fullmatch(name))]
         if not hits:
-            if not any(regex.fullmatch(name) for regex in ignored):
+            reasons = [unused for regex, unused in patterns if regex.fullmatch(name)]
+            left_out += [(name, unused) for unused in reasons]
+            if not reasons:
                 unmatched.append(name)
             continue
         if len(hits) > 1:
@@ -220,8 +251,10 @@ def _plan(
             if expected is not None and path not in expected:
                 unknown.append(f"{name} (for {path})")
             else:
-                plan.setdefault(path, []).append(_Filling(name, target.convert, rule.part, target.fallback))
-    plan = {path: [filling for filling in found if not filling.fallback] or found for path, found in plan.items()}
+                candidates.setdefault(path, []).append(
+                    _Filling(name, target.convert, rule.part, target.fallback, target.may_differ)
+                )
+    plan = {path: [filling for filling in found if not filling.fallback] or found for path, found in candidates.items()}
     lacking = [path for path in expected or () if path not in plan]
     begun = {_module(path) for path in plan if lacking and _is_optional(path, keys)}
     unfilled = [path for path in lacking if _module(path) in begun or not _is_optional(path, keys)]
@@ -244,7 +277,14 @@ def _plan(
     if any(problems.values()):
         lines = [f"  {what}: {', '.join(sorted(names))}" for what, names in problems.items() if names]
         raise CheckpointError("\n".join([f"{where}: does not hold what the model needs", *lines]))
-    return plan
+    filling = {found.tensor for fillings in plan.values() for found in fillings}
+    replaced = [
+        (path, left, plan[path][0])
+        for path, found in candidates.items()
+        for left in found
+        if left.tensor not in filling and not left.may_differ
+    ]
+    return _Plan(plan, replaced, left_out)
 
 
 def _module(path: str) -> str:

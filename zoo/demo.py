@@ -20,7 +20,6 @@ call, `zoo.table` aligns columns. What `run` returns is printed, with the table 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from zoo.config_keys import CONFIG, check_config, contradictions, read_config
 from zoo.tensor_files import CheckpointError
 
 if TYPE_CHECKING:
@@ -132,27 +132,23 @@ class Stage:
         if self._checkpoint is not None:
             if not self._checkpoint.is_dir():
                 raise DemoError(f"--checkpoint {self._checkpoint}: no such directory; expected a checkpoint")
-            return self._checkpoint, self._fitting(self._checkpoint / "config.json")
-        packaged = self._demo.packaged(variant)
-        if packaged is not None:
-            return packaged, variant
-        source = self.model.sources.get(variant)
-        if source is None:
-            raise DemoError(f"{variant} has no published weights here: name a directory with --checkpoint")
-        from zoo.hub import fetch
+            return self._checkpoint, self._fitting(self._checkpoint / CONFIG)
+        directory = self._demo.packaged(variant)
+        if directory is None:
+            source = self.model.sources.get(variant)
+            if source is None:
+                raise DemoError(f"{variant} has no published weights here: name a directory with --checkpoint")
+            from zoo.hub import fetch
 
-        return fetch(source), variant
+            directory = fetch(source)
+        check_config(self.model, variant, directory)
+        return directory, variant
 
     def _fitting(self, path: Path) -> str:
         """The variant whose config.json is at `path`."""
         if not path.is_file():
             raise DemoError(f"{path}: no such file; it says what the checkpoint is of")
-        try:
-            content = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise DemoError(f"{path}: not JSON ({error}); download or save the checkpoint again") from None
-        if not isinstance(content, dict):
-            raise DemoError(f"{path}: not a JSON object; download or save the checkpoint again")
+        content = read_config(path)
         told = {name: contradictions(self.model, name, content) for name in self.model.variants}
         fitting = [name for name, wrong in told.items() if not wrong]
         if self._named is not None and self._named not in fitting:
@@ -208,24 +204,6 @@ class Stage:
         """For a demo that loads by other means than `load`: `params` are on the chips, which took so long."""
         self.load_s = seconds
         self.bytes_per_chip = bytes_on_fullest_chip(params)
-
-
-def contradictions(model: Model, variant: str, content: Mapping[str, Any]) -> list[str]:
-    """What a checkpoint's config.json says otherwise than that of `variant`, of what changes the program.
-
-    The kind of model comes first.
-    """
-    if model.hub_config is None:
-        return []
-    told = sorted(model.hub_config(model.config(variant)).items(), key=lambda item: item[0] != "model_type")
-    return [
-        f"{key} is {content[key]!r}, not {expected!r}"
-        for key, expected in told
-        if isinstance(expected, (bool, int, float, str, list))
-        and key not in ("architectures", "dtype", "torch_dtype")
-        and not key.endswith("_token_id")
-        and content.get(key, expected) not in (expected, None)
-    ]
 
 
 def whole_number(least: int) -> Callable[[str], int]:
@@ -290,7 +268,6 @@ __all__ = [
     "Shown",
     "Stage",
     "bytes_on_fullest_chip",
-    "contradictions",
     "measured",
     "refused",
     "whole_number",

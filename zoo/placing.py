@@ -30,16 +30,21 @@ _PIECE = 1 << 24
 def load_params(model: Model, variant: str, mesh: Mesh, source: Path | Source | None = None) -> dict[str, Any]:
     """Parameters of a published or local checkpoint (default: the variant's own source), on the chips of `mesh`.
 
-    CheckpointError as of `load_checkpoint`; ValueError where the variant or its source is unknown.
+    CheckpointError as of `load_checkpoint`, or if the checkpoint has a config.json that is not of the variant;
+    ValueError where the variant or its source is unknown.
     """
     from zoo.checkpoint import load_checkpoint
+    from zoo.config_keys import check_config
+    from zoo.hub import Source, fetch
 
     config, keys = model.config(variant), model.key_map(variant)
     if source is None:
         source = model.sources.get(variant)
     if source is None:
         raise ValueError(f"{model.name} {variant} has no published weights: name a directory with a checkpoint")
-    return load_checkpoint(source, config, keys, model.shapes(config), placer(model, config, mesh))
+    directory = fetch(source) if isinstance(source, Source) else source
+    check_config(model, variant, directory)
+    return load_checkpoint(directory, config, keys, model.shapes(config), placer(model, config, mesh))
 
 
 def place_params(model: Model, config: Any, mesh: Mesh, params: Any) -> dict[str, Any]:

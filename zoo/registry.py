@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pytest_tt.golden import Golden
     from zoo.checkpoint import KeyMap
+    from zoo.config_keys import ConfigKeys
     from zoo.demo import Demo
     from zoo.hub import Source
 
@@ -142,6 +143,9 @@ class Model:
     """config, seed -> made-up tensors of a whole checkpoint, by the checkpoint's names; see `synthetic_checkpoint`."""
     hub_config: Callable[[Any], Mapping[str, Any]] | None = None
     """config -> content of the checkpoint's config.json, for transformers to load what is made up."""
+    config_keys: ConfigKeys | None = None
+    """What each key of a checkpoint's config.json means; None: what `hub_config` says must hold, other keys are refused
+    but for those of every class of transformers. ``python -m zoo configs`` prints it."""
     blocks: Callable[[Any], Mapping[str, str]] | None = None
     """config -> path of a module of ours to the module of the reference that gives the same, ``{"layer_0":
     "bert.encoder.layer.0"}``; what ``python -m zoo check`` compares one by one. The reference is the class that

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ADAPTER = "adapter_config.json"
+"""Beside weights that PEFT changes while transformers loads them."""
 
 _DTYPES: dict[str, Any] = {
     "BOOL": np.bool_, "U8": np.uint8, "I8": np.int8, "U16": np.uint16, "I16": np.int16, "U32": np.uint32,
@@ -137,6 +139,10 @@ def _files(path: Path) -> tuple[list[Path], dict[str, str] | None]:
         return [path], None
     if not path.is_dir():
         raise CheckpointError(f"{path}: no such file or directory; expected a checkpoint")
+    if (path / ADAPTER).is_file():
+        raise CheckpointError(
+            f"{path}: has an adapter ({ADAPTER}), which is not applied here: merge it into the weights and save those"
+        )
     if (path / SINGLE).is_file():
         return [path / SINGLE], None
     if (path / INDEX).is_file():

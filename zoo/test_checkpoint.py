@@ -13,7 +13,17 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import flatten
-from zoo.checkpoint import CheckpointError, Convert, KeyMap, Rule, Target, convert_tensors, load_checkpoint, on_host
+from zoo.checkpoint import (
+    CheckpointError,
+    Convert,
+    KeyMap,
+    Rule,
+    Target,
+    Unused,
+    convert_tensors,
+    load_checkpoint,
+    on_host,
+)
 from zoo.hub import Source
 from zoo.placing import load_params, place_params, put
 from zoo.progress import Progress
@@ -53,15 +63,16 @@ KEYS = KeyMap(
         Rule(r"gate", "params/gates", part=(0, 2, 1)),
         Rule(r"up", "params/gates", part=(1, 2, 1)),
     ),
-    ignored=(r"h\.\d+\.mask",),
+    unused=(Unused(r"h\.\d+\.mask", "zeros", lambda tensor, width: not tensor.any()),),
 )
 
 
 def tensors(dtype: Any = np.float32) -> dict[str, np.ndarray]:
     shapes: dict[str, tuple[int, ...]] = {"wte": (50, 24), "gate": (24, 24), "up": (24, 24)}
     for layer in ("h.0", "h.1"):
-        shapes |= {f"{layer}.qk": (48, 24), f"{layer}.norm": (24,), f"{layer}.out": (24, 24), f"{layer}.mask": (3, 3)}
-    return {name: uniform(name, shape).astype(dtype) for name, shape in shapes.items()}
+        shapes |= {f"{layer}.qk": (48, 24), f"{layer}.norm": (24,), f"{layer}.out": (24, 24)}
+    masks = {f"h.{at}.mask": np.zeros((3, 3), dtype) for at in "01"}
+    return {**{name: uniform(name, shape).astype(dtype) for name, shape in shapes.items()}, **masks}
 
 
 def prepare(width: int, params: Any, mesh: Mesh) -> Any:
@@ -218,7 +229,7 @@ def test_all_name_errors_at_once(tmp_path: Path) -> None:
     given |= {"extra.one": np.zeros(2), "extra.two": np.zeros(2), "h.7.norm": np.zeros(24), "wte.again": given["wte"]}
     given["h.1.both"] = np.zeros(3)
     keys = KeyMap(
-        (*KEYS.rules, Rule(r"wte\.again", "params/wte"), Rule(r"h\.1\.b.*", "x"), Rule(r".*\.both", "y")), KEYS.ignored
+        (*KEYS.rules, Rule(r"wte\.again", "params/wte"), Rule(r"h\.1\.b.*", "x"), Rule(r".*\.both", "y")), KEYS.unused
     )
     save_checkpoint(tmp_path, given.items())
     with pytest.raises(CheckpointError) as failure:
@@ -248,9 +259,53 @@ def test_optional_parameters(tmp_path: Path) -> None:
     )
     leaves = expected()
     del leaves["params/h_0/norm"]
-    assert_equal(convert_tensors(given, 24, KeyMap(rules, KEYS.ignored), MODEL.shapes(24)), leaves)
+    assert_equal(convert_tensors(given, 24, KeyMap(rules, KEYS.unused), MODEL.shapes(24)), leaves)
     with pytest.raises(CheckpointError, match="no tensor fills: params/h_0/norm"):
         convert_tensors(given, 24, KEYS, MODEL.shapes(24))
+
+
+@pytest.mark.parametrize("piece", [1, 1000, 1 << 24])
+def test_tensors_that_fill_nothing(piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are what the model has in their place, whatever of them is looked at at once; else nothing is placed."""
+    monkeypatch.setattr("zoo.checkpoint._PIECE", piece)
+    tied = Rule(r"head", (Target("params/wte", fallback=True), Target("params/wte_t", lambda t, _: t.T, fallback=True)))
+    wte = Rule(r"wte", (Target("params/wte"), Target("params/wte_t", lambda tensor, width: tensor.T)))
+    keys = KeyMap((*(rule for rule in KEYS.rules if rule.pattern != "wte"), wte, tied), KEYS.unused)
+    given = {**tensors(), "head": tensors()["wte"]}
+    leaves = {**expected(), "params/wte_t": given["wte"].T}
+
+    def load(changed: Mapping[str, np.ndarray]) -> Any:
+        save_checkpoint(tmp_path, changed.items())
+        return load_checkpoint(tmp_path, 24, keys, None, on_host)
+
+    assert_equal(load(given), leaves)
+    alone = {name: tensor for name, tensor in given.items() if name != "wte"}
+    assert_equal(load(alone), leaves)
+    for at in ((0, 0), (-1, -1)):
+        head = given["head"].copy()
+        head[at] += 1
+        with pytest.raises(CheckpointError) as failure:
+            load({**given, "head": head, "h.1.mask": np.ones((3, 3), np.float32)})
+        assert str(failure.value) == (
+            f"{tmp_path}: holds tensors that the model would not use, though they say something else: "
+            "head (the model uses wte in its place, and they differ), "
+            "h.1.mask (float32 (3, 3), not what the model has there: zeros); "
+            "it is of another model, or was not saved whole"
+        )
+    with pytest.raises(CheckpointError, match=r"head .the model uses wte in its place, and they differ"):
+        load({**given, "head": given["head"][:-1]})
+
+
+def test_fallback_that_may_differ() -> None:
+    rules = (Rule("b", (Target("b", fallback=True, may_differ="the other counts"),)), Rule("own", "b"))
+    assert_equal(convert_tensors({"b": np.zeros(2), "own": np.ones(2)}, 0, KeyMap(rules)), {"b": np.ones(2)})
+
+
+def test_unused_without_a_reason() -> None:
+    wrong: Any = (r".*\.mask",)
+    for unused in (wrong, (Unused(r".*\.mask", ""),)):
+        with pytest.raises(ValueError, match=r"mask.* does not say why it is not used: give Unused\(pattern, why\)"):
+            KeyMap(KEYS.rules, unused)
 
 
 @pytest.mark.parametrize(

@@ -293,3 +293,10 @@ def test_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").touch()
     with pytest.raises(CheckpointError, match=r"found only pytorch_model\.bin; save .* with safe_serialization=True"):
         TensorFiles(tmp_path)
+
+
+def test_adapter_beside_the_weights(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, {"a": np.zeros(2, np.float32)}.items())
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"has an adapter \(adapter_config.json\), which is not applied here"):
+        TensorFiles(tmp_path)

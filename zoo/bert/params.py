@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tt.golden import file_digest
-from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors, load_checkpoint, on_host
+from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors, load_checkpoint, on_host
 from zoo.hub import Source
+from zoo.key_map import counts_up
 from zoo.layouts import bias_to_heads, first_row, from_heads, to_heads, transposed
 from zoo.synthetic import uniform
 
@@ -71,6 +72,8 @@ def _dense(source: str, target: str) -> tuple[Rule, Rule]:
 
 _WORDS = (("params/word/embedding", None), ("params/word/first_row", first_row))
 
+_OWN_BIAS = "transformers computes with the decoder's own bias where there is one"
+
 
 def keys(config: BertConfig) -> KeyMap:
     """What each tensor of BertModel, BertForMaskedLM or BertForPreTraining becomes.
@@ -102,24 +105,24 @@ def keys(config: BertConfig) -> KeyMap:
         *_dense(layer + r"output\.dense", "layer_{0}/down"),
         *_norm(layer + "output", "layer_{0}/norm"),
     ]
-    ignored = [
-        bert + r"embeddings\.position_ids",  # 0, 1, 2 …
-        r"cls\.seq_relationship\.(?:weight|bias)",  # whether one sentence follows another: pre-training only
+    unused = [
+        Unused(bert + r"embeddings\.position_ids", "positions are 0, 1, 2 …", counts_up),
+        Unused(r"cls\.seq_relationship\.(?:weight|bias)", "whether a sentence follows another: of pre-training only"),
     ]
     head = r"cls\.predictions\."
     if config.masked_lm:
         rules += [
             *_dense(head + r"transform\.dense", "transform"),
             *_norm(head + "transform", "transform_norm"),
-            Rule(head + "bias", (Target("params/decoder/bias", fallback=True),)),
+            Rule(head + "bias", (Target("params/decoder/bias", fallback=True, may_differ=_OWN_BIAS),)),
             # The decoder is tied to the words: stored beside them, it must be the same; alone, it stands for both.
             Rule(head + r"decoder\.weight", tuple(Target(path, convert, fallback=True) for path, convert in _WORDS)),
             # Where it is stored, transformers uses it.
             Rule(head + r"decoder\.bias", "params/decoder/bias"),
         ]
     else:
-        ignored += [head + r".+"]
-    return KeyMap(tuple(rules), tuple(ignored))
+        unused.append(Unused(head + r".+", "the head of masked language models, without which this variant is"))
+    return KeyMap(tuple(rules), tuple(unused))
 
 
 def hub_config(config: BertConfig) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.bert import params, reference, sharding
+from zoo.bert import config_keys, params, reference, sharding
 from zoo.bert.model import BASE, CONFIGS, MINILM, TINY, Bert, forward
 from zoo.registry import GoldenCase, Model, tokens_of
 
@@ -100,6 +100,7 @@ MODEL = Model(
     keys=params.keys,
     synthetic=params.synthetic_checkpoint,
     hub_config=params.hub_config,
+    config_keys=config_keys.KEYS,
     blocks=blocks,
     demo=demo,
 )

@@ -187,6 +187,12 @@ def test_checkpoint_of_2018(shards: int, tmp_path: Path, tiny: Any) -> None:
     jax.tree.map(np.testing.assert_array_equal, loaded, tiny)
 
 
+def test_positions_that_are_not_counted_up(tiny: Any) -> None:
+    stored = {**of_2018(params.synthetic_checkpoint(TINY)), "bert.embeddings.position_ids": np.arange(40)[None, ::-1]}
+    with pytest.raises(CheckpointError, match=r"position_ids \(int64 \(1, 40\), not what the model has there: "):
+        convert_tensors(stored, TINY, params.keys(TINY), MODEL.shapes(TINY))
+
+
 def test_checkpoint_as_an_encoder_alone(tiny: Any) -> None:
     """A masked language model's checkpoint serves a config without that head."""
     config = replace(TINY, masked_lm=False)

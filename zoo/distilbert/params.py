@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors
+from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
 from zoo.hub import Source
+from zoo.key_map import counts_up
 from zoo.layouts import bias_to_heads, first_row, from_heads, to_heads, transposed
 from zoo.synthetic import uniform
 
@@ -68,7 +69,7 @@ KEYS = KeyMap(
         *_norm("vocab_layer_norm", "transform_norm"),
         Rule(r"vocab_projector\.bias", "params/decoder/bias"),
     ),
-    ignored=(_ENCODER + r"embeddings\.position_ids",),  # 0, 1, 2 …, which older versions stored
+    unused=(Unused(_ENCODER + r"embeddings\.position_ids", "positions are 0, 1, 2 …", counts_up),),
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.distilbert import params, reference, sharding
+from zoo.distilbert import config_keys, params, reference, sharding
 from zoo.distilbert.model import BASE, CONFIGS, TINY, DistilBert, forward
 from zoo.registry import GoldenCase, Model, tokens_of
 
@@ -70,6 +70,7 @@ MODEL = Model(
     keys=params.keys,
     synthetic=params.synthetic_checkpoint,
     hub_config=params.hub_config,
+    config_keys=config_keys.KEYS,
     blocks=blocks,
     demo=demo,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors
+from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
 from zoo.layouts import first_row
 from zoo.synthetic import uniform
 
@@ -50,6 +50,16 @@ def _fused(leaf: str) -> tuple[Target, ...]:
     return tuple(Target(f"params/h_{{0}}/attn/{name}/{leaf}", _third(i)) for i, name in enumerate("qkv"))
 
 
+def _is_causal(mask: np.ndarray, config: GPT2Config) -> bool:
+    """Whether [1, 1, queries, keys] is 1 up to the query's own position and 0 behind it."""
+    return mask.ndim == 4 and bool((mask == np.tri(*mask.shape[2:], dtype=bool)).all())
+
+
+def _is_as_none(score: np.ndarray, config: GPT2Config) -> bool:
+    """Whether the exponential of such a score is 0 beside any other."""
+    return bool((score < -9e3).all())
+
+
 _WORDS = (("params/wte/embedding", None), ("params/wte/first_row", first_row), ("params/lm_head/bias", _no_bias))
 
 KEYS = KeyMap(
@@ -67,8 +77,11 @@ KEYS = KeyMap(
         *_dense(r"mlp\.c_proj", "proj"),
         *_norm(_PREFIX + r"ln_f", "ln_f"),
     ),
-    # Causal masks that older versions stored.
-    ignored=(_LAYER + r"attn\.(masked_)?bias",),
+    # Older versions stored masks.
+    unused=(
+        Unused(_LAYER + r"attn\.bias", "each position attends to those up to itself", _is_causal),
+        Unused(_LAYER + r"attn\.masked_bias", "a score so low that it counts as none", _is_as_none),
+    ),
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.gpt2 import params, reference, sharding
+from zoo.gpt2 import config_keys, params, reference, sharding
 from zoo.gpt2.model import CONFIGS, GPT2, TINY
 from zoo.hub import Source
 from zoo.registry import GoldenCase, Model, apply_as, tokens_of
@@ -101,6 +101,7 @@ MODEL = Model(
     keys=params.keys,
     synthetic=params.checkpoint,
     hub_config=params.hugging_face_config,
+    config_keys=config_keys.KEYS,
     blocks=blocks,
     demo=demo,
 )

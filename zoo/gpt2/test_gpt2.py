@@ -102,13 +102,26 @@ def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
     published: dict[str, Any] = {
         name.removeprefix("transformer."): tensor for name, tensor in gpt2_params.checkpoint(TINY)
     }
-    published["h.0.attn.bias"] = np.ones((1, 1, 48, 48), np.float32)
+    published["h.0.attn.bias"] = np.tri(48, dtype=np.float32)[None, None]
     published["h.1.attn.masked_bias"] = np.float32(-1e4)
     published["lm_head.weight"] = published["wte.weight"]
     found = flatten(convert_tensors(published, TINY, gpt2_params.keys(TINY), MODEL.shapes(TINY)))
     assert {name: leaf.tobytes() for name, leaf in found.items()} == {
         name: leaf.tobytes() for name, leaf in flatten(weights).items()
     }
+    alone = {name: tensor for name, tensor in published.items() if name != "wte.weight"}
+    same = flatten(convert_tensors(alone, TINY, gpt2_params.keys(TINY), MODEL.shapes(TINY)))
+    assert {name: leaf.tobytes() for name, leaf in same.items()} == {n: leaf.tobytes() for n, leaf in found.items()}
+    wrong = {
+        "lm_head.weight": published["lm_head.weight"][::-1],
+        "h.0.attn.bias": np.ones((1, 1, 48, 48), np.float32),
+        "h.1.attn.masked_bias": np.float32(-1.0),
+    }
+    with pytest.raises(CheckpointError, match="holds tensors that the model would not use") as error:
+        convert_tensors({**published, **wrong}, TINY, gpt2_params.keys(TINY), MODEL.shapes(TINY))
+    assert str(error.value).count("lm_head.weight (the model uses wte.weight in its place, and they differ)") == 1
+    assert "h.0.attn.bias (float32 (1, 1, 48, 48), not what the model has there: each position" in str(error.value)
+    assert "h.1.attn.masked_bias (float32 (), not what" in str(error.value)
     del published["h.1.ln_2.bias"]
     published["h.1.ln_3.bias"] = published["ln_f.bias"]
     with pytest.raises(CheckpointError, match=r"h\.1\.ln_3\.bias") as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ml_dtypes
 import numpy as np
 
-from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors
+from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
 from zoo.layouts import first_row
 from zoo.synthetic import coarse_uniform
 
@@ -22,11 +22,10 @@ _LAYER = r"model\.layers\.(\d+)\."
 _DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 
 
+_EMBEDDING = (("params/embed/embedding", None), ("params/embed/first_row", first_row))
+
 RULES = (
-    Rule(
-        r"model\.embed_tokens\.weight",
-        (Target("params/embed/embedding"), Target("params/embed/first_row", first_row)),
-    ),
+    Rule(r"model\.embed_tokens\.weight", tuple(Target(path, convert) for path, convert in _EMBEDDING)),
     Rule(_LAYER + r"self_attn\.([qkv])_proj\.(weight|bias)", "params/layers_{0}/attention/{1}/{2}"),
     Rule(_LAYER + r"self_attn\.o_proj\.weight", "params/layers_{0}/attention/o/weight"),
     Rule(_LAYER + r"mlp\.(gate|up|down)_proj\.weight", "params/layers_{0}/mlp/{1}/weight"),
@@ -34,17 +33,27 @@ RULES = (
     Rule(r"model\.norm\.weight", "params/norm/scale"),
 )
 
+
+def _rotates_alike(frequencies: np.ndarray, config: Qwen2Config) -> bool:
+    """Whether the angles of a step are those of the config's base, to the digits of the tensor's dtype."""
+    wanted = config.theta ** (-np.arange(0, config.head_size, 2) / config.head_size)
+    digits = 2.0**-7 if frequencies.dtype.itemsize == 2 else 1e-5
+    return frequencies.shape == wanted.shape and np.allclose(frequencies.astype(np.float64), wanted, digits, 1e-7)
+
+
 # Older versions stored the frequencies of the rotation.
-IGNORED = (_LAYER + r"self_attn\.rotary_emb\.inv_freq",)
+UNUSED = (Unused(_LAYER + r"self_attn\.rotary_emb\.inv_freq", "frequencies of the config's base", _rotates_alike),)
 
 HEAD = r"lm_head\.weight"
 
 
 def keys(config: Qwen2Config) -> KeyMap:
-    """The key map of Qwen2ForCausalLM; of models with a tied head, a stored head is ignored."""
+    """The key map of Qwen2ForCausalLM; a tied head beside the embedding must be the same, alone it stands for both."""
     if config.tied:
-        return KeyMap(rules=RULES, ignored=(*IGNORED, HEAD))
-    return KeyMap(rules=(*RULES, Rule(HEAD, "params/head/weight")), ignored=IGNORED)
+        head = Rule(HEAD, tuple(Target(path, convert, fallback=True) for path, convert in _EMBEDDING))
+    else:
+        head = Rule(HEAD, "params/head/weight")
+    return KeyMap(rules=(*RULES, head), unused=UNUSED)
 
 
 def hugging_face_config(config: Qwen2Config) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from zoo.hub import Source
-from zoo.qwen2_5 import params, reference, sharding
+from zoo.qwen2_5 import config_keys, params, reference, sharding
 from zoo.qwen2_5.model import CONFIGS, Qwen2
 from zoo.registry import GoldenCase, Model, apply_as, tokens_of
 
@@ -137,6 +137,7 @@ MODEL = Model(
     keys=params.keys,
     synthetic=params.checkpoint,
     hub_config=params.hugging_face_config,
+    config_keys=config_keys.KEYS,
     blocks=blocks,
     demo=demo,
 )

@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
@@ -248,12 +249,24 @@ def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
     """A tied head may be stored all the same, old files hold frequencies; what is unknown or missing is an error."""
     published = dict(qwen_params.checkpoint(TIED))
     published["lm_head.weight"] = published["model.embed_tokens.weight"]
-    published["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(4, np.float32)
+    frequencies = (1.0 / TIED.theta ** (np.arange(0, 8, 2, dtype=np.float32) / 8)).astype(ml_dtypes.bfloat16)
+    published["model.layers.0.self_attn.rotary_emb.inv_freq"] = frequencies
     keys, shapes = qwen_params.keys(TIED), MODEL.shapes(TIED)
     found = flatten(convert_tensors(published, TIED, keys, shapes))
     assert {name: leaf.tobytes() for name, leaf in found.items()} == {
         name: leaf.tobytes() for name, leaf in flatten(weights["tiny-14-2"]).items()
     }
+    alone = {name: tensor for name, tensor in published.items() if name != "model.embed_tokens.weight"}
+    found = flatten(convert_tensors(alone, TIED, keys, shapes))
+    np.testing.assert_array_equal(found["params/embed/embedding"], published["lm_head.weight"])
+    other = published["lm_head.weight"].copy()
+    other[-1, -1] += 1
+    base = 1.0 / 10000.0 ** (np.arange(0, 8, 2) / 8)
+    wrong = {"lm_head.weight": other, "model.layers.0.self_attn.rotary_emb.inv_freq": base.astype(np.float32)}
+    with pytest.raises(CheckpointError, match="holds tensors that the model would not use") as error:
+        convert_tensors({**published, **wrong}, TIED, keys, shapes)
+    assert "lm_head.weight (the model uses model.embed_tokens.weight in its place, and they differ)" in str(error.value)
+    assert "inv_freq (float32 (4,), not what the model has there: frequencies of the" in str(error.value)
     del published["model.layers.1.mlp.up_proj.weight"]
     published["model.layers.1.self_attn.o_proj.bias"] = np.zeros(112, np.float32)
     with pytest.raises(CheckpointError, match=r"o_proj\.bias") as error:

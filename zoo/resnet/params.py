@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from zoo.checkpoint import KeyMap, Rule, convert_tensors
+from zoo.checkpoint import KeyMap, Rule, Unused, convert_tensors
+from zoo.config_keys import refusals
+from zoo.resnet.config_keys import KEYS
 from zoo.resnet.inputs import example
 from zoo.resnet.model import REDUCTION, ResNet, ResNetConfig
 from zoo.synthetic import integers, uniform
@@ -52,7 +54,7 @@ def keys(config: ResNetConfig) -> KeyMap:
         for suffix, (collection, leaf) in _NORM.items():
             path = f"{collection}/{module}/normalization/{leaf}"
             rules.append(Rule(rf"{pattern}\.normalization\.{suffix}", path))
-    return KeyMap(rules=tuple(rules), ignored=(r".*\.num_batches_tracked",))
+    return KeyMap(rules=tuple(rules), unused=(Unused(r".*\.num_batches_tracked", "steps of training, counted"),))
 
 
 class Convolution(NamedTuple):
@@ -159,15 +161,9 @@ def config_json(config: ResNetConfig) -> dict[str, Any]:
 
 def read_config(name: str, content: Mapping[str, Any]) -> ResNetConfig:
     """The config of the checkpoint `name` from its config.json. ValueError if it is of a model that this is not."""
-    fixed = {
-        "model_type": "resnet",
-        "hidden_act": "relu",
-        "downsample_in_bottleneck": False,  # True is v1
-        "downsample_in_first_stage": False,
-    }
-    for key, expected in fixed.items():
-        if content.get(key, expected) != expected:
-            raise ValueError(f"{name}: config.json says {key} {content[key]!r}, this model is for {expected!r}")
+    wrong = refusals(KEYS.keys, content)
+    if wrong:
+        raise ValueError(f"{name}: config.json is not of a ResNet that is known here: {', '.join(wrong)}")
     return ResNetConfig(
         name,
         str(content.get("layer_type", "bottleneck")),

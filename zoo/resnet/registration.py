@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo.hub import Source
 from zoo.registry import GoldenCase, Model, apply_as, images_of
-from zoo.resnet import reference
+from zoo.resnet import config_keys, reference
 from zoo.resnet.inputs import example
 from zoo.resnet.model import CONFIGS, ResNet
 from zoo.resnet.params import config_json, keys, synthetic, synthetic_checkpoint
@@ -73,6 +73,7 @@ MODEL = Model(
     keys=keys,
     synthetic=synthetic_checkpoint,
     hub_config=config_json,
+    config_keys=config_keys.KEYS,
     blocks=blocks,
     demo=demo,
 )

@@ -69,9 +69,10 @@ def test_config_json_of_another_model() -> None:
         {"downsample_in_bottleneck": True},
         {"downsample_in_first_stage": True},
         {"hidden_act": "gelu"},
+        {"groups": 32},
     ):
         ((key, value),) = wrong.items()
-        with pytest.raises(ValueError, match=f"x: config.json says {key} {value!r}, this model is for"):
+        with pytest.raises(ValueError, match=f"x: config.json is not of a ResNet .* here: {key} is {value!r}, "):
             read_config("x", {**published, **wrong})
     with pytest.raises(ValueError, match="layer_type is 'wide', expected basic or bottleneck"):
         read_config("x", {**published, "layer_type": "wide"})
