@@ -54,7 +54,7 @@ class Embedding(nn.Module):
                 "rows; change the dtype of those parameters only that are floats"
             )
         found: jax.Array = jax.shard_map(
-            lambda *own: jax.lax.psum(own_rows(*own, self.tokens), self.axes),
+            lambda table, first_row, ids: jax.lax.psum(own_rows(table, first_row, ids, self.tokens), self.axes),
             mesh=self.mesh,
             in_specs=(P(self.axes, None), P(self.axes), P(self.batch, None)),
             out_specs=P(self.batch, None, None),

@@ -135,13 +135,16 @@ def records() -> dict[str, list[Row]]:
         return {}
     content: Mapping[str, Any] = json.loads(RECORDS.read_text(encoding="utf-8"))
     return {
-        name: [
-            Row(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
-            for row in record["rows"]
-        ]
+        name: [_row(row) for row in record["rows"]]
         for name, record in content.items()
         if name in registry.names() and record["sources"] == digest(registry.ROOT / name)
     }
+
+
+def _row(content: dict[str, Any]) -> Row:
+    lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
+    values: dict[str, Any] = {**content, **lists}
+    return Row(**values)
 
 
 def record() -> str:
