@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from zoo.tensor_files import SINGLE, CheckpointError
+from zoo.tensor_files import SINGLE, CheckpointError, TensorFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,10 +162,15 @@ _OF_TRAINING = re.compile(r".*(dropout|_pdrop|layerdrop|initializer).*|init_std"
 
 @dataclass(frozen=True, slots=True)
 class ConfigKeys:
-    """Verdicts of a model by key, over those of `COMMON`; `config_class` is transformers' class of its config.json."""
+    """Verdicts of a model by key, over those of `COMMON`; `config_class` is transformers' class of its config.json.
+
+    lacking: (content of config.json, names of the tensors stored) -> what the file promises and the tensors lack, in
+    words; empty where nothing is. For what no missing parameter shows, because another tensor would fill it.
+    """
 
     config_class: str
     own: Mapping[str, Verdict]
+    lacking: Callable[[Mapping[str, Any], Collection[str]], str] = lambda content, names: ""
     keys: Mapping[str, Verdict] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -222,9 +227,13 @@ def check_config(model: Model, variant: str, directory: Path) -> None:
     path = (directory.parent if directory.name == SINGLE else directory) / CONFIG
     if model.hub_config is None or not path.is_file():
         return
-    wrong = contradictions(model, variant, read_config(path))
+    content = read_config(path)
+    wrong = contradictions(model, variant, content)
     if wrong:
         raise CheckpointError(f"{path}: not of {model.name} {variant}: {', '.join(wrong)}")
+    lacking = "" if model.config_keys is None else model.config_keys.lacking(content, TensorFiles(directory))
+    if lacking:
+        raise CheckpointError(f"{directory}: {lacking}")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -273,3 +282,19 @@ def _differing(
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def untied_without(decoder: str, head: str) -> Callable[[Mapping[str, Any], Collection[str]], str]:
+    """The `lacking` of models whose tensor `decoder`, where it is not stored, is the word embeddings.
+
+    head: how the names of the tensors begin without which the checkpoint has no such head at all.
+    """
+
+    def lacking(content: Mapping[str, Any], names: Collection[str]) -> str:
+        if content.get("tie_word_embeddings") is not False or decoder in names:
+            return ""
+        if not any(name.startswith(head) for name in names):
+            return ""
+        return f"{CONFIG} says tie_word_embeddings False, and no {decoder} is stored: it was not saved whole"
+
+    return lacking

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.demo import DemoError, Shown, Stage, measured, refused, whole_number
+from zoo.generation_config import not_applied
 from zoo.sampling import Sampling, probabilities
 from zoo.table import percent, table
 
@@ -132,7 +133,13 @@ class Continuation:
             run_of=f"the first token after a prompt of {len(prompt)}",
             rate=len(chosen) / seconds,
             unit="new tokens",
+            notes=self.notes(),
         )
+
+    def notes(self) -> dict[str, str]:
+        """A row for the settings of the checkpoint that are not applied, where there are some."""
+        told = not_applied(self.stage.directory, self.sampling)
+        return {"not applied": f"{told} (by the checkpoint's settings of generation)"} if told else {}
 
     def next_tokens(self, logits: np.ndarray) -> str:
         """The likeliest tokens and their probabilities."""

@@ -28,10 +28,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from zoo.config_keys import CONFIG, check_config, contradictions, read_config
-from zoo.tensor_files import CheckpointError
+from zoo.tensor_files import CheckpointError, TensorFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from jax.sharding import Mesh
@@ -108,6 +108,8 @@ class Stage:
         self.shape = shape
         self.load_s = 0.0
         self.bytes_per_chip = 0
+        self.rounded = ""
+        """Dtypes that weights were rounded from and to, where they were."""
         self._demo = demo
         self._named = named
         self._backend = backend
@@ -132,7 +134,9 @@ class Stage:
         if self._checkpoint is not None:
             if not self._checkpoint.is_dir():
                 raise DemoError(f"--checkpoint {self._checkpoint}: no such directory; expected a checkpoint")
-            return self._checkpoint, self._fitting(self._checkpoint / CONFIG)
+            variant = self._fitting(self._checkpoint / CONFIG)
+            check_config(self.model, variant, self._checkpoint)
+            return self._checkpoint, variant
         directory = self._demo.packaged(variant)
         if directory is None:
             source = self.model.sources.get(variant)
@@ -198,12 +202,27 @@ class Stage:
         place = placer(self.model, config, mesh)
         params = load_checkpoint(directory, config, self.model.keys(config), self.model.shapes(config), place)
         self.has_loaded(jax.block_until_ready(params), time.perf_counter() - start)
+        self.rounded = _rounded(
+            (tensor.dtype.name for tensor in TensorFiles(directory).values()),
+            (leaf.dtype.name for leaf in jax.tree.leaves(params)),
+        )
         return params
 
     def has_loaded(self, params: Any, seconds: float) -> None:
         """For a demo that loads by other means than `load`: `params` are on the chips, which took so long."""
         self.load_s = seconds
         self.bytes_per_chip = bytes_on_fullest_chip(params)
+
+
+_DIGITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
+"""Of the numbers of a dtype, in binary."""
+
+
+def _rounded(stored: Iterable[str], kept: Iterable[str]) -> str:
+    """Dtypes of more digits in a file than on the chips, in words; empty where there are none."""
+    most = max(set(stored) & set(_DIGITS), key=_DIGITS.__getitem__, default="bfloat16")
+    least = min(set(kept) & set(_DIGITS), key=_DIGITS.__getitem__, default="float64")
+    return f"{most} to {least}" if _DIGITS[most] > _DIGITS[least] else ""
 
 
 def whole_number(least: int) -> Callable[[str], int]:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.tensor_files import INDEX, SINGLE, CheckpointError, shards_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECT_S = 4.0
+"""Seconds until a hub that does not take a connection counts as out of reach."""
+
+TRIES = 3
+"""How often the first request is made of a hub that takes connections and does not answer, each twice as patient."""
 
 EXTRAS = (
     "generation_config.json",
@@ -42,40 +53,106 @@ def fetch(source: Source) -> Path:
     what came is not what the hub announced: then it is taken out of the cache again. Extras that the cache lacks while
     the hub is out of reach are no error.
     """
-    _file(source, "config.json", required=False)
-    directory = _weights(source)
-    for name in EXTRAS:
-        try:
-            _file(source, name, required=False)
-        except UnreachableError:
-            break
+    fetching = _Fetching(source)
+    with _quiet(source):
+        _file(fetching, "config.json", required=False)
+        directory = _weights(fetching)
+        for name in EXTRAS:
+            try:
+                _file(fetching, name, required=False)
+            except UnreachableError:
+                break
     return directory
 
 
-def _weights(source: Source) -> Path:
-    single = _file(source, SINGLE, required=False)
-    if single is not None:
-        return single.parent
-    index = _file(source, INDEX)
-    assert index is not None
-    for name in sorted(set(shards_of(index).values())):
-        _file(source, name)
-    return index.parent
+@dataclass(slots=True)
+class _Fetching:
+    """Files of one source that are being fetched."""
+
+    source: Source
+    reached: bool = False
+    """Whether the hub has answered: from then on its library may try again as often as it wants."""
 
 
-def _file(source: Source, name: str, *, required: bool = True) -> Path | None:
-    """Where the cache has a file of `source`; None if the repository has none and it is not `required`.
-
-    UnreachableError if the cache has not and the hub is out of reach, CheckpointError for all else that goes wrong.
-    """
+@contextmanager
+def _quiet(source: Source) -> Iterator[None]:
+    """Without the hub library's lines about each attempt: what becomes of them is said in one. Unless the user asks."""
     try:
-        from huggingface_hub import hf_hub_download, try_to_load_from_cache
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+        from huggingface_hub import logging
     except ImportError as error:
         raise CheckpointError(
             f"{source.repo}: huggingface_hub is not installed ({error}): pip install 'pytest-tt[zoo]', "
             "or name a directory with the checkpoint"
         ) from error
+    before = logging.get_verbosity()
+    if not os.environ.get("HF_HUB_VERBOSITY"):
+        logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _weights(fetching: _Fetching) -> Path:
+    single = _file(fetching, SINGLE, required=False)
+    if single is not None:
+        return single.parent
+    index = _file(fetching, INDEX)
+    assert index is not None
+    for name in sorted(set(shards_of(index).values())):
+        _file(fetching, name)
+    return index.parent
+
+
+def _reach(fetching: _Fetching, name: str) -> None:
+    """Ask the hub about a file, to know whether it is there at all. UnreachableError if it is not.
+
+    One that takes no connection is not asked again: without a network, the library's own attempts take half a minute.
+    """
+    if fetching.reached or _offline():
+        return
+    from huggingface_hub import constants, get_session, hf_hub_url
+
+    url = hf_hub_url(fetching.source.repo, name, revision=fetching.source.revision)
+    patience: float = constants.HF_HUB_ETAG_TIMEOUT
+    for attempt in range(1, TRIES + 1):
+        try:
+            get_session().head(url, timeout=(CONNECT_S, patience, patience, patience))
+        except Exception as error:  # errors of the transport have no public base class
+            kind = type(error).__name__
+            if kind in _NO_CONNECTION:
+                raise UnreachableError(_unreachable(error)) from error
+            if kind in _NO_ANSWER:
+                if attempt == TRIES:
+                    told = f"; asked {TRIES} times, the last for {patience:g} s: HF_HUB_ETAG_TIMEOUT sets the first"
+                    raise UnreachableError(_unreachable(error, told)) from error
+                patience *= 2
+                continue
+        break  # an answer of any kind: the library knows what to make of it
+    fetching.reached = True
+
+
+_NO_CONNECTION = ("ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol")
+_NO_ANSWER = ("ReadTimeout", "WriteTimeout", "PoolTimeout")
+"""What httpx calls its errors, of which huggingface_hub has two editions."""
+
+
+def _unreachable(error: Exception, more: str = "") -> str:
+    return (
+        f"the hub cannot be reached ({_line(error)}{more}): check the network or the proxy, or name a directory with "
+        "the checkpoint (--checkpoint DIR); HF_HUB_OFFLINE=1 takes what is in the cache and asks nobody"
+    )
+
+
+def _file(fetching: _Fetching, name: str, *, required: bool = True) -> Path | None:
+    """Where the cache has a file of the source; None if the repository has none and it is not `required`.
+
+    UnreachableError if the cache has not and the hub is out of reach, CheckpointError for all else that goes wrong.
+    """
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    source = fetching.source
     cached = try_to_load_from_cache(source.repo, name, revision=source.revision)
     if isinstance(cached, str):
         return Path(cached)
@@ -83,7 +160,10 @@ def _file(source: Source, name: str, *, required: bool = True) -> Path | None:
         return None  # the hub has said before that there is none
     what = f"{source.repo} at {source.revision}: {f'{SINGLE} or {INDEX}' if name == INDEX else name}"
     try:
+        _reach(fetching, name)
         path = Path(hf_hub_download(source.repo, name, revision=source.revision))
+    except UnreachableError as error:
+        raise UnreachableError(f"{what} is not in the cache and {error}") from error.__cause__
     except LocalEntryNotFoundError as error:
         if not required and _offline():
             return None
@@ -107,8 +187,9 @@ def _offline() -> bool:
 
 def _why_not(error: Exception) -> str:
     if _offline():
-        return "HF_HUB_OFFLINE is set: unset it, or name a directory with the checkpoint"
-    return f"the hub cannot be reached ({_line(error.__cause__ or error)}): try again, or name a directory"
+        return "HF_HUB_OFFLINE is set: unset it, or name a directory with the checkpoint (--checkpoint DIR)"
+    cause = error.__cause__
+    return _unreachable(cause if isinstance(cause, Exception) else error)
 
 
 def _line(error: BaseException) -> str:

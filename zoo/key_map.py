@@ -70,7 +70,7 @@ class KeyMap:
 
     def __post_init__(self) -> None:
         for unused in self.unused:
-            if not isinstance(unused, Unused) or not unused.why:
+            if not getattr(unused, "why", ""):
                 raise ValueError(f"key map: {unused!r} does not say why it is not used: give Unused(pattern, why)")
 
 

@@ -149,6 +149,7 @@ def speed(stage: Stage, shown: Shown) -> str:
         "weights": str(stage.directory),
         "chips": f"mesh {stage.shape}, {chips} ({ground.why})",
         "parameters": f"{short(stage.bytes_per_chip).strip()}B per chip",
+        **({"rounded": stage.rounded} if stage.rounded else {}),
         "load": f"{stage.load_s:.2f} s",
         "compile": f"{shown.compile_s:.2f} s",
         "run": f"{shown.run_s * 1e3:,.1f} ms (median; {shown.run_of})",

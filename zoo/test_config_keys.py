@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from zoo import configs, registry
 from zoo.__main__ import main
-from zoo.config_keys import COMMON, ConfigKeys, Field, Nested, check_config, contradictions
+from zoo.config_keys import COMMON, ConfigKeys, Field, Ignored, Nested, check_config, contradictions
 from zoo.registry import synthetic_checkpoint
 from zoo.tensor_files import SINGLE, CheckpointError, save_checkpoint
 from zoo.without_torch import without_advice
@@ -251,9 +252,9 @@ def test_every_verdict_refuses_something(name: str) -> None:
     for key, verdict in declared(model).keys.items():
         if isinstance(verdict, Nested):
             for inner, of_inner in verdict.keys.items():
-                if not isinstance(of_inner, configs.Ignored):
+                if not isinstance(of_inner, Ignored):
                     assert wrong(name, variant, **{key: {inner: "nonsense"}}) != [], f"{key}.{inner}"
-        elif not isinstance(verdict, configs.Ignored):
+        elif not isinstance(verdict, Ignored):
             assert wrong(name, variant, **{key: "nonsense"}) != [], key
 
 
@@ -291,6 +292,24 @@ def test_loading_looks_at_the_config(tmp_path: Path, tt_mesh: Any, capsys: pytes
         load_params(model, "tiny", tt_mesh, tmp_path)
     (tmp_path / "config.json").unlink()
     load_params(model, "tiny", tt_mesh, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "decoder"), [("bert", "cls.predictions.decoder.weight"), ("distilbert", "vocab_projector.weight")]
+)
+def test_untied_without_a_decoder(name: str, decoder: str, tmp_path: Path) -> None:
+    """The word embeddings would fill it, and no parameter be missing."""
+    model = MODELS[name]
+    tensors = dict(synthetic_checkpoint(model, "tiny"))
+    (words,) = [value for key, value in tensors.items() if key.endswith("word_embeddings.weight")]
+    save_checkpoint(tmp_path, tensors.items(), config=hub_config(name, "tiny", tie_word_embeddings=True))
+    check_config(model, "tiny", tmp_path)
+    save_checkpoint(tmp_path, tensors.items(), config=hub_config(name, "tiny", tie_word_embeddings=False))
+    with pytest.raises(CheckpointError, match=f"says tie_word_embeddings False, and no {re.escape(decoder)} is stored"):
+        check_config(model, "tiny", tmp_path)
+    content = hub_config(name, "tiny", tie_word_embeddings=False)
+    save_checkpoint(tmp_path, {**tensors, decoder: 2 * words}.items(), config=content)
+    check_config(model, "tiny", tmp_path)
 
 
 def test_packaged_minilm() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -154,6 +155,47 @@ def test_tokenizers_that_are_not_there_or_damaged(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(TokenizerError, match=r"tokenizer\.json: no tokenizer \(EOF while parsing"):
         read_tokenizer(tmp_path, others)
+
+
+def test_tokenizer_that_was_last_used_to_cut_and_to_pad(tmp_path: Path) -> None:
+    """Its file says so, as that of all-MiniLM-L6-v2 does; a prompt is taken whole all the same, and nothing added."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1, "[PAD]": 2}, unk_token="b"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_truncation(3)
+    tokenizer.enable_padding(pad_id=2, length=6)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode("a b a b").ids == [0, 1, 0, 2, 2, 2]
+    assert read_tokenizer(tmp_path).encode("a b a b").ids == [0, 1, 0, 1]
+
+
+def test_settings_beside_a_vocabulary(tmp_path: Path) -> None:
+    """Checkpoints of the first years have no tokenizer.json, and say in another file how words are split."""
+    from zoo.gpt2.demo import from_vocabulary as of_gpt2
+    from zoo.wordpiece import from_vocabulary as of_bert
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "A", "\u00e4", "\u00c4", "Ġ", "Ġa"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
+    (tmp_path / "vocab.json").write_text(json.dumps({word: at for at, word in enumerate(words)}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\nĠ a\n")
+    files: dict[tuple[str, ...], Any] = {("vocab.txt",): of_bert, ("vocab.json", "merges.txt"): of_gpt2}
+
+    def tokens(name: str, text: str, **settings: Any) -> list[str]:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+        (key,) = [key for key in files if name in key]
+        return list(read_tokenizer(tmp_path, {key: files[key]}).encode(text, add_special_tokens=False).tokens)
+
+    assert tokens("vocab.txt", "A \u00c4") == ["a", "a"]
+    assert tokens("vocab.txt", "A \u00c4", never_split=[]) == ["a", "a"]
+    assert tokens("vocab.txt", "A \u00c4", do_lower_case=False) == ["A", "\u00c4"]
+    assert tokens("vocab.txt", "A \u00c4", strip_accents=False) == ["a", "\u00e4"]
+    assert tokens("vocab.json", "a") == ["a"]
+    assert tokens("vocab.json", "a", add_prefix_space=True) == ["Ġa"]
+    with pytest.raises(TokenizerError, match="do_basic_tokenize False, only True is known here"):
+        tokens("vocab.txt", "a", do_basic_tokenize=False)
+    with pytest.raises(TokenizerError, match="add_bos_token True, only False is known here"):
+        tokens("vocab.json", "a", add_bos_token=True)
 
 
 def test_times() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -29,12 +30,18 @@ TENSORS = {f"tensor.{at}": np.full((200, 300), at, np.float32) for at in range(4
 
 @dataclass
 class Hub:
-    """What the stand-in serves and how: `break_at` cuts files short, `corrupt` changes a byte of them."""
+    """What the stand-in serves and how: `break_at` cuts files short, `corrupt` changes a byte of them.
+
+    The first requests get no answer (`silent`), and the next ones 503 (`overloaded`).
+    """
 
     root: Path
     url: str = ""
     break_at: float = 1.0
     corrupt: bool = False
+    silent: int = 0
+    overloaded: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
     requests: list[str] = field(default_factory=list)
 
 
@@ -48,6 +55,16 @@ def handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
 
         def answer(self, *, body: bool) -> None:
             hub.requests.append(f"{self.command} {self.path}")
+            if hub.silent:
+                hub.silent -= 1
+                hub.stop.wait()
+                return
+            if hub.overloaded:
+                hub.overloaded -= 1
+                self.send_response(503)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             repo, _, rest = self.path.partition("/resolve/")
             revision, _, name = rest.partition("/")
             path = hub.root / name
@@ -95,6 +112,7 @@ def serving(root: Path) -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.stop.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -102,9 +120,16 @@ def serving(root: Path) -> Iterator[Hub]:
 
 # The hub's library reads its settings once, when it is imported: hence other processes.
 FETCH = """
+import os
+import socket
 import sys
 import time
 time.sleep = lambda seconds: None  # between attempts
+connect, tries = socket.create_connection, []
+socket.create_connection = lambda *args, **settings: tries.append(args) or connect(*args, **settings)
+if "PATIENCE" in os.environ:
+    import huggingface_hub.constants
+    huggingface_hub.constants.HF_HUB_ETAG_TIMEOUT = float(os.environ["PATIENCE"])
 from zoo.hub import fetch
 from zoo.hub import Source
 from zoo.tensor_files import CheckpointError
@@ -112,15 +137,18 @@ try:
     print(fetch(Source(sys.argv[1], sys.argv[2])))
 except CheckpointError as error:
     print(error, file=sys.stderr)
+    print(len(tries))
     raise SystemExit(3)
 """
 
 
-def fetch(hub: Hub, cache: Path, *, repo: str = "made/up", offline: bool = False) -> tuple[str, str]:
-    """Directory and error text, one of them empty."""
+def fetch(
+    hub: Hub, cache: Path, *, repo: str = "made/up", offline: bool = False, connections: int | None = None, **more: str
+) -> tuple[str, str]:
+    """Directory and error text, one of them empty: one line; with the `connections` made until then."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
-    environment |= {"HF_HUB_OFFLINE": "1"} if offline else {}
+    environment |= {**more, **({"HF_HUB_OFFLINE": "1"} if offline else {})}
     done = subprocess.run(
         [sys.executable, "-c", FETCH, repo, REVISION],
         capture_output=True,
@@ -129,7 +157,13 @@ def fetch(hub: Hub, cache: Path, *, repo: str = "made/up", offline: bool = False
         cwd=Path(__file__).parents[1],
     )
     assert done.returncode in (0, 3), done.stderr
-    return done.stdout.strip(), done.stderr.strip().rpartition("\n")[2]
+    if done.returncode == 0:
+        return done.stdout.strip(), done.stderr.strip().rpartition("\n")[2]
+    lines = [line for line in done.stderr.splitlines() if "%" not in line]  # bars of what was being downloaded
+    assert len(lines) == 1, done.stderr
+    if connections is not None:
+        assert int(done.stdout) == connections
+    return "", lines[0]
 
 
 def assert_whole(directory: str) -> None:
@@ -164,6 +198,42 @@ def test_offline_with_an_empty_cache(tmp_path: Path) -> None:
     assert "not in the cache and HF_HUB_OFFLINE is set" in error
     _, error = fetch(hub, tmp_path / "cache")
     assert "the hub cannot be reached" in error
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "http://no-such-host.invalid:{port}"])
+def test_hub_that_takes_no_connection(url: str, tmp_path: Path) -> None:
+    """It is tried once, and one line says what to do."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else gets it
+        hub = Hub(tmp_path, url=url.format(port=closed.getsockname()[1]))
+        _, error = fetch(hub, tmp_path / "cache", connections=1)
+    assert error.startswith(f"made/up at {REVISION}: config.json is not in the cache and the hub cannot be reached (")
+    assert "(ConnectError: " in error
+    for remedy in ("check the network or the proxy", "--checkpoint DIR", "HF_HUB_OFFLINE=1"):
+        assert remedy in error
+
+
+def test_hub_that_says_nothing(tmp_path: Path) -> None:
+    """A slow one is asked again, and waited for longer."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        hub = Hub(tmp_path, url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        _, error = fetch(hub, tmp_path / "cache", connections=3, PATIENCE="0.05")
+    assert "the hub cannot be reached (ReadTimeout: " in error
+    assert "; asked 3 times, the last for 0.2 s: HF_HUB_ETAG_TIMEOUT sets the first)" in error
+
+
+def test_hub_that_is_slow_or_overloaded_at_first(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "repo", TENSORS.items())
+    with serving(tmp_path / "repo") as hub:
+        hub.silent = 2  # requests
+        directory, _ = fetch(hub, tmp_path / "cache", PATIENCE="0.5")
+        assert_whole(directory)
+        hub.overloaded = 3
+        directory, _ = fetch(hub, tmp_path / "another cache")
+        assert_whole(directory)
+        assert hub.overloaded == hub.silent == 0
 
 
 def test_no_such_repository_and_no_safetensors_in_it(tmp_path: Path) -> None:

@@ -7,16 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.tokenizer import settings_beside
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def from_vocabulary(vocabulary: str) -> Any:
-    """The tokenizer of an uncased BERT from the path of its vocab.txt, which is all that its first checkpoints have."""
+    """The tokenizer of a BERT from the path of its vocab.txt, which is all that its first checkpoints have.
+
+    Uncased, unless a tokenizer_config.json beside it says otherwise. ValueError if that asks for what is not done here.
+    """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+    told = settings_beside(vocabulary, {"do_basic_tokenize": True, "never_split": None})
     tokenizer = Tokenizer(models.WordPiece.from_file(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        lowercase=told.get("do_lower_case", True),
+        strip_accents=told.get("strip_accents"),
+        handle_chinese_chars=told.get("tokenize_chinese_chars", True),
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     missing = [token for token in special if tokenizer.token_to_id(token) is None]

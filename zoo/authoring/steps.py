@@ -241,6 +241,10 @@ def complete(walk: Walk) -> str:
     found = todos(walk.folder)
     if found:
         raise Left("still to be written\n" + "\n".join(summary(found)), f"grep -n TODO -r {walk.place('')}")
+    if walk.folder.parent == registry.ROOT and walk.model.hub_config is not None and walk.model.config_keys is None:
+        raise Left(
+            "nothing says what the keys of its config.json mean", "declare config_keys: zoo/config_keys.py"
+        )
     table = registry.ROOT.parent / "README.md"
     if walk.folder.parent == registry.ROOT and table.is_file():
         rows = re.findall(r"^\| \[(\w+)\]\(\S*zoo/", table.read_text(encoding="utf-8"), re.MULTILINE)

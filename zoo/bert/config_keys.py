@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.config_keys import ConfigKeys, Field, Ignored, Only
+from zoo.config_keys import ConfigKeys, Field, Ignored, Only, untied_without
 
 KEYS = ConfigKeys(
     "BertConfig",
@@ -38,4 +38,5 @@ KEYS = ConfigKeys(
             Ignored("left over from TensorFlow's checkpoints: transformers never read it"),
         ),
     },
+    lacking=untied_without("cls.predictions.decoder.weight", "cls.predictions."),
 )

@@ -10,6 +10,7 @@ import numpy as np
 from zoo import fill_mask
 from zoo.bert import params
 from zoo.bert.model import MINILM
+from zoo.bert.sentence_transformers import LENGTH, check_pooling, longest_sentence
 from zoo.demo import Demo, DemoError, Shown, Stage
 from zoo.fill_mask import MASK
 from zoo.table import table
@@ -51,10 +52,18 @@ def run(stage: Stage, options: argparse.Namespace) -> Shown:
     tokenizer = fill_mask.tokenizer_of(stage)
     if config.masked_lm:
         return fill_mask.fill_in(stage, config, tokenizer, tuple(options.sentences) or fill_mask.SENTENCES, options.top)
+    check_pooling(stage.directory)
     sentences = tuple(options.sentences) or ALIKE
     inputs = fill_mask.inputs_of(stage, config, tokenizer, sentences)
     if any(MASK in sentence for sentence in sentences):
         raise DemoError(f"{stage.variant}: the checkpoint has no masked language model head to fill in {MASK}")
+    longest = longest_sentence(stage.directory)
+    lengths = inputs["attention_mask"][: len(sentences)].sum(axis=1)
+    if longest is not None and lengths.max() > longest:
+        raise DemoError(
+            f"sentence {int(lengths.argmax()) + 1} has {lengths.max()} tokens, and the checkpoint's {LENGTH} cuts them "
+            f"at {longest}: shorten it"
+        )
     if len(sentences) == 1:
         raise DemoError("one sentence: give two or more, to compare them")
     outputs = fill_mask.output_of(stage, config, inputs, "sentence")

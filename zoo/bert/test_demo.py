@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from zoo.__main__ import main
 from zoo.bert import params
 from zoo.bert.model import TINY, Bert, forward
+from zoo.bert.sentence_transformers import check_pooling
 from zoo.tensor_files import save_checkpoint
 from zoo.wordpiece import from_vocabulary
 
@@ -129,6 +131,55 @@ def test_encoder_alone_of_a_size_with_a_head(
     told = refusal("bert", "w1 [MASK]", "w2", "--checkpoint", directory)
     assert told.endswith("tiny: the checkpoint has no masked language model head to fill in [MASK]")
     assert "one sentence: give two or more" in refusal("bert", "w1", "--checkpoint", directory)
+
+
+@pytest.mark.tt
+def test_sentences_whose_vectors_are_made_otherwise(
+    run: Callable[..., list[str]], refusal: Callable[..., str], directory: Path
+) -> None:
+    """By what sentence-transformers writes beside the weights: the first token's, a layer more, a prompt before."""
+    save_checkpoint(directory, params.synthetic_checkpoint(replace(TINY, masked_lm=False)))
+    pooling = directory / "1_Pooling" / "config.json"
+    pooling.parent.mkdir()
+
+    def write(mode: Any, *more: str) -> None:
+        kinds = ("Transformer", "Pooling", *more)
+        modules = [{"idx": at, "path": "1_Pooling", "type": f"sentence_transformers.models.{kind}"} for at, kind in
+                   enumerate(kinds)]  # fmt: skip
+        (directory / "modules.json").write_text(json.dumps(modules))
+        pooling.write_text(json.dumps({"word_embedding_dimension": 48, **mode}))
+
+    given = ("w1 w2", "w3 w4", "--checkpoint", directory)
+    mean = {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
+    write({"pooling_mode": "mean", "include_prompt": True})
+    check_pooling(directory)
+    write(mean, "Normalize")
+    assert run("bert", *given)[0].split() == ["sentence", "nearest", "similarity"]
+    for mode, text in (
+        (
+            {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
+            "pooling_mode_cls_token is True, and",
+        ),
+        ({**mean, "pooling_mode_max_tokens": True}, "pooling_mode_max_tokens is True, and only the mean of all tokens"),
+        ({"pooling_mode": "cls"}, "pooling_mode is 'cls', and only the mean of all tokens is computed here"),
+        ({}, "does not ask for the mean of all tokens"),
+    ):
+        write(mode)
+        assert text in refusal("bert", *given)
+    write(mean, "Dense")
+    assert "modules.json: has Dense, and only Transformer, Pooling, Normalize are" in refusal("bert", *given)
+    write(mean)
+    pooling.unlink()
+    assert "1_Pooling/config.json: no such file; it says how" in refusal("bert", *given)
+    write(mean)
+    (directory / "config_sentence_transformers.json").write_text('{"default_prompt_name": "query"}')
+    assert "default_prompt_name is 'query', and no prompt is put before" in refusal("bert", *given)
+    (directory / "config_sentence_transformers.json").write_text('{"default_prompt_name": null}')
+    (directory / "sentence_bert_config.json").write_text('{"max_seq_length": 5}')
+    told = refusal("bert", "w1 w2", "w1 w2 w3 w4", "--checkpoint", directory)
+    assert "sentence 2 has 6 tokens, and the checkpoint's sentence_bert_config.json cuts them at 5: shorten it" in told
+    (directory / "modules.json").write_text("{}")
+    assert "modules.json: is not what sentence-transformers writes" in refusal("bert", *given)
 
 
 @pytest.mark.tt

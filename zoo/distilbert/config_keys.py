@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.config_keys import ConfigKeys, Field, Ignored, Only
+from zoo.config_keys import ConfigKeys, Field, Ignored, Only, untied_without
 
 KEYS = ConfigKeys(
     "DistilBertConfig",
@@ -28,4 +28,5 @@ KEYS = ConfigKeys(
             ("attention_dropout", "dropout", "qa_dropout", "seq_classif_dropout"), Ignored("dropout: of training")
         ),
     },
+    lacking=untied_without("vocab_projector.weight", "vocab_"),
 )

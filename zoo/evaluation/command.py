@@ -17,6 +17,7 @@ from zoo.chat import ChatError, has_template
 from zoo.continuation import stop_tokens
 from zoo.demo import CheckpointError, DemoError, Stage, refused, whole_number
 from zoo.evaluation.questions import TASKS, QuestionsError, read_questions, write_task
+from zoo.generation_config import not_applied
 from zoo.run import Parser, add_common, find
 from zoo.table import short, table
 from zoo.tokenizer import TokenizerError, read_tokenizer
@@ -258,6 +259,11 @@ def _facts(
         "asked": f"{asked} questions, {shots} examples before each{', as messages' if chat else ''}",
         "time": f"load {stage.load_s:.1f} s, evaluation {seconds:.1f} s with compiling {network.programs} programs",
     }
+    if stage.rounded:
+        rows["rounded"] = stage.rounded
+    told = not_applied(stage.directory, None)
+    if told:
+        rows["not applied"] = f"{told} (by the checkpoint's settings of generation: the task's count)"
     if network.written:
         rows["written"] = f"{network.written} tokens"
     return table(list(rows.items()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.continuation import Continuation, add_arguments, read_sampling, stop_tokens
 from zoo.demo import Demo, DemoError, Shown, Stage, refused
 from zoo.gpt2.generate import Generator
-from zoo.tokenizer import read_tokenizer
+from zoo.tokenizer import read_tokenizer, settings_beside
 
 if TYPE_CHECKING:
     import argparse
@@ -41,11 +41,15 @@ def run(stage: Stage, options: argparse.Namespace) -> Shown:
 
 
 def from_vocabulary(vocabulary: str, merges: str) -> Any:
-    """GPT-2's tokenizer from vocab.json and merges.txt, which is all that its first checkpoints have."""
+    """GPT-2's tokenizer from vocab.json and merges.txt, which is all that its first checkpoints have.
+
+    ValueError if a tokenizer_config.json beside them asks for what is not done here.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+    told = settings_beside(vocabulary, {"add_bos_token": False})
     tokenizer = Tokenizer(models.BPE.from_file(vocabulary, merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=told.get("add_prefix_space", False))
     tokenizer.decoder = decoders.ByteLevel()
     if tokenizer.token_to_id(END) is not None:
         tokenizer.add_special_tokens([END])

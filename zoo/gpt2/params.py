@@ -52,7 +52,7 @@ def _fused(leaf: str) -> tuple[Target, ...]:
 
 def _is_causal(mask: np.ndarray, config: GPT2Config) -> bool:
     """Whether [1, 1, queries, keys] is 1 up to the query's own position and 0 behind it."""
-    return mask.ndim == 4 and bool((mask == np.tri(*mask.shape[2:], dtype=bool)).all())
+    return mask.ndim == 4 and bool((mask == np.tri(*mask.shape[2:], dtype=np.bool_)).all())
 
 
 def _is_as_none(score: np.ndarray, config: GPT2Config) -> bool:

@@ -94,6 +94,7 @@ def run(stage: Stage, options: argparse.Namespace) -> Shown:
         notes={
             "tokens": f"{clock.count}{', up to the end of the text' if clock.last in stops else ''}",
             "cache": f"{cache}B per chip, {plan.slots} positions",
+            **plan.notes(),
         },
     )
 

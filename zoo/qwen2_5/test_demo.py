@@ -109,13 +109,21 @@ def test_text_is_written_as_it_comes(
 
 @pytest.mark.tt
 def test_chat(run: Callable[..., list[str]], directory: Path) -> None:
-    """The template makes another prompt of the message; bfloat16 halves what lies on the chip."""
+    """The template makes another prompt of the message; bfloat16 halves what lies on the chip, and rounds."""
     plain = run("--prompt", "hi", "--tokens", "1")
+    assert not any(line.startswith(("not applied", "rounded")) for line in plain)
+    settings = {"eos_token_id": [130, 128], "do_sample": True, "repetition_penalty": 1.05, "top_k": 20}
+    (directory / "generation_config.json").write_text(json.dumps(settings))
     chat = run("--prompt", "hi", "--tokens", "1", "--chat")
     briefed = run("--prompt", "hi", "--tokens", "1", "--chat", "--system", "be brief", "--dtype", "bfloat16")
     assert plain[:7] != chat[:7]
-    assert "parameters  1.95 MB per chip" in chat
-    assert "parameters  980 kB per chip" in briefed
+    assert any(line.split() == ["parameters", "1.95", "MB", "per", "chip"] for line in chat)
+    assert any(line.split() == ["parameters", "980", "kB", "per", "chip"] for line in briefed)
+    (line,) = [line for line in briefed if line.startswith("not applied")]
+    assert line.split(maxsplit=2)[2].startswith(
+        "do_sample True, repetition_penalty 1.05, top_k 20 (by the checkpoint's"
+    )
+    assert ["rounded", "float32", "to", "bfloat16"] in [line.split() for line in briefed]
     length = len(read_tokenizer(directory).encode(chat_text(directory, [{"role": "user", "content": "hi"}])).ids)
     assert any(line.endswith(f"after a prompt of {length})") for line in chat)
     assert any(line.endswith(f"after a prompt of {length})") for line in briefed)  # the template says the same
@@ -169,6 +177,67 @@ def test_templates_by_name_in_a_file_and_none(directory: Path) -> None:
         chat_text(directory, [{"role": "judge", "content": "?"}])
     (directory / "chat_template.jinja").write_text("{% for %}")
     with pytest.raises(ChatError, match="refuses this"):
+        chat_text(directory, MESSAGES)
+
+
+WRITTEN_OUT = """\
+{%- for message in messages %}
+    {%- set own = message.role == 'assistant' %}
+    {%- if own %}{% generation %}{{ message.content }}{% endgeneration %}{% continue %}{% endif %}
+    {{- message | tojson(ensure_ascii=true, separators=(',', ':'), sort_keys=true) }}{{ message | tojson(indent=2) }}
+{%- endfor %}
+{{- [tools is none, documents is defined, cls_token, eos_token, dict(a=1) | tojson] | join(' ') }}
+{%- if add_generation_prompt %}{{ '<|im_start|>' }}{% endif %}
+"""
+"""What templates of other models use."""
+
+
+def test_templates_with_all_that_transformers_knows(directory: Path) -> None:
+    from transformers import AutoTokenizer
+
+    config = directory / "tokenizer_config.json"
+    facts = {**json.loads(config.read_text()), "chat_template": WRITTEN_OUT, "cls_token": SPECIAL[0]}
+    config.write_text(json.dumps(facts))
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    messages = [{"role": "user", "content": 'é & "<b>"'}, {"role": "assistant", "content": "ü"}]
+    for reply in (True, False):
+        found = chat_text(directory, messages, reply=reply)
+        assert found == tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=reply)
+    assert r'{"content":"\u00e9 & \"<b>\"","role":"user"}' in found
+    assert '\n  "content": "é & \\"<b>\\""\n' in found
+    assert found.endswith(f'üTrue True {SPECIAL[0]} {SPECIAL[2]} {{"a": 1}}')
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{ 1 // 0 }}", "fails on this (ZeroDivisionError: "),
+        ("{{ messages[0].content.nothing.here }}", "refuses this: 'str object' has no attribute 'nothing'"),
+        ("{{ nowhere.at.all }}", "refuses this: 'nowhere' is undefined"),
+        ("{{ messages[0]['content'] + 1 }}", "fails on this (TypeError: "),
+        ("{{ 'x'.index('y') }}", "fails on this (ValueError: substring not found)"),
+        ("{{ range(10 ** 9) | list }}", "fails on this (OverflowError: "),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "fails on this (RecursionError: "),
+        (
+            "{{ messages.__class__.__mro__ }}",
+            "refuses this: access to attribute '__class__' of 'list' object is",
+        ),
+        ("{{ raise_exception('first\nsecond') }}", "refuses this: first second"),
+        ("{% generation %}", "refuses this: "),
+        ("{{ messages | nonsense }}", "refuses this: No filter named 'nonsense'."),
+    ],
+)
+def test_errors_inside_a_template(directory: Path, template: str, text: str) -> None:
+    (directory / "chat_template.jinja").write_text(template)
+    with pytest.raises(ChatError) as failure:
+        chat_text(directory, MESSAGES)
+    assert f"{directory}: its chat template {text}" in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_template_that_is_not_text(directory: Path) -> None:
+    (directory / "chat_template.jinja").write_bytes(b"\xff\xfe")
+    with pytest.raises(ChatError, match=r"chat_template\.jinja: not text in UTF-8"):
         chat_text(directory, MESSAGES)
 
 

@@ -50,10 +50,19 @@ class Preparation:
         kind = content.get("image_processor_type", content.get("feature_extractor_type", "ConvNext"))
         if not str(kind).startswith("ConvNext"):
             raise ValueError(f"preprocessor_config.json is of {kind}, expected ConvNextImageProcessor, as ResNet's are")
-        for key, expected in _FIXED.items():
-            if (value := content.get(key)) is not None and value != expected:
-                raise ValueError(f"preprocessor_config.json says {key} {value!r}, only {expected!r} is known here")
+        for key, value in content.items():
+            if value is None or key in _READ or key in _WITHOUT_EFFECT:
+                continue
+            if key not in _FIXED:
+                raise ValueError(
+                    f"preprocessor_config.json says {key} {value!r}, a key that the zoo does not know (remove it if it "
+                    "does not change how images are prepared)"
+                )
+            if value != _FIXED[key]:
+                raise ValueError(f"preprocessor_config.json says {key} {value!r}, only {_FIXED[key]!r} is known here")
         size = content.get("size", {"shortest_edge": WARP_FROM})
+        if isinstance(size, dict) and set(size) != {"shortest_edge"}:
+            raise ValueError(f"preprocessor_config.json says size {size!r}, expected a shortest_edge alone")
         number = int(content.get("resample", 3))
         if number not in _RESAMPLE:
             raise ValueError(f"preprocessor_config.json says resample {number}, known are {_RESAMPLE}")
@@ -90,7 +99,29 @@ class Preparation:
         return normalised
 
 
-_FIXED = {"do_resize": True, "do_rescale": True, "do_normalize": True, "do_center_crop": False, "do_pad": False}
+_FIXED: dict[str, Any] = {
+    "default_to_square": False,
+    "do_center_crop": False,
+    "do_flip_channel_order": False,
+    "do_normalize": True,
+    "do_pad": False,
+    "do_rescale": True,
+    "do_resize": True,
+    "offset": False,
+}
+"""Keys of preprocessor_config.json that may have this value alone."""
+
+_READ = (
+    "crop_pct", "feature_extractor_type", "image_mean", "image_processor_type", "image_std", "resample",
+    "rescale_factor", "size",
+)  # fmt: skip
+
+_WITHOUT_EFFECT = (
+    "_processor_class", "_valid_processor_keys", "backend", "crop_size", "data_format", "device", "disable_grouping",
+    "do_convert_rgb", "input_data_format", "model_input_names", "pad_size", "processor_class", "return_tensors",
+    "transformers_version",
+)  # fmt: skip
+"""How PyTorch gets the images, whose class it is, and sizes of what `_FIXED` switches off; images are RGB anyway."""
 
 
 def read_image(path: Path) -> np.ndarray:

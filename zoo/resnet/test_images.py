@@ -94,6 +94,10 @@ def test_resize_is_pillows(resample: str) -> None:
         ({"do_center_crop": True}, "says do_center_crop True, only False"),
         ({"resample": 0}, "says resample 0, known are"),
         ({"size": 0}, "size 0 and crop_pct"),
+        ({"size": {"height": 224, "width": 224}}, "says size {'height': 224, 'width': 224}, expected a shortest_edge"),
+        ({"size": {"shortest_edge": 224, "longest_edge": 300}}, "expected a shortest_edge alone"),
+        ({"default_to_square": True}, "says default_to_square True, only False"),
+        ({"gamma": 2.2}, "says gamma 2.2, a key that the zoo does not know"),
         ({"crop_pct": 1.5}, r"crop_pct 1\.5"),
         ({"image_mean": [0.5]}, "one number a channel each"),
     ],
@@ -108,6 +112,11 @@ def test_what_a_file_leaves_out_is_transformers_default() -> None:
     assert left_out == Preparation(size=384, crop_pct=0.875, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     for name in ("ConvNextImageProcessor", "ConvNextImageProcessorFast"):
         assert Preparation.from_json({"image_processor_type": name}) == left_out
+
+
+def test_what_transformers_5_writes_too() -> None:
+    more = {"data_format": "channels_first", "device": None, "do_convert_rgb": None, "crop_size": None, "new": None}
+    assert Preparation.from_json({**processor_json("published"), **more, "default_to_square": False}) == Preparation()
 
 
 def test_reading_arrays(tmp_path: Path) -> None:
