@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from pytest_tt.backend import jax_private
+from pytest_tt.memory import memory_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,7 +109,8 @@ class Arguments:
         if isinstance(leaf, jax.ShapeDtypeStruct):
             return leaf if leaf.sharding is not None else leaf.update(sharding=target)
         try:
-            return jax.device_put(leaf, target)
+            with memory_for(f"on the chips for an argument of {self._name}", leaf):
+                return jax.device_put(leaf, target)
         except TypeError:
             return leaf  # jax.jit says which argument it is, and what it may be
 

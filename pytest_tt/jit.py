@@ -17,6 +17,8 @@ from pytest_tt.arguments import Arguments, bind
 from pytest_tt.artifacts import file_name
 from pytest_tt.backend import compiler_options, jax_private
 from pytest_tt.files import write_atomically
+from pytest_tt.formats import short_bytes
+from pytest_tt.memory import is_out_of_memory
 from pytest_tt.placement import describe_arguments
 from pytest_tt.program import Program, bytes_per_chip, count_collectives
 
@@ -146,7 +148,19 @@ class JittedFunction:
         self._recorder.phase("execute")
         start = time.perf_counter()
         # jax's own call: a compiled program called directly would skip its checks, e.g. of jax_debug_nans.
-        result = jax.block_until_ready(jitted(*args, **kwargs))
+        try:
+            result = jax.block_until_ready(jitted(*args, **kwargs))
+        except jax.errors.JaxRuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            failed = error
+        else:
+            failed = None
+        if failed is not None:
+            need = short_bytes(program.bytes_per_chip)
+            failed.add_note(f"{self.__name__} needs {need} on each chip: arguments, results and temporaries")
+            # Without jax's frames: pytest would show their arguments, and wait for ever for arrays that will never be.
+            raise failed.with_traceback(None)
         program.runs_s.append(time.perf_counter() - start)
         self._recorder.ran(program.runs_s[-1])
         return result
