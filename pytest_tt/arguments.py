@@ -103,6 +103,8 @@ class Arguments:
     def _place_leaf(self, leaf: Any, sharding: Any) -> Any:
         __tracebackhide__ = True
         if isinstance(leaf, jax.Array) and leaf.committed:
+            if leaf.is_deleted():  # jax 0.10's own call with it ends the process
+                raise RuntimeError(f"Array has been deleted with shape={leaf.aval.str_short()}.")
             self._check_client(leaf)
             return leaf
         target = self._replicated if sharding is None else sharding
@@ -111,7 +113,7 @@ class Arguments:
         try:
             with memory_for(f"on the chips for an argument of {self._name}", leaf):
                 return jax.device_put(leaf, target)
-        except TypeError:
+        except (TypeError, OverflowError):
             return leaf  # jax.jit says which argument it is, and what it may be
 
     def _place_leaf_at_once(self, leaf: Any, sharding: Any) -> Any:
