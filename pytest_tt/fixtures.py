@@ -90,6 +90,7 @@ def cpu_init_params(tt_mesh: Mesh) -> Callable[..., Any]:
     """(module, *inputs, rng=0, shardings=None): parameters initialised on the host, then placed on the mesh."""
     import jax
 
+    from pytest_tt.memory import TTMemoryError
     from pytest_tt.params import init_params
     from pytest_tt.sharding import ParamsError
 
@@ -99,7 +100,7 @@ def cpu_init_params(tt_mesh: Mesh) -> Callable[..., Any]:
         __tracebackhide__ = True
         try:
             return init_params(module, *inputs, mesh=tt_mesh, host=host, rng=rng, shardings=shardings)
-        except ParamsError as error:
+        except (ParamsError, TTMemoryError) as error:
             problem = str(error)
         pytest.fail(problem, pytrace=False)
 

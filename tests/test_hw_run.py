@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -202,8 +203,10 @@ def test_options_and_artifacts_reach_the_compiler(pytester: pytest.Pytester, wor
     )
     result = working.run(pytester, "--tt-compiler-option", "optimization_level=2", "--tt-artifacts", "out")
     result.assert_outcomes(passed=1)
-    options = {"optimization_level": "2", "enable_trace": "true"}
-    assert {"options": options} in events(n300, "compile")
+    version = tuple(map(int, importlib.metadata.version("jax").split(".")[:2]))
+    level = "O2" if version > (0, 10) else "2"  # newer ones refuse the number
+    options = {"optimization_level": level, "enable_trace": "true"}
+    assert events(n300, "compile").count({"options": options}) == 1, "each program is compiled once"
     (written,) = events(n300, "serialize")
     assert written["options"] == options
     files = sorted(path for path in (pytester.path / "out").rglob("*") if path.is_file())

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
 
@@ -123,3 +123,68 @@ def pending_arrays_described() -> Iterator[None]:
         yield
     finally:
         ArrayImpl.__repr__ = original  # type: ignore[method-assign]
+
+
+def around_compile_options(change: Callable[[Any, dict[str, Any]], Mapping[str, Any]]) -> None:
+    """Let ``change(client, compiler_options)`` say which of a program's options reach the compiler of `client`."""
+    from jax._src import compiler
+
+    original = compiler.get_compile_options
+
+    @functools.wraps(original)
+    def get_compile_options(*args: Any, env_options_overrides: Any = None, backend: Any = None, **kwargs: Any) -> Any:
+        if env_options_overrides:
+            env_options_overrides = dict(change(backend, dict(env_options_overrides)))
+        return original(*args, env_options_overrides=env_options_overrides, backend=backend, **kwargs)
+
+    compiler.get_compile_options = get_compile_options
+
+
+def spelled(options: Mapping[str, str]) -> dict[str, str]:
+    """`options` of TT's compiler as this jax takes them: newer ones want ``optimization_level=1`` as ``O1``."""
+    from jax._src import compiler
+
+    spelled = dict(options)
+    if hasattr(compiler, "CompilerEffortLevel") and "optimization_level" in spelled:
+        spelled["optimization_level"] = f"O{spelled['optimization_level']}"
+    return spelled
+
+
+def tracing() -> bool:
+    """Whether this is called while jax traces or transforms a function, even one whose arguments are not passed on."""
+    from jax._src import core
+
+    return not core.trace_state_clean()
+
+
+def computes_at_once() -> bool:
+    """Whether what is called now is computed at once: nothing around it but grad, vmap and the like, no tracing."""
+    from jax._src import core
+    from jax._src.interpreters import ad, batching, partial_eval
+
+    at_once = (core.EvalTrace, ad.JVPTrace, ad.LinearizeTrace, batching.BatchTrace, partial_eval.JaxprTrace)
+    trace: Any = core.trace_ctx.trace
+    while isinstance(trace, at_once):
+        trace = getattr(trace, "parent_trace", None)
+    return trace is None
+
+
+def trace_context() -> object:
+    """The settings in force for which jax traces a function anew, hashable."""
+    from jax._src import config
+
+    return config.trace_context()
+
+
+def cache_size(jitted: Any) -> int:
+    """For how many signatures the function that jax.jit returned has a program ready."""
+    return int(jitted._cache_size())
+
+
+def value_behind(leaf: Any) -> Any:
+    """The array that a tracer of grad, vmap and the like stands for; what is not a tracer stands for itself."""
+    import jax
+
+    while isinstance(leaf, jax.core.Tracer):
+        leaf = getattr(leaf, "primal", getattr(leaf, "val", None))
+    return leaf

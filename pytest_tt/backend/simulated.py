@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.backend import hardware, jax_private
+from pytest_tt.backend.compiler_options import only_xla
 from pytest_tt.backend.platforms import PLATFORM
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class SimulatedChips:
             set_collective_timeouts(os.environ)
         jax_private.register(PLATFORM, self._start)
         jax_private.around_discovery(_without_real_plugin)
+        jax_private.around_compile_options(self._compile_options)
         _attached = self
 
     def provide(self, count: int) -> None:
@@ -82,6 +84,10 @@ class SimulatedChips:
         """As `provide`, but chips that were asked for before stay."""
         if count > self._count:
             self.provide(count)
+
+    def _compile_options(self, client: Any, options: dict[str, Any]) -> dict[str, Any]:
+        """What XLA's CPU compiler, which refuses the options of TT's compiler, is to get of a program's options."""
+        return only_xla(options) if client is self._client else options
 
     def _start(self) -> Any:
         self._client = jax_private.make_cpu_client(self._count)
