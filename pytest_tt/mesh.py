@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,6 +38,21 @@ class MeshShape:
         if rows * cols > MAX_CHIPS:
             raise ValueError(f"mesh {text} has {rows * cols} chips: at most {MAX_CHIPS} are supported, e.g. 8x4")
         return cls(rows, cols)
+
+    @classmethod
+    def of(cls, value: object) -> MeshShape:
+        """Read ``"1x8"``, ``(1, 8)`` or ``[1, 8]``. Raises ValueError with one line that says what is accepted."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            return cls.parse(value)
+        if (
+            isinstance(value, list | tuple)
+            and len(value) == 2
+            and all(isinstance(number, Integral) and not isinstance(number, bool) and number > 0 for number in value)
+        ):
+            return cls.parse(f"{value[0]}x{value[1]}")
+        raise ValueError(f"{value!r} is not a mesh: expected (ROWS, COLS) or ROWSxCOLS, e.g. (1, 8) or 1x8")
 
     @property
     def chips(self) -> int:

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_tt.items import find_recorder, run_of, session_of
+from pytest_tt.parameters import SHARED_MESH
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 RUN_HOOKS = "pytest_tt_run_hooks"
+
+_SCOPES = (
+    f"The fixtures of pytest-tt belong to one test. A fixture that several tests share takes {SHARED_MESH} instead of "
+    'tt_mesh: see "Load once for many tests" in docs/write_a_test.md.'
+)
 
 
 def install_run_hooks(config: pytest.Config) -> None:
@@ -23,15 +29,24 @@ def install_run_hooks(config: pytest.Config) -> None:
 class RunHooks:
     """Registered as a plugin once a tt test has been collected."""
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        __tracebackhide__ = True
         recorder = find_recorder(item)
         if recorder is None:
-            return
+            return (yield)
         recorder.restart()
         obstacle = run_of(item).obstacle
         if obstacle is not None and session_of(item.config).settings.require.value:
             pytest.fail(f"{obstacle} (--tt-require)", pytrace=False)
+        problem = None
+        try:
+            return (yield)
+        except pytest.fail.Exception as error:
+            problem = str(error)
+            if "ScopeMismatch" not in problem:
+                raise
+        pytest.fail(f"{problem}\n{_SCOPES}", pytrace=False)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:
