@@ -39,6 +39,7 @@ from pytest_tt.items import (
     uses_tt,
 )
 from pytest_tt.mesh import DEFAULT_AXES
+from pytest_tt.misplaced import check_places
 from pytest_tt.parameters import SHARED_MESH, TAKE_A_MESH, mesh_id, on_other_meshes, parametrized
 from pytest_tt.run_hooks import install_run_hooks
 from pytest_tt.session import Session
@@ -211,6 +212,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     session = session_of(config)
     try:
+        check_places(config, items)
         ours = [item for item in items if uses_tt(item, FIXTURES)]
         if session.settings.mesh.given:
             others = on_other_meshes(ours, session.settings.mesh.value)

@@ -139,8 +139,8 @@ OPTIONS = (
            "Mesh of tests that do not pin one; of a test that lists several, run only this one if it lists it "
            "(default: 1x1)"),
     Option("backend", _backend, "auto", "{auto,sim,hw}",
-           "What executes: simulated chips (sim) or Tenstorrent chips (hw); auto takes hw if chips are found and "
-           "pjrt-plugin-tt is installed (default: auto)"),
+           "What executes: simulated chips (sim) or Tenstorrent chips (hw); auto takes hw if chips are found and a "
+           "plugin for them, such as pjrt-plugin-tt, is installed (default: auto)"),
     Option("system", _system, None, "NAME",
            "Box to simulate, or on hw the box that must be there: n150, n300, t3k, galaxy, p100, p150, qb2, "
            "lb-blackhole, galaxy-bh"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.backend.platforms import PLATFORM
-from pytest_tt.items import MESH_PARAMETER, STATUS_BOUNDS, find_recorder, recorder_of, run_of, session_of
+from pytest_tt.items import MESH_PARAMETER, STATUS_BOUNDS, find_recorder, late_marker, recorder_of, run_of, session_of
 from pytest_tt.mesh import MeshShape
 from pytest_tt.parameters import SHARED_MESH, TAKE_A_MESH, TAKE_NONE, check_request
 
@@ -31,6 +31,9 @@ def tt_run(request: pytest.FixtureRequest) -> TTRun:
     __tracebackhide__ = True
     check_request(request)
     run = run_of(request.node)
+    problem = late_marker(request.node)
+    if problem is not None:
+        pytest.fail(problem, pytrace=False)
     if find_recorder(request.node) is None:
         # Asked for at run time (request.getfixturevalue), so that collection could not know.
         from pytest_tt.run_hooks import install_run_hooks

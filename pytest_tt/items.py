@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _RUN: pytest.StashKey[TTRun] = pytest.StashKey()
+_MARKS: pytest.StashKey[list[pytest.Mark]] = pytest.StashKey()
 _RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 
 # Bounds that the status file gives a test, see pytest_tt.status.
@@ -55,7 +56,8 @@ def run_of(item: pytest.Item) -> TTRun:
         from pytest_tt.run import resolve_run
 
         session = session_of(item.config)
-        marker = read_marker(_marks(item), item.nodeid)
+        item.stash[_MARKS] = list(_marks(item))
+        marker = read_marker(item.stash[_MARKS], item.nodeid)
         listed = marker is not None and marker.mesh is not None and len(marker.mesh) > 1
         chosen, _ = parameters(item).get(MESH_PARAMETER, (None, None)) if listed else (None, None)
         by_parameter = mesh_by_parameter(item)
@@ -114,6 +116,16 @@ def _check_shared(item: pytest.Item) -> None:
             f"{item.nodeid}: its mesh is given where {SHARED_MESH} does not see it: give it by the tt marker of the "
             f"function, class or module, or as the parameter of {SHARED_MESH}"
         )
+
+
+def late_marker(item: pytest.Item) -> str | None:
+    """What is wrong with a tt marker that `item` got since its run was resolved; None where it got none."""
+    if [*map(id, _marks(item))] == [*map(id, item.stash[_MARKS])]:
+        return None
+    return (
+        "the test got a tt marker while it was set up, when its mesh is settled: write it at the test, or add it in "
+        "pytest_collection_modifyitems"
+    )
 
 
 def systems_of(item: pytest.Item) -> tuple[str, ...]:
