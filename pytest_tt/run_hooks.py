@@ -24,29 +24,37 @@ def install_run_hooks(config: pytest.Config) -> None:
     """Have the hooks around each test; not at the start, so that runs without tt tests do not pay for them."""
     if not config.pluginmanager.has_plugin(RUN_HOOKS):
         config.pluginmanager.register(RunHooks(), RUN_HOOKS)
+        config.pluginmanager.register(ScopeHooks())
+
+
+class ScopeHooks:
+    """Of its own, because a wrapper that fails before the others have begun breaks theirs."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Say what to use where a fixture of wider scope asks for one of ours."""
+        __tracebackhide__ = True
+        try:
+            return (yield)
+        except pytest.fail.Exception as error:
+            problem = str(error)
+            if find_recorder(item) is None or "ScopeMismatch" not in problem:
+                raise
+        pytest.fail(f"{problem}\n{_SCOPES}", pytrace=False)
 
 
 class RunHooks:
     """Registered as a plugin once a tt test has been collected."""
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        __tracebackhide__ = True
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         recorder = find_recorder(item)
         if recorder is None:
-            return (yield)
+            return
         recorder.restart()
         obstacle = run_of(item).obstacle
         if obstacle is not None and session_of(item.config).settings.require.value:
             pytest.fail(f"{obstacle} (--tt-require)", pytrace=False)
-        problem = None
-        try:
-            return (yield)
-        except pytest.fail.Exception as error:
-            problem = str(error)
-            if "ScopeMismatch" not in problem:
-                raise
-        pytest.fail(f"{problem}\n{_SCOPES}", pytrace=False)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:

@@ -172,7 +172,7 @@ def test_visible_devices(
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines(
         [
-            "tt: *backend hw (auto: 2 x n300 (4 chips), 2 of 4 devices by TT_VISIBLE_DEVICES=3,1 found)*",
+            "tt: *backend hw (auto: 2 x n300 (4 chips), 2 of 4 devices by TT_VISIBLE_DEVICES=3,1 found, *)*",
             "SKIPPED * mesh 1x8 needs 8 chips, but 2 x n300 (4 chips)* has 4",
         ]
     )
