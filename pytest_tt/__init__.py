@@ -10,7 +10,7 @@ import importlib
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -204,7 +204,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         axes = marker.axes if marker is not None and marker.axes is not None else DEFAULT_AXES
         values = [(mesh, axes) for mesh in meshes]
         # The order of tests that share nothing stays as it is.
-        scope = "session" if shared else "function"
+        scope: Literal["session", "function"] = "session" if shared else "function"
         metafunc.parametrize(MESH_PARAMETER, values, indirect=True, ids=ids, scope=scope)
 
 

@@ -56,8 +56,9 @@ def run_of(item: pytest.Item) -> TTRun:
         from pytest_tt.run import resolve_run
 
         session = session_of(item.config)
-        item.stash[_MARKS] = list(_marks(item))
-        marker = read_marker(item.stash[_MARKS], item.nodeid)
+        marks = list(_marks(item))
+        item.stash[_MARKS] = marks
+        marker = read_marker(marks, item.nodeid)
         listed = marker is not None and marker.mesh is not None and len(marker.mesh) > 1
         chosen, _ = parameters(item).get(MESH_PARAMETER, (None, None)) if listed else (None, None)
         by_parameter = mesh_by_parameter(item)
@@ -120,7 +121,8 @@ def _check_shared(item: pytest.Item) -> None:
 
 def late_marker(item: pytest.Item) -> str | None:
     """What is wrong with a tt marker that `item` got since its run was resolved; None where it got none."""
-    if [*map(id, _marks(item))] == [*map(id, item.stash[_MARKS])]:
+    known = item.stash[_MARKS]
+    if [id(mark) for mark in _marks(item)] == [id(mark) for mark in known]:
         return None
     return (
         "the test got a tt marker while it was set up, when its mesh is settled: write it at the test, or add it in "
