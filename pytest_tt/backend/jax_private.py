@@ -6,6 +6,7 @@ tests/test_jax_private.py names what is gone on a jax with which this no longer 
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,48 @@ def started() -> bool:
 
 
 def register(platform: str, factory: Callable[[], Any]) -> None:
-    """Let jax start `platform` by `factory`, unless it runs already; the host stays jax's default device."""
+    """Let jax start `platform` by `factory`, unless it runs already; the host stays jax's default device.
+
+    What others have registered for it is gone, and `refuse` does not hold for this.
+    """
     from jax._src import xla_bridge
 
     if platform not in xla_bridge._backends:
-        xla_bridge.register_backend_factory(platform, factory, priority=-50, fail_quietly=False)
+        inspect.unwrap(xla_bridge.register_backend_factory)(platform, factory, priority=-50, fail_quietly=False)
+        xla_bridge._topology_factories.pop(platform, None)
+
+
+def refuse(platform: str, notice: Callable[[], None] = lambda: None) -> None:
+    """From now on, whoever registers a plugin for `platform` has no effect: no library is loaded, `notice` is called.
+
+    Who has taken the functions from jax before still calls the original ones.
+    """
+    from jax._src import xla_bridge
+
+    for name in ("register_plugin", "register_backend_factory"):
+        function = getattr(xla_bridge, name)
+        if not hasattr(function, "__wrapped__"):
+            setattr(xla_bridge, name, _refusing(function, platform, notice))
+
+
+def _refusing(register: Callable[..., Any], platform: str, notice: Callable[[], None]) -> Callable[..., Any]:
+    first = next(iter(inspect.signature(register).parameters))
+
+    @functools.wraps(register)
+    def register_others(*args: Any, **kwargs: Any) -> Any:
+        if (args[0] if args else kwargs.get(first)) == platform:
+            return notice()
+        return register(*args, **kwargs)
+
+    return register_others
+
+
+def factory_of(platform: str) -> Any:
+    """What was registered to start `platform`, None where nothing was."""
+    from jax._src import xla_bridge
+
+    registration = xla_bridge._backend_factories.get(platform)
+    return None if registration is None else registration.factory
 
 
 def client_of(platform: str) -> Any:
