@@ -300,6 +300,26 @@ def elsewhere(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def neighbours(session: nox.Session) -> None:
+    """Isolated tests beside plugins that many have, as they are on the package index, one at a time."""
+    constrain(session, [MIDDLE_JAX])
+    plugins = ("pytest-cov", "pytest-randomly", "pytest-rerunfailures", "pytest-retry", "pytest-timeout")
+    session.install("-e", ".", *plugins)
+    show_versions(session, "pytest", *plugins)
+    # No skips: all of them are there.
+    told = str(
+        session.run(
+            *("pytest", "-p", "pytest_tt", "tests/test_real_neighbours.py"),
+            env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            silent=True,
+        )
+    )
+    session.log(told.splitlines()[-1])
+    if "skipped" in told.splitlines()[-1]:
+        session.error(told)
+
+
+@nox.session(python="3.11")
 def walkthrough(session: nox.Session) -> None:
     """docs/add_a_model.md followed literally in a clean clone, and the tests of what it uses that need PyTorch."""
     install_references(session)

@@ -10,13 +10,23 @@ import importlib
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from pytest_tt.config import add_options, read_settings
 from pytest_tt.files import usable_directory
-from pytest_tt.fixtures import FIXTURES, cpu_init_params, tt_device, tt_golden, tt_jit, tt_mesh, tt_run
+from pytest_tt.fixtures import (
+    FIXTURES,
+    cpu_init_params,
+    mesh_parameter,  # noqa: F401 - pytest finds it here
+    tt_device,
+    tt_golden,
+    tt_jit,
+    tt_mesh,
+    tt_run,
+    tt_shared_mesh,
+)
 from pytest_tt.isolate.choice import choose_isolation, is_child
 from pytest_tt.items import (
     MESH_PARAMETER,
@@ -28,16 +38,21 @@ from pytest_tt.items import (
     session_of,
     uses_tt,
 )
+from pytest_tt.mesh import DEFAULT_AXES
+from pytest_tt.misplaced import check_places
+from pytest_tt.parameters import SHARED_MESH, TAKE_A_MESH, mesh_id, on_other_meshes, parametrized
 from pytest_tt.run_hooks import install_run_hooks
 from pytest_tt.session import Session
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from pytest_tt.box import ChipsError
     from pytest_tt.config import Setting
     from pytest_tt.golden import Golden, GoldenChecker
     from pytest_tt.jit import TTJit
+    from pytest_tt.mesh import MeshShape
     from pytest_tt.run import TTRun
     from pytest_tt.standalone import Chips, open_chips, simulate
 
@@ -66,6 +81,7 @@ __all__ = [
     "tt_jit",
     "tt_mesh",
     "tt_run",
+    "tt_shared_mesh",
 ]
 
 # Types of what the fixtures give, and what works outside pytest too; imported at first use.
@@ -160,13 +176,13 @@ def pytest_report_header(config: pytest.Config) -> str:
     return session_of(config).header(__version__)
 
 
-@pytest.fixture(name=MESH_PARAMETER)
-def _mesh_parameter(request: pytest.FixtureRequest) -> Any:
-    return request.param
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    return mesh_id(argname, val)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.definition.get_closest_marker("tt") is None:
+    shared = SHARED_MESH in metafunc.fixturenames
+    if not shared and metafunc.definition.get_closest_marker("tt") is None:
         return
     from pytest_tt.marker import read_marker
 
@@ -175,17 +191,35 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     except pytest.UsageError:
         # Raised again after collection, where it stops the run with its text alone and exit code 4.
         return
-    meshes = meshes_to_run(marker, session_of(metafunc.config))
+    session = session_of(metafunc.config)
+    by_parameter = parametrized(metafunc.definition, TAKE_A_MESH)
+    meshes: Sequence[MeshShape | None] = () if by_parameter else meshes_to_run(marker, session)
+    ids: list[Any] = [str(mesh) for mesh in meshes]
+    if shared and not meshes:
+        one = marker.mesh[0] if marker is not None and marker.mesh is not None else session.settings.mesh.value
+        meshes, ids = [None if SHARED_MESH in by_parameter else one], [pytest.HIDDEN_PARAM]
     if meshes:
-        metafunc.fixturenames.append(MESH_PARAMETER)
-        metafunc.parametrize(MESH_PARAMETER, meshes, indirect=True, ids=[str(mesh) for mesh in meshes])
+        if MESH_PARAMETER not in metafunc.fixturenames:
+            metafunc.fixturenames.append(MESH_PARAMETER)
+        axes = marker.axes if marker is not None and marker.axes is not None else DEFAULT_AXES
+        values = [(mesh, axes) for mesh in meshes]
+        # The order of tests that share nothing stays as it is.
+        scope: Literal["session", "function"] = "session" if shared else "function"
+        metafunc.parametrize(MESH_PARAMETER, values, indirect=True, ids=ids, scope=scope)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     session = session_of(config)
     try:
+        check_places(config, items)
         ours = [item for item in items if uses_tt(item, FIXTURES)]
+        if session.settings.mesh.given:
+            others = on_other_meshes(ours, session.settings.mesh.value)
+            if others:
+                ours = [item for item in ours if item not in others]
+                items[:] = [item for item in items if item not in others]
+                config.hook.pytest_deselected(items=others)
         for item in ours:
             recorder_of(item)
             obstacle = run_of(item).obstacle
@@ -207,8 +241,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         session.provide([run_of(item) for item in ours])
         cache = getattr(config, "cache", None)
         session.use_compile_cache(lambda: None if cache is None else cache.mkdir("tt-compiled"), _place(config, ""))
-        if session.in_use and not _isolate(config, session):
+        if session.in_use and not _isolate(config, session, items):
             session.hold_chips()
+            _watch_interrupts(config, session)
     except pytest.UsageError as error:
         if not hasattr(config, "workerinput"):
             raise
@@ -223,17 +258,34 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session_of(session.config).begin_rows([recorder.row for recorder in recorders])
 
 
-def _isolate(config: pytest.Config, session: Session) -> bool:
+def _isolate(config: pytest.Config, session: Session, items: list[pytest.Item]) -> bool:
     """Have other processes run the tests, if that is wanted and possible."""
     isolation = session.isolation
     if isolation is None or not isolation.on or not session.may_isolate(isolation):
         return False
+    from pytest_tt.isolate.neighbours import needs_one_process
     from pytest_tt.isolate.parent import isolate
+
+    why = needs_one_process(config, items)
+    if why is not None:
+        if isolation.asked:
+            raise pytest.UsageError(f"tests cannot be isolated: {why}; run these tests with --no-tt-isolate")
+        session.say(f"tt: isolate off: {why}")
+        return False
 
     cache = getattr(config, "cache", None)
     chips = session.lend_chips(None if cache is None else Path(cache.mkdir("tt-metal")))
     isolate(config, session, chips)
     return True
+
+
+def _watch_interrupts(config: pytest.Config, session: Session) -> None:
+    """Have Ctrl-C end this process, which is to run tests, wherever it is."""
+    if hasattr(config, "workerinput") or config.option.usepdb or config.option.trace:
+        return
+    from pytest_tt.interrupt import InterruptWatch
+
+    config.pluginmanager.register(InterruptWatch(session), "pytest_tt_interrupt")
 
 
 # Options that end a run after collection.

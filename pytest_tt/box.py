@@ -53,7 +53,7 @@ def provide_box(box: Ground, *, first: bool = True) -> None:
     ChipsError.
     """
     global _present
-    from pytest_tt.backend.simulated import SimulatedChips, attached
+    from pytest_tt.backend.simulated import PlatformTakenError, SimulatedChips, attached
 
     assert box.chips is not None
     if hardware.prepared():
@@ -77,6 +77,8 @@ def provide_box(box: Ground, *, first: bool = True) -> None:
         try:
             SimulatedChips(box.chips).attach()
             jax_private.name_default(PLATFORM)
+        except PlatformTakenError as error:
+            raise ChipsError(str(error)) from None
         except (AttributeError, ImportError, TypeError) as error:
             raise ChipsError(
                 f"pytest-tt cannot simulate chips with jax {package_version('jax')} ({type(error).__name__}: {error}); "

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import pytest
 
 from pytest_tt.mesh import MeshShape
+from pytest_tt.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 T = TypeVar("T")
+
+# Variables that are not for users: tests and commands of ours set them.
+_NO_SETTINGS = ("PYTEST_TT_DEVICE_ROOT", "PYTEST_TT_MATRIX_OUTPUT")
 
 BACKENDS = ("auto", "sim", "hw")
 
@@ -139,8 +143,8 @@ OPTIONS = (
            "Mesh of tests that do not pin one; of a test that lists several, run only this one if it lists it "
            "(default: 1x1)"),
     Option("backend", _backend, "auto", "{auto,sim,hw}",
-           "What executes: simulated chips (sim) or Tenstorrent chips (hw); auto takes hw if chips are found and "
-           "pjrt-plugin-tt is installed (default: auto)"),
+           "What executes: simulated chips (sim) or Tenstorrent chips (hw); auto takes hw if chips are found and a "
+           "plugin for them, such as pjrt-plugin-tt, is installed (default: auto)"),
     Option("system", _system, None, "NAME",
            "Box to simulate, or on hw the box that must be there: n150, n300, t3k, galaxy, p100, p150, qb2, "
            "lb-blackhole, galaxy-bh"),
@@ -211,6 +215,7 @@ def read_settings(
     config: pytest.Config, namespace: argparse.Namespace, environ: Mapping[str, str] = os.environ
 ) -> Settings:
     """Resolve every setting. Raises pytest.UsageError that names the place of a bad value."""
+    _check_names(environ)
     found = {option.name: _resolve(option, config, namespace, environ) for option in OPTIONS}
     settings = Settings(**found)
     if settings.golden_update.value and _flag_or_true(environ.get("CI", "")):
@@ -228,6 +233,7 @@ def read_outside_pytest(
 
     Raises pytest.UsageError that names the place of a bad value.
     """
+    _check_names(environ)
     found = {}
     for option in OPTIONS:
         if option.name in names:
@@ -235,6 +241,17 @@ def read_outside_pytest(
             setting = _from_environment(option, environ) if value is None else Setting(value, option.flag)
             found[option.name] = setting or Setting(option.default, "default")
     return found
+
+
+def _check_names(environ: Mapping[str, str]) -> None:
+    """Refuse a variable that looks like a setting and is none: a typing slip would be ignored."""
+    known = {option.env for option in OPTIONS}
+    for name in sorted(environ):
+        if name.startswith("PYTEST_TT_") and name not in known and name not in _NO_SETTINGS:
+            raise pytest.UsageError(
+                f"{name}: pytest-tt reads no variable of this name{nearest(name, known)}: expected one of "
+                f"{', '.join(sorted(known))}"
+            )
 
 
 def _flag_or_true(text: str) -> bool:

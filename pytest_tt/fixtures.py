@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.backend.platforms import PLATFORM
-from pytest_tt.items import STATUS_BOUNDS, find_recorder, recorder_of, run_of, session_of
+from pytest_tt.items import MESH_PARAMETER, STATUS_BOUNDS, find_recorder, late_marker, recorder_of, run_of, session_of
+from pytest_tt.mesh import MeshShape
+from pytest_tt.parameters import SHARED_MESH, TAKE_A_MESH, TAKE_NONE, check_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,14 +22,18 @@ if TYPE_CHECKING:
     from pytest_tt.jit import TTJit
     from pytest_tt.run import TTRun
 
-FIXTURES = frozenset({"tt_run", "tt_mesh", "tt_device", "tt_jit", "tt_golden", "cpu_init_params"})
+FIXTURES = frozenset({*TAKE_A_MESH, *TAKE_NONE})
 
 
 @pytest.fixture
 def tt_run(request: pytest.FixtureRequest) -> TTRun:
     """Resolved settings of this test: backend, system, mesh, axes, options, and where each came from."""
     __tracebackhide__ = True
+    check_request(request)
     run = run_of(request.node)
+    problem = late_marker(request.node)
+    if problem is not None:
+        pytest.fail(problem, pytrace=False)
     if find_recorder(request.node) is None:
         # Asked for at run time (request.getfixturevalue), so that collection could not know.
         from pytest_tt.run_hooks import install_run_hooks
@@ -42,17 +48,42 @@ def tt_run(request: pytest.FixtureRequest) -> TTRun:
 
 
 @pytest.fixture
-def tt_mesh(tt_run: TTRun) -> Mesh:
+def tt_mesh(request: pytest.FixtureRequest, tt_run: TTRun) -> Mesh:
     """jax.sharding.Mesh of this test's chips, axes ("batch", "model") unless the marker names others."""
-    devices = _chips(tt_run)
+    check_request(request)
+    devices = _chips(tt_run.mesh, tt_run.backend)
     from pytest_tt.mesh import build_mesh
 
     return build_mesh(tt_run.mesh, tt_run.axes, devices)
 
 
+@pytest.fixture(name=MESH_PARAMETER, scope="session")
+def mesh_parameter(request: pytest.FixtureRequest) -> tuple[MeshShape | None, tuple[str, str]] | None:
+    """Not for use: see MESH_PARAMETER."""
+    return getattr(request, "param", None)
+
+
+@pytest.fixture(scope="session")
+def tt_shared_mesh(request: pytest.FixtureRequest, _tt_mesh: tuple[MeshShape | None, tuple[str, str]] | None) -> Mesh:
+    """As tt_mesh, for fixtures of any scope that several tests share: set up anew where the tests' meshes differ."""
+    if _tt_mesh is None:
+        pytest.fail(
+            f"{SHARED_MESH} must be an argument of the test or of a fixture that it uses: request.getfixturevalue "
+            "cannot get it",
+            pytrace=False,
+        )
+    shape, axes = _tt_mesh
+    shape = MeshShape.of(request.param) if shape is None else shape
+    devices = _chips(shape, session_of(request.config).ground.backend)
+    from pytest_tt.mesh import build_mesh
+
+    return build_mesh(shape, axes, devices)
+
+
 @pytest.fixture
-def tt_device(tt_mesh: Mesh) -> jax.Device:
+def tt_device(request: pytest.FixtureRequest, tt_mesh: Mesh) -> jax.Device:
     """The first chip of this test's mesh."""
+    check_request(request)
     device: jax.Device = tt_mesh.devices.flat[0]
     return device
 
@@ -60,6 +91,7 @@ def tt_device(tt_mesh: Mesh) -> jax.Device:
 @pytest.fixture
 def tt_jit(request: pytest.FixtureRequest, tt_run: TTRun, tt_mesh: Mesh) -> TTJit:
     """jax.jit for this test's chips and compiler options; records times, bytes per chip and collectives."""
+    check_request(request)
     from pytest_tt.artifacts import artifacts_of
     from pytest_tt.jit import TTJit
 
@@ -71,6 +103,7 @@ def tt_jit(request: pytest.FixtureRequest, tt_run: TTRun, tt_mesh: Mesh) -> TTJi
 @pytest.fixture
 def tt_golden(request: pytest.FixtureRequest, tt_run: TTRun) -> GoldenChecker:
     """Compares outputs with this test's golden, golden/<case>.safetensors beside the test file."""
+    check_request(request)
     from pytest_tt.golden import GoldenChecker
 
     node = request.node
@@ -86,10 +119,12 @@ def tt_golden(request: pytest.FixtureRequest, tt_run: TTRun) -> GoldenChecker:
 
 
 @pytest.fixture
-def cpu_init_params(tt_mesh: Mesh) -> Callable[..., Any]:
+def cpu_init_params(request: pytest.FixtureRequest, tt_mesh: Mesh) -> Callable[..., Any]:
     """(module, *inputs, rng=0, shardings=None): parameters initialised on the host, then placed on the mesh."""
+    check_request(request)
     import jax
 
+    from pytest_tt.memory import TTMemoryError
     from pytest_tt.params import init_params
     from pytest_tt.sharding import ParamsError
 
@@ -99,15 +134,15 @@ def cpu_init_params(tt_mesh: Mesh) -> Callable[..., Any]:
         __tracebackhide__ = True
         try:
             return init_params(module, *inputs, mesh=tt_mesh, host=host, rng=rng, shardings=shardings)
-        except ParamsError as error:
+        except (ParamsError, TTMemoryError) as error:
             problem = str(error)
         pytest.fail(problem, pytrace=False)
 
     return init
 
 
-def _chips(run: TTRun) -> Sequence[jax.Device]:
-    """The run's chips; fails the test where there are none or too few."""
+def _chips(shape: MeshShape, backend: str) -> Sequence[jax.Device]:
+    """The run's chips, enough for `shape`; fails the test where there are none or too few."""
     __tracebackhide__ = True
     problem = None
     try:
@@ -117,13 +152,13 @@ def _chips(run: TTRun) -> Sequence[jax.Device]:
     except ImportError as error:
         problem = f"this test needs jax, which cannot be imported here ({error}): pip install jax"
     except RuntimeError as error:
-        problem = f"jax could not start the chips ({run.backend}): {error}"
+        problem = f"jax could not start the chips ({backend}): {error}"
     if problem is not None:
         pytest.fail(problem, pytrace=False)
-    if len(devices) < run.mesh.chips:
+    if len(devices) < shape.chips:
         hint = f" (JAX_PLATFORMS={os.environ['JAX_PLATFORMS']})" if "JAX_PLATFORMS" in os.environ else ""
         pytest.fail(
-            f"mesh {run.mesh} needs {run.mesh.chips} chips, but jax has {len(devices)} on platform tt{hint}",
+            f"mesh {shape} needs {shape.chips} chips, but jax has {len(devices)} on platform tt{hint}",
             pytrace=False,
         )
     return devices

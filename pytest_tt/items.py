@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_tt.parameters import SHARED_MESH, mesh_by_parameter, parameters
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _RUN: pytest.StashKey[TTRun] = pytest.StashKey()
+_MARKS: pytest.StashKey[list[pytest.Mark]] = pytest.StashKey()
 _RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 
 # Bounds that the status file gives a test, see pytest_tt.status.
 STATUS_BOUNDS: pytest.StashKey[Bounds] = pytest.StashKey()
 
-# Parameter by which a test whose marker lists several meshes is run once for each.
+# Parameter ``(mesh, axes)`` by which a test whose marker lists several meshes is run once for each, and by which the
+# mesh that tests share follows theirs; of a mesh that is a parameter already it is None.
 MESH_PARAMETER = "_tt_mesh"
 
 
@@ -52,22 +56,78 @@ def run_of(item: pytest.Item) -> TTRun:
         from pytest_tt.run import resolve_run
 
         session = session_of(item.config)
-        marker = read_marker(_marks(item), item.nodeid)
-        chosen = None
-        callspec = getattr(item, "callspec", None)
-        if callspec is not None:
-            chosen = callspec.params.get(MESH_PARAMETER)
+        marks = list(_marks(item))
+        item.stash[_MARKS] = marks
+        marker = read_marker(marks, item.nodeid)
+        listed = marker is not None and marker.mesh is not None and len(marker.mesh) > 1
+        chosen, _ = parameters(item).get(MESH_PARAMETER, (None, None)) if listed else (None, None)
+        by_parameter = mesh_by_parameter(item)
+        if by_parameter is not None:
+            _check_parameter(item, by_parameter, chosen)
+            chosen = by_parameter
         if chosen is None and marker is not None and marker.mesh is not None and len(marker.mesh) > 1:
             raise pytest.UsageError(
                 f"{item.nodeid}: the tt marker lists several meshes, which only a test function or method of a plain "
                 "class can be run on, by a marker of its own, its class or its module; name one mesh"
             )
-        run = resolve_run(session.settings, session.ground, marker, chosen)
+        chosen_by = "marker" if by_parameter is None else "parameter"
+        run = resolve_run(session.settings, session.ground, marker, chosen, chosen_by)
         if run.model is None:
             run = replace(run, model=item.ihook.pytest_tt_model(item=item))
         item.stash[_RUN] = run
         _check_options(item)
+        _check_shared(item)
     return item.stash[_RUN]
+
+
+def _check_parameter(item: pytest.Item, mesh: MeshShape, listed: MeshShape | None) -> None:
+    """Refuse a parameter that says something else than the test's own marker; those of its class and module are wider.
+
+    `listed` is the mesh that the test has by its marker as well, one of several.
+    """
+    from pytest_tt.marker import read_marker
+
+    own = read_marker([mark for mark in item.own_markers if mark.name == "tt"], item.nodeid)
+    if own is not None and own.mesh is not None and mesh not in own.mesh:
+        raise pytest.UsageError(
+            f"{item.nodeid}: its tt marker says mesh {', '.join(map(str, own.mesh))}, its parameter {mesh}: name the "
+            "mesh in one place"
+        )
+    if listed is not None:
+        raise pytest.UsageError(
+            f"{item.nodeid}: its meshes are listed by the tt marker and by a parameter: list them in one place"
+        )
+
+
+def _check_shared(item: pytest.Item) -> None:
+    """Refuse a test whose mesh is not the one of the fixtures that it shares with others."""
+    if SHARED_MESH not in getattr(item, "fixturenames", ()):
+        return
+    run, given = item.stash[_RUN], parameters(item)
+    shape, axes = given.get(MESH_PARAMETER, (None, None))
+    if SHARED_MESH in given:
+        shape = mesh_by_parameter(item)
+    if axes is None:
+        raise pytest.UsageError(
+            f"{item.nodeid}: only test functions and methods of plain classes can use {SHARED_MESH}; in others, call "
+            f'pytest_tt.open_chips("{run.mesh}").mesh'
+        )
+    if (shape, axes) != (run.mesh, run.axes):
+        raise pytest.UsageError(
+            f"{item.nodeid}: its mesh is given where {SHARED_MESH} does not see it: give it by the tt marker of the "
+            f"function, class or module, or as the parameter of {SHARED_MESH}"
+        )
+
+
+def late_marker(item: pytest.Item) -> str | None:
+    """What is wrong with a tt marker that `item` got since its run was resolved; None where it got none."""
+    known = item.stash[_MARKS]
+    if [id(mark) for mark in _marks(item)] == [id(mark) for mark in known]:
+        return None
+    return (
+        "the test got a tt marker while it was set up, when its mesh is settled: write it at the test, or add it in "
+        "pytest_collection_modifyitems"
+    )
 
 
 def systems_of(item: pytest.Item) -> tuple[str, ...]:

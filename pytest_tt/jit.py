@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
+import functools
 import time
+import types
 import warnings
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec, Sharding
+from jax.sharding import NamedSharding, PartitionSpec
 
+from pytest_tt.arguments import Arguments, bind
 from pytest_tt.artifacts import file_name
+from pytest_tt.backend import compiler_options, jax_private
 from pytest_tt.files import write_atomically
+from pytest_tt.formats import short_bytes
+from pytest_tt.memory import is_out_of_memory
 from pytest_tt.placement import describe_arguments
 from pytest_tt.program import Program, bytes_per_chip, count_collectives
 
@@ -42,13 +47,20 @@ class TTJit:
         self._functions: list[JittedFunction] = []
         self._numbers = count()
 
-    def __call__(self, function: Callable[..., Any], **jit_options: Any) -> JittedFunction:
-        """Compile `function` for the chips of the test's mesh.
+    def __call__(self, function: Callable[..., Any] | None = None, /, **jit_options: Any) -> Any:
+        """Compile `function` for the chips of the test's mesh: a JittedFunction; without one, a decorator.
 
         Takes the keywords of jax.jit. A PartitionSpec in ``in_shardings`` or ``out_shardings`` is bound to ``tt_mesh``.
         Arguments that are not on chips yet (NumPy, Python numbers, uncommitted arrays) are placed by ``in_shardings``,
         replicated where it says nothing; arrays committed to the host are an error, as with jax.jit.
+
+        ``compiler_options`` are TT's, checked, and go before the marker's and ``--tt-compiler-option``, key by key.
+        XLA's own (``xla_…``) are for the compiler of the simulated chips, and left out on the card.
+
+        Raises TypeError for ``backend`` and ``device``, ValueError for options that TT's compiler does not have.
         """
+        if function is None:
+            return functools.partial(self, **jit_options)
         jitted = JittedFunction(function, jit_options, self._run, self._mesh, self._recorder, self._artifact)
         self._functions.append(jitted)
         return jitted
@@ -80,7 +92,10 @@ class TTJit:
 
 
 class JittedFunction:
-    """A function bound to the test's chips and compiler options."""
+    """A function bound to the test's chips and compiler options; it has the methods of what jax.jit returns."""
+
+    __name__: str
+    __wrapped__: Callable[..., Any]
 
     def __init__(
         self,
@@ -93,22 +108,25 @@ class JittedFunction:
     ) -> None:
         options = dict(jit_options)
         for key in ("backend", "device"):
-            if key in options:
+            if options.get(key) is not None:
                 raise TypeError(f"tt_jit takes no {key}=: it is bound to the mesh {run.mesh} of this test")
         for key in ("in_shardings", "out_shardings"):
             if options.get(key) is not None:
-                options[key] = _bind(options[key], mesh)
+                options[key] = bind(options[key], mesh)
+        self._tt_options, passed = _compiler_options(options.get("compiler_options"), run)
         self._function = function
-        self._in_shardings = options.get("in_shardings")
-        self._positional = _positional(function)
-        self._static_nums, self._static_names = _static(self._positional, options)
-        self._options = options
-        self._jitted = jax.jit(function, **options)
+        self._arguments = Arguments(function, options, mesh)
+        # Within another function's trace the options of that one hold; jax refuses others there.
+        self._inner = jax.jit(function, **options)
+        self._options = options | {"compiler_options": passed or None}
+        self._jitted = jax.jit(function, **self._options)
         self._run = run
         self._mesh = mesh
         self._recorder = recorder
         self._artifact = artifact
-        self._programs: dict[object, Program] = {}
+        self._programs: dict[int, Program] = {}
+        self._seen: dict[object, Program] = {}
+        functools.update_wrapper(self, function, updated=())
         self.__name__ = getattr(function, "__name__", type(function).__name__)
 
     @property
@@ -119,88 +137,132 @@ class JittedFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run on the chips and wait for the results."""
         __tracebackhide__ = True
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs))):
-            return self._jitted(*args, **kwargs)
-        args, kwargs = self._place(args, kwargs)
+        if _is_traced(args, kwargs):
+            args, kwargs = self._arguments.place_traced(args, kwargs)
+            return self._inner(*args, **kwargs)
+        args, kwargs = self._arguments.place(args, kwargs)
+        jitted = self._jitted_for(args, kwargs)
         if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
-            return self._function(*args, **kwargs)
-        program = self._program(args, kwargs)
-        dynamic_args, dynamic_kwargs = self._dynamic(args, kwargs)
+            return jitted(*args, **kwargs)
+        program = self._find(jitted, args, kwargs)
         self._recorder.phase("execute")
         start = time.perf_counter()
-        result = jax.block_until_ready(program.compiled(*dynamic_args, **dynamic_kwargs))
+        # jax's own call: a compiled program called directly would skip its checks, e.g. of jax_debug_nans.
+        try:
+            result = jax.block_until_ready(jitted(*args, **kwargs))
+        except jax.errors.JaxRuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            failed = error
+        else:
+            failed = None
+        if failed is not None:
+            need = short_bytes(program.bytes_per_chip)
+            failed.add_note(f"{self.__name__} needs {need} on each chip: arguments, results and temporaries")
+            # Without jax's frames: pytest would show their arguments, and wait for ever for arrays that will never be.
+            raise failed.with_traceback(None)
         program.runs_s.append(time.perf_counter() - start)
         self._recorder.ran(program.runs_s[-1])
         return result
 
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def trace(self, *args: Any, **kwargs: Any) -> Any:
+        """As ``jax.jit(f).trace``, for the arguments as they would be placed, or for jax.ShapeDtypeStruct."""
+        args, kwargs = self._arguments.place(args, kwargs)
+        return self._jitted_for(args, kwargs).trace(*args, **kwargs)
+
     def lower(self, *args: Any, **kwargs: Any) -> Any:
-        """As ``jax.jit(f).lower``, for the arguments as they would be placed."""
-        args, kwargs = self._place(args, kwargs)
-        return self._jitted_for(args, kwargs).lower(*args, **kwargs)
+        """As ``jax.jit(f).lower``, for the arguments as they would be placed, or for jax.ShapeDtypeStruct."""
+        return self.trace(*args, **kwargs).lower()
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """As ``jax.jit(f).eval_shape``; nothing is placed."""
+        return self._inner.eval_shape(*args, **kwargs)
+
+    def clear_cache(self) -> None:
+        """As ``jax.jit(f).clear_cache``: the next call compiles anew. `programs` still lists what was compiled."""
+        self._seen.clear()
+        for jitted in (self._inner, self._jitted, self._replicated):
+            jitted.clear_cache()
 
     def compile(self, *args: Any, **kwargs: Any) -> Program:
-        """Compile for these arguments without running."""
-        return self._program(*self._place(args, kwargs))
-
-    def _program(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
-        key = self._key(args, kwargs)
-        program = self._programs.get(key)
-        if program is None:
-            program = self._programs[key] = self._compile(args, kwargs)
-        return program
+        """Compile for these arguments, or for jax.ShapeDtypeStruct, without running."""
+        args, kwargs = self._arguments.place(args, kwargs)
+        return self._program(self._jitted_for(args, kwargs), args, kwargs)
 
     def _jitted_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The jitted function; without arrays that would take it to the chips, its results must."""
-        if self._options.get("out_shardings") is not None or jax.tree.leaves(self._dynamic(args, kwargs)):
+        if self._options.get("out_shardings") is not None or jax.tree.leaves(self._arguments.dynamic(args, kwargs)):
             return self._jitted
-        replicated = NamedSharding(self._mesh, PartitionSpec())
-        return jax.jit(self._function, **self._options | {"out_shardings": replicated})
+        return self._replicated
 
-    def _dynamic(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments that are not static: those that a compiled program takes."""
+    @functools.cached_property
+    def _replicated(self) -> Any:
+        return jax.jit(self._function, **self._options | {"out_shardings": NamedSharding(self._mesh, PartitionSpec())})
+
+    def _find(self, jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+        """The program of a call: at once where an equal call was seen before, else by asking jax."""
+        if jax_private.cache_size(jitted) == 0:  # nothing ran yet, or jax's caches were cleared
+            self._seen.clear()
+        try:
+            signature = self._signature(args, kwargs)
+            program = self._seen.get(signature)
+        except (TypeError, AttributeError):  # a static argument without a hash, or no array: jax explains it
+            return self._program(jitted, args, kwargs)
+        if program is None:
+            program = self._seen[signature] = self._program(jitted, args, kwargs)
+        return program
+
+    def _signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        """What calls of one program have in common, and perhaps more: jax itself decides, see `_program`."""
+        leaves, structure = jax.tree.flatten(self._arguments.dynamic(args, kwargs))
         return (
-            [arg for index, arg in enumerate(args) if index not in self._static_nums],
-            {name: value for name, value in kwargs.items() if name not in self._static_names},
+            tuple((key, type(value), value) for key, value in self._arguments.static(args, kwargs)),
+            structure,
+            tuple((x.shape, x.dtype, x.aval.weak_type, x.sharding) for x in leaves),
+            jax_private.trace_context(),
         )
 
-    def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments that are not static, by the names that the function's signature gives them."""
-        names = [*self._positional, *(f"argument {index}" for index in range(len(self._positional), len(args)))]
-        named = {names[index]: arg for index, arg in enumerate(args) if index not in self._static_nums}
-        return named | self._dynamic((), kwargs)[1]
-
-    def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+    def _program(self, jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+        """The program for these arguments. jax keeps what it traced and lowered: the same module, the same program."""
         self._recorder.phase("trace")
         start = time.perf_counter()
-        traced = self._jitted_for(args, kwargs).trace(*args, **kwargs)
+        traced = jitted.trace(*args, **kwargs)
         traced_at = time.perf_counter()
-        self._recorder.phase("compile")
         lowered = traced.lower()
+        module = id(lowered.compiler_ir())
+        if module not in self._programs:
+            self._recorder.phase("compile")
+            self._programs[module] = self._compile(lowered, args, kwargs, traced_at - start, traced_at)
+        return self._programs[module]
+
+    def _compile(
+        self, lowered: Any, args: tuple[Any, ...], kwargs: dict[str, Any], trace_s: float, traced_at: float
+    ) -> Program:
         artifact = self._artifact(self.__name__)
         if artifact is not None:
             write_atomically(artifact.with_name(f"{artifact.name}.stablehlo.mlir"), str(lowered.as_text()))
-        # XLA's CPU compiler refuses options that are not its own: in sim they are checked, not passed on.
-        options = dict(self._run.options) if self._run.backend == "hw" else {}
-        compiled = lowered.compile(compiler_options=options) if options else lowered.compile()
+        compiled = lowered.compile()
         compiled_at = time.perf_counter()
         program = Program(
             name=self.__name__,
             lowered=lowered,
             compiled=compiled,
-            trace_s=traced_at - start,
+            trace_s=trace_s,
             compile_s=compiled_at - traced_at,
             bytes_per_chip=bytes_per_chip(compiled),
             collectives=count_collectives(compiled),
+            options=dict(self._tt_options),
         )
         self._recorder.compiled(program.trace_s, program.compile_s, program.bytes_per_chip, program.collectives)
-        self._recorder.placed(describe_arguments(self._named(args, kwargs)))
+        self._recorder.placed(describe_arguments(self._arguments.named(args, kwargs)))
         if artifact is not None and self._run.backend == "hw":
-            self._keep_tt_artifacts(artifact, args, kwargs, options)
+            self._keep_tt_artifacts(artifact, args, kwargs)
         return program
 
-    def _keep_tt_artifacts(
-        self, artifact: Path, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, str]
-    ) -> None:
+    def _keep_tt_artifacts(self, artifact: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
             from tt_jax import serialize_compiled_artifacts_to_disk
 
@@ -208,110 +270,25 @@ class JittedFunction:
                 self._function,
                 *args,
                 output_prefix=str(artifact),
-                compiler_options=options,
+                compiler_options=jax_private.spelled(self._tt_options),
                 **kwargs,
             )
         except Exception as error:
             text = f"--tt-artifacts: no TTIR, TTNN and flatbuffer of {self.__name__}: {type(error).__name__}: {error}"
-            warnings.warn(TTArtifactWarning(text), stacklevel=5)
-
-    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        static = [
-            *((index, arg) for index, arg in enumerate(args) if index in self._static_nums),
-            *((name, kwargs[name]) for name in sorted(kwargs) if name in self._static_names),
-        ]
-        leaves, structure = jax.tree.flatten(self._dynamic(args, kwargs))
-        return (
-            tuple(static),
-            structure,
-            tuple((x.shape, x.dtype, getattr(x, "weak_type", False), x.sharding) for x in leaves),
-        )
-
-    def _place(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Bring what is not on chips yet onto the mesh."""
-        __tracebackhide__ = True
-        replicated = NamedSharding(self._mesh, PartitionSpec())
-        dynamic, _ = self._dynamic(args, kwargs)
-        wanted: Any = self._in_shardings
-        if isinstance(wanted, list | tuple):  # one entry an argument; a single sharding holds for all
-            if len(wanted) != len(dynamic):
-                raise ValueError(
-                    f"in_shardings of {self.__name__} holds {len(wanted)} entries, but the call has {len(dynamic)} "
-                    "positional arguments"
-                )
-            placed = [_place_tree(arg, sharding, replicated) for arg, sharding in zip(dynamic, wanted, strict=True)]
-        else:
-            placed = [_place_tree(arg, wanted, replicated) for arg in dynamic]
-        remaining = iter(placed)
-        new_args = tuple(arg if index in self._static_nums else next(remaining) for index, arg in enumerate(args))
-        new_kwargs = {
-            name: value if name in self._static_names else _place_tree(value, None, replicated)
-            for name, value in kwargs.items()
-        }
-        return new_args, new_kwargs
+            warnings.warn(TTArtifactWarning(text), stacklevel=6)
 
 
-def _place_tree(tree: Any, shardings: Any, replicated: NamedSharding) -> Any:
-    """`tree` with its uncommitted leaves placed; `shardings` is a prefix of it, None meaning replicated."""
-    __tracebackhide__ = True
-
-    def place_below(sharding: Sharding | None, subtree: Any) -> Any:
-        __tracebackhide__ = True
-        target = replicated if sharding is None else sharding
-        return jax.tree.map(lambda leaf: _place_leaf(leaf, target, client), subtree)
-
-    client = replicated.mesh.devices.flat[0].client
-
-    return jax.tree.map(place_below, shardings, tree, is_leaf=lambda node: node is None or isinstance(node, Sharding))
+def _is_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call is part of a function that jax traces or transforms; it may take no argument of that one."""
+    return jax_private.tracing() or any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
 
 
-def _place_leaf(leaf: Any, target: Sharding, client: Any) -> Any:
-    __tracebackhide__ = True
-    if not (isinstance(leaf, jax.Array) and leaf.committed):
-        return jax.device_put(leaf, target)
-    device = next(iter(leaf.devices()))
-    if device.client is not client:
-        raise ValueError(
-            f"an argument of shape {leaf.shape} is committed to {device}, which is no chip of this run: place it with "
-            "jax.device_put(x, NamedSharding(tt_mesh, PartitionSpec(...))), or pass it as a NumPy array"
-        )
-    return leaf
+def _compiler_options(given: Any, run: TTRun) -> tuple[dict[str, str], dict[str, Any]]:
+    """TT's options in force for a function that is `given` some of its own, and what is passed to the compiler.
 
-
-def _bind(shardings: Any, mesh: Mesh) -> Any:
-    """Turn every PartitionSpec in a tree of shardings into a NamedSharding on `mesh`."""
-    return jax.tree.map(
-        lambda node: NamedSharding(mesh, node) if isinstance(node, PartitionSpec) else node,
-        shardings,
-        is_leaf=lambda node: node is None or isinstance(node, PartitionSpec | Sharding),
-    )
-
-
-def _positional(function: Callable[..., Any]) -> list[str]:
-    """Names of the positional parameters of `function`, none where it has no signature."""
-    try:
-        return [
-            parameter.name
-            for parameter in inspect.signature(function).parameters.values()
-            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        ]
-    except (TypeError, ValueError):
-        return []
-
-
-def _static(parameters: list[str], options: Mapping[str, Any]) -> tuple[frozenset[int], frozenset[str]]:
-    """Positions and names of static arguments; as in jax, one alone gives the other by the signature."""
-    nums = set(_as_tuple(options.get("static_argnums")))
-    names = set(_as_tuple(options.get("static_argnames")))
-    nums = {num % len(parameters) if num < 0 and parameters else num for num in nums}
-    if nums and not names:
-        names = {parameters[num] for num in nums if num < len(parameters)}
-    elif names and not nums:
-        nums = {index for index, name in enumerate(parameters) if name in names}
-    return frozenset(nums), frozenset(names)
-
-
-def _as_tuple(value: Any) -> tuple[Any, ...]:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str | int | np.integer) else tuple(value)
+    XLA's CPU compiler, which stands for TT's in sim, refuses options that are not its own, TT's those of XLA.
+    """
+    tt, xla = ({}, {}) if given is None else compiler_options.split(given)
+    tt = {**run.options, **tt}
+    compiler_options.check_together(tt)
+    return tt, jax_private.spelled(tt) if run.backend == "hw" else xla

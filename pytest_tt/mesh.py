@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,12 +39,31 @@ class MeshShape:
             raise ValueError(f"mesh {text} has {rows * cols} chips: at most {MAX_CHIPS} are supported, e.g. 8x4")
         return cls(rows, cols)
 
+    @classmethod
+    def of(cls, value: object) -> MeshShape:
+        """Read ``"1x8"``, ``(1, 8)`` or ``[1, 8]``. Raises ValueError with one line that says what is accepted."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            return cls.parse(value)
+        if isinstance(value, list | tuple) and len(value) == 2 and all(map(_whole, value)):
+            return cls.parse(f"{_whole(value[0])}x{_whole(value[1])}")
+        raise ValueError(f"{value!r} is not a mesh: expected (ROWS, COLS) or ROWSxCOLS, e.g. (1, 8) or 1x8")
+
     @property
     def chips(self) -> int:
         return self.rows * self.cols
 
     def __str__(self) -> str:
         return f"{self.rows}x{self.cols}"
+
+
+def _whole(number: Any) -> int:
+    """`number` if it is a whole one from 1, NumPy's too, else 0."""
+    try:
+        return 0 if isinstance(number, bool) else max(0, operator.index(number))
+    except TypeError:
+        return 0
 
 
 def build_mesh(shape: MeshShape, axes: tuple[str, str], devices: Sequence[jax.Device]) -> Mesh:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_tt.memory import memory_for
 from pytest_tt.sharding import Leaf, ParamsError, is_layout, key_name, resolve
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def init_params(module: Any, *inputs: Any, mesh: Mesh, host: jax.Device, rng: An
     PartitionSpec, path rules [(regex, PartitionSpec), ...], or logical axis rules
     [(name, mesh axis or None), ...]. Paths are like "params/Dense_0/kernel", or "linear/kernel" in nnx.
     Inside `jax.set_mesh` the module sees a mesh with the same axis names, of the host alone.
-    Raises ParamsError (a ValueError) for what is no module and for shardings that do not fit; what the
-    module itself raises comes through.
+    Raises ParamsError (a ValueError) for what is no module and for shardings that do not fit, TTMemoryError
+    where the host or the chips have too little memory; what the module itself raises comes through.
     """
     try:
         import flax.linen as nn
@@ -171,7 +172,9 @@ def _run(
     # chips' mesh that a module may hold; what is left runs where its arguments are.
     trace = jax.jit(traced).trace(rngs, arrays)
     placements = plan()
-    return trace.lower().compile()(rngs, arrays), placements
+    compiled = trace.lower().compile()
+    with memory_for("on the host for what cpu_init_params makes", trace.out_info):
+        return jax.block_until_ready(compiled(rngs, arrays)), placements
 
 
 @contextmanager
@@ -205,25 +208,30 @@ def _place(values: list[Any], placements: Sequence[NamedSharding]) -> list[Any]:
     """
     import jax
 
+    shapes = [jax.ShapeDtypeStruct(np.shape(value), value.dtype) for value in values if hasattr(value, "dtype")]
+    with memory_for("on the host for what cpu_init_params is to place", shapes):
+        jax.block_until_ready(values)
     placed: list[Any] = []
     values.reverse()
-    for placement in placements:
-        value = values.pop()
-        if not isinstance(value, jax.Array):
-            value = np.array(value)  # a copy: the caller may write to theirs
-        elif not _is_key(value):
-            value = np.asarray(value)
-        placed.append(jax.device_put(value, placement))
-    return placed
+    with memory_for("on the chips for what cpu_init_params places (shardings spread it)", shapes):
+        for placement in placements:
+            value = values.pop()
+            if not isinstance(value, jax.Array):
+                value = np.array(value)  # a copy: the caller may write to theirs
+            elif not _is_key(value):
+                value = np.asarray(value)
+            placed.append(jax.device_put(value, placement))
+        return jax.block_until_ready(placed)
 
 
 def _to_host(value: Any, host: jax.Device) -> Any:
     """An array from anywhere, committed to the host; nothing runs where it comes from."""
     import jax
 
-    if isinstance(value, jax.Array) and not _is_key(value) and value.devices() != {host}:
-        value = np.asarray(value)
-    return jax.device_put(value, host)
+    with memory_for("for an input of cpu_init_params", value):
+        if isinstance(value, jax.Array) and not _is_key(value) and value.devices() != {host}:
+            value = np.asarray(value.block_until_ready())
+        return jax.device_put(value, host)
 
 
 def _is_key(value: jax.Array) -> bool:

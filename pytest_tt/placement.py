@@ -54,7 +54,7 @@ def _describe(name: str, leaf: Any) -> tuple[Axes, Array]:
     whole = Array(name, 1, leaf.dtype.name, tuple(leaf.shape), None)
     if not isinstance(leaf.sharding, NamedSharding):
         return None, whole
-    entries = [*leaf.sharding.spec, *[None] * (leaf.ndim - len(leaf.sharding.spec))]
+    entries = [*leaf.sharding.spec, *[None] * (len(leaf.shape) - len(leaf.sharding.spec))]
     spec = tuple(() if entry is None else entry if isinstance(entry, tuple) else (entry,) for entry in entries)
     if not all(isinstance(axis, str) for entry in spec for axis in entry):
         return None, whole

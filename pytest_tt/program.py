@@ -33,6 +33,8 @@ class Program:
     """Arguments, outputs and temporaries on one chip; None where the backend does not tell."""
     collectives: dict[str, int] | None
     """Kind, e.g. ``all-reduce``, to count in the compiled program; None where the backend does not tell."""
+    options: dict[str, str] = field(default_factory=dict)
+    """Options of TT's compiler in force; simulated chips check them only."""
     runs_s: list[float] = field(default_factory=list)
 
     @property

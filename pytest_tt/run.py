@@ -26,7 +26,7 @@ class TTRun:
     axes: tuple[str, str]
     options: Mapping[str, str]
     sources: Mapping[str, str]
-    """Setting (backend, system, mesh, axes, options) -> its source: marker, ``--tt-mesh``, ``default`` …"""
+    """Setting (backend, system, mesh, axes, options) -> its source: marker, parameter, ``--tt-mesh``, ``default`` …"""
     obstacle: str | None
     """Why the test cannot run here; None when it can."""
     model: str | None = None
@@ -34,17 +34,24 @@ class TTRun:
     variant: str | None = None
 
 
-def resolve_run(settings: Settings, ground: Ground, marker: TTMarker | None, chosen: MeshShape | None) -> TTRun:
-    """Merge a test's `marker` with the run's `settings`; `chosen` is its mesh where the marker lists several."""
+def resolve_run(
+    settings: Settings,
+    ground: Ground,
+    marker: TTMarker | None,
+    chosen: MeshShape | None,
+    chosen_by: str = "marker",
+) -> TTRun:
+    """Merge a test's `marker` with the run's `settings`.
+
+    `chosen` is its mesh where the marker lists several or a parameter gives it, as `chosen_by` says.
+    """
     mesh, mesh_source = settings.mesh.value, settings.mesh.source
     axes, axes_source = DEFAULT_AXES, "default"
     options = dict(settings.compiler_option.value)
     options_source = settings.compiler_option.source
     wanted: tuple[str, ...] = ()
     if marker is not None:
-        if chosen is not None:
-            mesh, mesh_source = chosen, "marker"
-        elif marker.mesh is not None:
+        if marker.mesh is not None:
             mesh, mesh_source = marker.mesh[0], "marker"
         if marker.axes is not None:
             axes, axes_source = marker.axes, "marker"
@@ -52,6 +59,8 @@ def resolve_run(settings: Settings, ground: Ground, marker: TTMarker | None, cho
             options |= marker.options
             options_source = "marker"
         wanted = marker.system or ()
+    if chosen is not None:
+        mesh, mesh_source = chosen, chosen_by
     system, system_source, chips = ground.system, settings.system.source, ground.chips
     if ground.backend == "hw":
         system_source = "detected"

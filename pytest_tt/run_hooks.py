@@ -7,17 +7,40 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_tt.items import find_recorder, run_of, session_of
+from pytest_tt.parameters import SHARED_MESH
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 RUN_HOOKS = "pytest_tt_run_hooks"
 
+_SCOPES = (
+    f"The fixtures of pytest-tt belong to one test. A fixture that several tests share takes {SHARED_MESH} instead of "
+    'tt_mesh: see "Load once for many tests" in docs/write_a_test.md.'
+)
+
 
 def install_run_hooks(config: pytest.Config) -> None:
     """Have the hooks around each test; not at the start, so that runs without tt tests do not pay for them."""
     if not config.pluginmanager.has_plugin(RUN_HOOKS):
         config.pluginmanager.register(RunHooks(), RUN_HOOKS)
+        config.pluginmanager.register(ScopeHooks())
+
+
+class ScopeHooks:
+    """Of its own, because a wrapper that fails before the others have begun breaks theirs."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Say what to use where a fixture of wider scope asks for one of ours."""
+        __tracebackhide__ = True
+        try:
+            return (yield)
+        except pytest.fail.Exception as error:
+            problem = str(error)
+            if find_recorder(item) is None or "ScopeMismatch" not in problem:
+                raise
+        pytest.fail(f"{problem}\n{_SCOPES}", pytrace=False)
 
 
 class RunHooks:

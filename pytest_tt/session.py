@@ -73,15 +73,20 @@ class Session:
             jax_private.around_discovery(self._hold_before_start)
 
     def _prepare_simulated(self) -> None:
-        from pytest_tt.backend.simulated import EARLY_CHIPS, SimulatedChips
+        from pytest_tt.backend.simulated import EARLY_CHIPS, PlatformTakenError, SimulatedChips
 
         early = self.ground.chips or max(EARLY_CHIPS, self.settings.mesh.value.chips)
         chips = SimulatedChips(early)
+        # This runs inside `import jax`, also of runs that want no chips.
         try:
             chips.attach()
-        except (AttributeError, ImportError, TypeError) as error:
-            # The private API has changed. This runs inside `import jax`, also of runs that want no chips.
-            self._unusable = f"{type(error).__name__}: {error}"
+        except PlatformTakenError as error:
+            self._unusable = str(error)
+        except (AttributeError, ImportError, TypeError) as error:  # the private API has changed
+            self._unusable = (
+                f"pytest-tt cannot simulate chips with jax {package_version('jax')} ({type(error).__name__}: {error}); "
+                "install a jax that it supports, see the README's table"
+            )
         else:
             self._simulated = chips
             self._prepare_platforms()
@@ -164,10 +169,7 @@ class Session:
         count = self.ground.chips or max([least, *(run.mesh.chips for run in runs if run.obstacle is None)])
         if self._simulated is None:
             if self.in_use:
-                raise pytest.UsageError(
-                    f"pytest-tt cannot simulate chips with jax {package_version('jax')} ({self._unusable}); install a "
-                    "jax that it supports, see the README's table"
-                )
+                raise pytest.UsageError(self._unusable)
             return
         try:
             self._simulated.provide(count)
@@ -281,7 +283,7 @@ def _choose(settings: Settings) -> tuple[Ground, Box | None]:
     if backend == "sim":
         return _simulated(why, system), None
     if requested.value != "auto":
-        why = requested.source
+        why = why.replace("requested", requested.source, 1)
     return Ground("hw", why, box.system, box.chips, box.description), box
 
 

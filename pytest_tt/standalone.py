@@ -122,8 +122,8 @@ def prepare_script(asked: Mapping[str, Setting[Any]]) -> Ground:
 def open_chips(mesh: str | MeshShape = "1x1", *, backend: str = "auto", axes: tuple[str, str] = DEFAULT_AXES) -> Chips:
     """A mesh of chips for this process, which holds real ones until it ends.
 
-    `mesh` is ``ROWSxCOLS`` or a shape, `backend` as ``--tt-backend``: ``auto`` takes real chips if they and
-    pjrt-plugin-tt are there, else simulated ones; within pytest and after `simulate`, those that are there already.
+    `mesh` is ``ROWSxCOLS`` or a shape, `backend` as ``--tt-backend``: ``auto`` takes real chips if they and a plugin
+    for them are there, else simulated ones; within pytest and after `simulate`, those that are there already.
     jax's default platform stays what it is. Call it before jax starts on its own. ValueError for a mesh or backend that
     there cannot be; ChipsError where the chips cannot be had.
     """

@@ -53,6 +53,30 @@ def test_is_listed_with_where_it_comes_from(install: Install, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("code", "said"),
     [
+        ('"""Say 100 % of it. And\nmore."""\n\nraise SystemExit', "Say 100 % of it (acme-zoo 1.2)"),
+        ('"""Says\nthings\n\nat length."""', "Says things (acme-zoo 1.2)"),
+        ("def main(", "Command of acme-zoo 1.2"),
+        ("x = 1", "Command of acme-zoo 1.2"),
+    ],
+)
+def test_is_listed_with_what_its_module_says(
+    code: str, said: str, install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("acme-zoo", "acme-say", "acme_about:main", acme_about=code)  # read, but not imported
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert f"acme-say {said}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_zoo_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "zoo The models of the zoo: list, run and score them" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
         ("import no_such_module", "(ModuleNotFoundError: No module named 'no_such_module')"),
         ("main = 7", "'acme_broken:main', is no function but int"),
         ("x = 1", "(AttributeError: module 'acme_broken' has no attribute 'main')"),

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from pytest_tt.backend.compiler_options import GONE, KNOWN, check, check_together, parse
+from pytest_tt.backend.compiler_options import GONE, KNOWN, check, check_together, only_xla, parse, split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    RunTT = Callable[..., pytest.RunResult]
 
 
 @pytest.mark.parametrize(
@@ -135,3 +142,77 @@ def test_combinations() -> None:
         check_together({"backend": "codegen_cpp"})
     with pytest.raises(ValueError, match="enable_create_d2m_subgraphs=true needs optimization_level=1 or 2"):
         check_together({"enable_create_d2m_subgraphs": "true"})
+
+
+def test_options_of_a_program_are_tts_or_xlas() -> None:
+    given = {"optimization_level": "O1", "xla_cpu_enable_fast_math": True, "fp32_dest_acc_en": False, "xla_x": 0.5}
+    xla = {"xla_cpu_enable_fast_math": True, "xla_x": 0.5}
+    assert split(given) == ({"optimization_level": "1", "fp32_dest_acc_en": "false"}, xla)
+    assert only_xla(given) == xla
+    with pytest.raises(ValueError, match="1.5 is not accepted: expected 0, 1 or 2"):
+        split({"optimization_level": 1.5})
+    with pytest.raises(ValueError, match="needs export_path"):
+        only_xla({"backend": "codegen_py"})
+    with pytest.raises(TypeError, match="compiler_options='hifi2': expected a dict such as"):
+        split("hifi2")
+
+
+IN_THE_CODE = """
+import jax
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec as P
+
+pytestmark = pytest.mark.tt(mesh="1x2", options={"optimization_level": 1, "math_fidelity": "lofi"})
+
+X = np.ones((2, 4), np.float32)
+OWN = {"math_fidelity": "hifi2", "fp32_dest_acc_en": True, "xla_cpu_enable_fast_math": True}
+
+
+def add(x):
+    return x + 1
+
+
+def test_tt_jit(tt_jit):
+    f = tt_jit(add, compiler_options=OWN)
+    assert f(X)[0, 0] == 2
+    (program,) = f.programs
+    assert program.options == {"optimization_level": "1", "math_fidelity": "hifi2", "fp32_dest_acc_en": "true"}
+    assert f.lower(X).compile()(jax.device_put(X, f.compile(X).compiled.input_shardings[0][0]))[0, 0] == 2
+    plain = tt_jit(add)
+    plain(X)
+    assert plain.programs[0].options == {"optimization_level": "1", "math_fidelity": "lofi"}
+
+
+def test_jax_jit(tt_mesh):
+    x = jax.device_put(X, NamedSharding(tt_mesh, P()))
+    assert jax.jit(add, compiler_options=OWN)(x)[0, 0] == 2
+    assert jax.jit(add).lower(x).compile(compiler_options=OWN | {"optimization_level": "O2"})(x)[0, 0] == 2
+    with pytest.raises(Exception, match="xla_no_such_flag"):
+        jax.jit(add, compiler_options={"xla_no_such_flag": True})(x)
+
+
+@pytest.mark.parametrize("wrong, text", [
+    ({"math_fidelty": "hifi2"}, "'math_fidelty' is not a TT compiler option .*: did you mean math_fidelity"),
+    ({"math_fidelity": "hifi9"}, "math_fidelity: 'hifi9' is not accepted: expected lofi, hifi2"),
+    ({"enable_optimizer": True}, "enable_optimizer does not exist any more"),
+    ({"backend": "codegen_py"}, "needs export_path"),
+])
+def test_mistakes(tt_jit, tt_mesh, wrong, text):
+    with pytest.raises(ValueError, match=text):
+        tt_jit(add, compiler_options=wrong)
+    with pytest.raises(ValueError, match=text):
+        jax.jit(add, compiler_options=wrong)(jax.device_put(X, NamedSharding(tt_mesh, P())))
+
+
+def test_the_host_is_as_it_was():
+    host = jax.device_put(X, jax.devices("cpu")[0])
+    with pytest.raises(Exception, match="No such compile option: 'math_fidelity'"):
+        jax.jit(add, compiler_options={"math_fidelity": "hifi2"})(host)
+    assert jax.jit(add, compiler_options={"xla_cpu_enable_fast_math": True})(host)[0, 0] == 2
+"""
+
+
+def test_options_in_the_code(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    pytester.makepyfile(IN_THE_CODE)
+    run_tt("--tt-compiler-option", "optimization_level=2").assert_outcomes(passed=7)

@@ -127,7 +127,7 @@ def broken(path: Path, kind: str) -> str:
             return "holds no output/<name> tensor"
         case "stray tensor":
             path.write_bytes(to_bytes({"y": y["output/y"]}, metadata={"pytest_tt": '{"schema":1}'}))
-            return "tensor 'y' is neither input/<name> nor output/<name>"
+            return "tensor 'y' is not input/<name>, output/<name> or mask/<name>"
         case "directory":
             path.unlink()
             path.mkdir()

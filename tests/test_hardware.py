@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import subprocess
 import sys
@@ -11,10 +10,11 @@ from pathlib import Path
 import pytest
 from device_tree import bdf, make_system, make_tree
 
-from pytest_tt.backend import hardware
+from pytest_tt.backend import hardware, provider
 from pytest_tt.backend.chips import Box, detect
 
 NO_CARD = Box.none()
+SYS_PATH = tuple(sys.path)
 
 
 def make_distribution(
@@ -50,17 +50,62 @@ def n300(tmp_path: Path) -> Box:
 
 
 def test_nothing_installed(site: Path) -> None:
-    assert hardware.wheel_version() is None
-    assert hardware.tt_entry_points() == ()
-    assert not hardware.plugin_importable()
+    assert provider.known_distributions() == ()
+    assert provider.known_providers() == ()
+    assert provider.find_providers() == ()
 
 
 def test_wheel_is_found_without_importing_it(site: Path) -> None:
     make_distribution(site)
-    assert hardware.wheel_version() == "1.3.0"
-    assert [entry.module for entry in hardware.tt_entry_points()] == ["jax_plugin_tt"]
-    assert hardware.plugin_importable()
+    assert provider.known_distributions() == (("pjrt-plugin-tt", "1.3.0"),)
+    assert [each.module for each in provider.known_providers()] == ["jax_plugin_tt"]
+    assert provider.names(provider.find_providers()) == "pjrt-plugin-tt 1.3.0"
     assert "jax_plugin_tt" not in sys.modules
+
+
+def test_jax_tt_plugin_is_known(site: Path) -> None:
+    """The public wheel: an entry point that names a module of the namespace package, found once."""
+    make_distribution(site, name="jax-tt-plugin", version="0.1.3", entry_point="libtt = jax_plugins.libtt", modules=())
+    assert provider.find_providers() == ()  # its module is not there
+    (site / "jax_plugins/libtt").mkdir(parents=True)
+    (site / "jax_plugins/libtt/__init__.py").write_text("raise SystemExit('imported')\n")
+    assert provider.names(provider.find_providers()) == "jax-tt-plugin 0.1.3"
+    make_distribution(site)
+    assert provider.names(provider.find_providers()) in (
+        "jax-tt-plugin 0.1.3 and pjrt-plugin-tt 1.3.0",
+        "pjrt-plugin-tt 1.3.0 and jax-tt-plugin 0.1.3",
+    )
+
+
+def test_library_of_the_variable_is_a_provider(site: Path, monkeypatch: pytest.MonkeyPatch, n300: Box) -> None:
+    monkeypatch.setenv("PJRT_NAMES_AND_LIBRARY_PATHS", "other:/x.so,tt:/opt/libtt.so")
+    why = "auto: n300 (2 chips) found, /opt/libtt.so (PJRT_NAMES_AND_LIBRARY_PATHS)"
+    assert hardware.choose("auto", n300) == ("hw", why)
+
+
+REGISTERS = """
+import ctypes
+
+def initialize():
+    from jax._src.xla_bridge import register_plugin
+    print("initialising")
+    register_plugin("{platform}", priority=500, library_path="/nowhere.so")
+"""
+
+
+def test_unknown_plugins_are_known_by_what_they_register(site: Path, n300: Box) -> None:
+    """One whose entry point says nothing, one of the namespace package without any, and others of no interest."""
+    for name, entry, platform in (("odd", "odd = odd_one", "tt"), ("even", "even = even_one", "cuda")):
+        make_distribution(site, name=name, entry_point=entry, modules=())
+        (site / f"{name}_one.py").write_text(REGISTERS.format(platform=platform))
+    make_distribution(site, name="dying", entry_point="dying = dying_one", modules=("dying_one",))
+    (site / "jax_plugins").mkdir()
+    (site / "jax_plugins/mine.py").write_text(REGISTERS.format(platform="tt"))
+    sys.path += [entry for entry in SYS_PATH if entry not in sys.path]  # the children need jax
+    found = {str(each) for each in provider.find_providers()}
+    assert found == {"odd 1.3.0", "module jax_plugins.mine"}
+    assert hardware.choose("auto", n300)[0] == "hw"
+    assert not {"odd_one", "jax_plugins.mine", "even_one"} & set(sys.modules)
 
 
 @pytest.mark.parametrize(
@@ -71,17 +116,18 @@ def test_wheel_is_found_without_importing_it(site: Path) -> None:
         ("my-build", "pjrt_plugin_tt = my_build", True),
         ("my-build", "whatever = jax_plugin_tt.sub:start", True),
         ("my-build", "whatever = pjrt_plugin_tt", True),
+        ("my-build", "whatever = jax_plugins.libtt", True),
         ("jax-cuda12-plugin", "xla_cuda12 = jax_plugins.xla_cuda12", False),
     ],
 )
 def test_whose_entry_point(name: str, entry_point: str, ours: bool, site: Path) -> None:
     make_distribution(site, name=name, entry_point=entry_point, modules=())
-    assert len(hardware.tt_entry_points()) == ours
+    assert len(provider.known_providers()) == ours
 
 
 def test_entry_point_to_a_missing_module(site: Path, n300: Box) -> None:
     make_distribution(site, modules=())
-    assert not hardware.plugin_importable()
+    assert provider.find_providers() == ()
     _, why = hardware.choose("auto", n300)
     assert why == (
         "auto: n300 (2 chips) found but pjrt-plugin-tt 1.3.0 is broken (no importable entry point in group jax_plugins)"
@@ -109,8 +155,8 @@ def test_choice_without_the_wheel(site: Path, n300: Box) -> None:
 
 def test_choice_with_card_and_wheel(site: Path, n300: Box) -> None:
     make_distribution(site)
-    assert hardware.choose("auto", n300) == ("hw", "auto: n300 (2 chips) found")
-    assert hardware.choose("hw", n300)[0] == "hw"
+    assert hardware.choose("auto", n300) == ("hw", "auto: n300 (2 chips) found, pjrt-plugin-tt 1.3.0")
+    assert hardware.choose("hw", n300) == ("hw", "requested, pjrt-plugin-tt 1.3.0")
     assert hardware.choose("sim", n300)[0] == "sim"
     with pytest.raises(ValueError, match="'gpu' is not a backend"):
         hardware.choose("gpu", n300)
@@ -153,14 +199,14 @@ def test_prepare_rewrites_indices_only(
 ) -> None:
     box = detect(make_system(tmp_path, "t3k"), visible)
     monkeypatch.setenv("TT_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(hardware, "_findable", lambda module: False)
+    monkeypatch.setattr(provider, "findable", lambda module: False)
     hardware.prepare(box)
     assert os.environ["TT_VISIBLE_DEVICES"] == rewritten
     assert detect(tmp_path, rewritten).boards == box.boards
 
 
 def test_prepare_leaves_what_it_cannot_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "_findable", lambda module: False)
+    monkeypatch.setattr(provider, "findable", lambda module: False)
     monkeypatch.delenv("TT_VISIBLE_DEVICES", raising=False)
     hardware.prepare(detect(make_system(tmp_path / "t3k", "t3k"), None))
     assert "TT_VISIBLE_DEVICES" not in os.environ
@@ -181,8 +227,3 @@ from jax._src import xla_bridge
 assert not xla_bridge._backends, "a backend was started"
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
-
-
-def test_metadata_is_asked_for_the_right_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.metadata, "version", {"pjrt-plugin-tt": "1.4.0.dev1"}.__getitem__)
-    assert hardware.wheel_version() == "1.4.0.dev1"

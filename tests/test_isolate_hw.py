@@ -87,17 +87,23 @@ def test_next_test_has_the_chips_again(pytester: pytest.Pytester, working: Envir
         pass
 
 
+@pytest.mark.parametrize("reruns", [(), ("--reruns", "1")], ids=["once", "reruns"])
 def test_hung_chips_are_said_once(
-    pytester: pytest.Pytester, working: Environment, n300: Path, hung: Path, tt_smi: Path
+    reruns: tuple[str, ...], pytester: pytest.Pytester, working: Environment, n300: Path, hung: Path, tt_smi: Path
 ) -> None:
+    """Also by a test that a plugin would run again: there is nothing to run it on."""
+    pytester.makeconftest("def pytest_addoption(parser): parser.addoption('--reruns', type=int)")
     pytester.makepyfile(SUITE)
-    result = working.run(pytester)
+    result = working.run(pytester, *reruns)
     result.assert_outcomes(passed=1, failed=1, skipped=1, errors=2)
     found = (
         "n300 (2 chips) did not come back after *::test_dies (died of SIGABRT (Aborted) in phase execute): *chip 0 "
         "does not answer*; reset it with `tt-smi -r 0`, or let the run do so with --tt-reset"
     )
     result.stdout.fnmatch_lines([f"tt: {found}", "* ERROR at setup of test_next *", found, "* test_last *", found])
+    result.stdout.fnmatch_lines(["died of SIGABRT (Aborted) in phase execute", "Where it was:"])
+    again = [line for line in result.outlines if line.startswith("Not run again: n300 (2 chips) did not come back")]
+    assert len(again) == (1 if reruns else 0)
     assert len([line for line in result.outlines if line.startswith("tt: n300 (2 chips)")]) == 1
     assert len(events(n300, "hung")) == 1
     assert not tt_smi.exists()

@@ -152,3 +152,37 @@ def test_unittest_methods_take_one_mesh(pytester: pytest.Pytester, run_tt: RunTT
     result = run_tt()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*::Test::test_x: the tt marker lists several meshes*name one mesh"])
+
+
+def test_markers_where_pytest_does_not_look(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    text = "import pytest\npytestmark = [pytest.mark.tt(mesh='1x2')]\n"
+    pytester.makepyfile(**{"pkg/__init__": text, "pkg/test_a": "def test_a(): pass", "test_b": "def test_b(): pass"})
+    run_tt("test_b.py").assert_outcomes(passed=1)
+    result = run_tt()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: *__init__.py: pytest ignores pytestmark in conftest.py and __init__.py: write*"]
+    )
+    pytester.makeconftest(text)
+    result = run_tt("test_b.py")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *conftest.py: pytest ignores pytestmark in conftest.py*--tt-mesh"])
+
+
+def test_marker_that_comes_too_late_fails_the_test(pytester: pytest.Pytester, run_tt: RunTT) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def late(request):
+            request.applymarker(pytest.mark.tt(mesh="1x8"))
+
+        def test_x(late, tt_mesh): pass
+        """
+    )
+    result = run_tt()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["the test got a tt marker while it was set up, when its mesh is settled: write it at*"]
+    )

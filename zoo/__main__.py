@@ -1,17 +1,19 @@
-"""``python -m zoo``, or ``pytest-tt zoo``: ``list`` the models; ``run`` one; ``eval`` it; ``golden`` records or checks
-the goldens; ``configs`` says what each key of a config.json means; ``new`` begins a model, ``check`` says what is left
-to do of it.
+"""The models of the zoo: list, run and score them, record their goldens, begin a new one and check it.
+
+``python -m zoo``, or ``pytest-tt zoo``, which lists the first sentence above.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pytest_tt.golden import GoldenError, load, save
 from pytest_tt.zoos import ZooError
-from zoo import goldens, registry
+from zoo import goldens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +57,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="write nothing; exit with 1 if a stored golden is not what its reference gives",
     )
-    commands.add_parser("list", help="show models, variants, sizes, meshes and goldens")
+    listed = commands.add_parser(
+        "list",
+        help="show models, variants, sizes, meshes and goldens",
+        description="Show models, variants, sizes, meshes and goldens.",
+    )
+    listed.add_argument("--json", action="store_true", help="a list of rows for programs, with all that is known")
+    listed.add_argument(
+        "--record",
+        action="store_true",
+        help="first write down what the models of this checkout say, so that the table need not import them",
+    )
     commands.add_parser("run", help="run a model with its published weights, see run --help")
     commands.add_parser("eval", help="score a language model by lm-eval, see eval --help")
     commands.add_parser("configs", help="say what each key of a config.json means, see configs --help")
@@ -63,15 +75,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("check", help="say what is left to do of a model, see check --help")
     options = parser.parse_args(arguments)
     try:
-        return _list() if options.command == "list" else _golden(golden, options.models, check=options.check)
+        if options.command == "list":
+            return _list(as_json=options.json, record=options.record)
+        return _golden(golden, options.models, check=options.check)
     except ZooError as error:
         parser.exit(2, f"python -m zoo {options.command}: {error}\n")
 
 
-def _list() -> int:
-    from zoo.listing import listing
+def _list(*, as_json: bool, record: bool) -> int:
+    from zoo import listing
 
-    print(listing(registry.models().values()))
+    if record:
+        listing.RECORDS.write_text(listing.record(), encoding="utf-8")
+    if as_json:
+        print(json.dumps([asdict(row) for row in listing.all_rows()], indent=1))
+    else:
+        print(listing.listing(listing.all_rows()))
     return 0
 
 

@@ -107,7 +107,13 @@ def _load(
     plan = _plan(where, tensors, keys, expected)
     _check_unused(where, plan, tensors, config)
     leaves: dict[str, Leaf] = {}
-    for path, fillings in plan.fillings.items():
+
+    def size(path: str) -> int:
+        return max(int(tensors[filling.tensor].nbytes) for filling in plan.fillings[path])
+
+    # The largest first: what padding copies one for is gone again before there are many.
+    for path in sorted(plan.fillings, key=size, reverse=True):
+        fillings = plan.fillings[path]
         values = _assembled(where, path, fillings, tensors, config, None if expected is None else expected[path])
         leaves[path] = place(path, values, values.dtype if expected is None else np.dtype(expected[path].dtype))
         del values
@@ -116,7 +122,7 @@ def _load(
             if isinstance(tensor, StoredTensor):
                 tensor.drop()
             progress.advance(tensor.nbytes)
-    return nested(leaves)
+    return nested({path: leaves[path] for path in plan.fillings})
 
 
 def _assembled(

@@ -95,7 +95,8 @@ def differences(stored: Golden, computed: Golden) -> Iterator[tuple[str, float]]
 
     Versions of the reference's libraries do not count: what they change shows in the outputs.
     """
-    for kind, old, new in (("input", stored.inputs, computed.inputs), ("output", stored.outputs, computed.outputs)):
+    pairs = {kind: (getattr(stored, f"{kind}s"), getattr(computed, f"{kind}s")) for kind in ("input", "output", "mask")}
+    for kind, (old, new) in pairs.items():
         for name in sorted({*old, *new}):
             label = f"{kind} {name}"
             if name not in old or name not in new:

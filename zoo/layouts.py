@@ -6,10 +6,9 @@ which is what is spread over the chips. Views: nothing is copied.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 
 def transposed(tensor: np.ndarray, config: Any) -> np.ndarray:
@@ -30,3 +29,8 @@ def bias_to_heads(tensor: np.ndarray, config: Any) -> np.ndarray:
 def from_heads(tensor: np.ndarray, config: Any) -> np.ndarray:
     """What is behind attention: [outputs, head * head_size] to [head, head_size, outputs]."""
     return tensor.T.reshape(config.heads, config.head_size, tensor.shape[0])
+
+
+def first_row(tensor: np.ndarray, config: Any) -> np.ndarray:
+    """For any table of `zoo.embedding`, as a checkpoint has it: on one chip, whose first row is 0."""
+    return np.zeros(1, np.int32)

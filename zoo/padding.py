@@ -27,7 +27,7 @@ def multiple(size: int, chips: int) -> int:
 
 
 def encoder_growths(heads: int, inner: int, tokens: int, no_token: float) -> dict[str, Growth]:
-    """For an encoder with a masked language model head: how many heads, inner units and logits there shall be.
+    """For an encoder of `zoo.embedding`'s words: how many heads, inner units, and words and logits there shall be.
 
     `no_token` is the bias of a logit that is of no token.
     """
@@ -38,20 +38,25 @@ def encoder_growths(heads: int, inner: int, tokens: int, no_token: float) -> dic
         "up/kernel": Growth(1, inner),
         "up/bias": Growth(0, inner),
         "down/kernel": Growth(0, inner),
-        "decoder/kernel": Growth(0, tokens),
+        "word/embedding": Growth(0, tokens),
         "decoder/bias": Growth(0, tokens, no_token),
     }
 
 
-def grown(params: Mapping[str, Any], growths: Mapping[str, Growth]) -> dict[str, Any]:
-    """`params` (nested, NumPy leaves, all or some of a model's) as `growths` says.
+def grown(
+    params: Mapping[str, Any], growths: Mapping[str, Growth], replaced: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """`params` (nested, NumPy leaves, all or some of a model's) as `growths` says, or `replaced` by other values.
 
     Those are by module and parameter, ``query/kernel``, wherever in the tree the module is. Others stay as they are,
     and so does what has the size already.
     """
 
     def leaf(path: str, values: np.ndarray) -> np.ndarray:
-        growth = growths.get("/".join(path.split("/")[-2:]))
+        name = "/".join(path.split("/")[-2:])
+        if name in replaced and replaced[name].shape != values.shape:
+            return replaced[name]
+        growth = growths.get(name)
         if growth is None or values.shape[growth.axis] >= growth.size:
             return values
         missing = growth.size - values.shape[growth.axis]

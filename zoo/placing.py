@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from mmap import PAGESIZE, mmap
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -109,8 +110,11 @@ def _aligned_copy(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """A copy in C order whose address is a multiple of 64, as XLA wants it on the CPU.
 
     A copy also because a file may change or go while its values are in use. Of values that follow one another in a
-    file, the memory of its pages is given back as they are copied: a table of a gigabyte is never there twice.
+    file, the memory of its pages is given back as they are copied: a table of a gigabyte is never there twice. Nothing
+    but zeros, as the heads are that padding adds for a chip, are pages that take no memory because nobody writes them.
     """
+    if values.nbytes >= PAGESIZE and not values[(0,) * values.ndim] and not values.any():
+        return np.ndarray(values.shape, dtype, buffer=mmap(-1, math.prod(values.shape) * dtype.itemsize))
     memory = np.empty(math.prod(values.shape) * dtype.itemsize + 64, np.uint8)
     start = -memory.ctypes.data % 64
     copy = np.ndarray(values.shape, dtype, buffer=memory, offset=start)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -108,8 +108,10 @@ class Model:
     """Frozen configs by upstream's names; names that begin with ``tiny`` are for tests."""
     build: Callable[[Any], Any]
     """config -> linen module."""
-    parameters: Callable[[Any], Any] | None = None
-    """config -> what `shapes` gives, for deep models quicker than by tracing all of their layers."""
+    layer: str | None = None
+    """What the names of layers begin with, ``h_``, where all ``config.layers`` are alike: `shapes` traces one only."""
+    helpers: tuple[str, ...] = ()
+    """Paths of parameters that no checkpoint has, such as numbers of rows: ``zoo list`` counts without them."""
     example: Callable[[Any], Inputs]
     """config -> small inputs (NumPy), by the names of the arguments of the module's ``__call__``."""
     forward: Callable[[Any], Callable[[Any, Inputs], Outputs]]
@@ -202,7 +204,11 @@ class Model:
 
     def shapes(self, config: Any) -> Any:
         """Parameters of the module of `config` as a tree of jax.ShapeDtypeStruct; computes nothing."""
-        return self.traced(config) if self.parameters is None else self.parameters(config)
+        if self.layer is None:
+            return self.traced(config)
+        params: dict[str, Any] = self.traced(replace(config, layers=1))["params"]
+        layer = params.pop(f"{self.layer}0")
+        return {"params": {**params, **{f"{self.layer}{index}": layer for index in range(config.layers)}}}
 
     def traced(self, config: Any) -> Any:
         """The same, from the module itself."""

@@ -82,6 +82,23 @@ def moved(rows: int, *, axis: int = 0) -> Callable[[np.ndarray], np.ndarray]:
     return partial(np.roll, shift=rows, axis=axis)
 
 
+def other_table(module: str, change: Callable[[Any], Any]) -> Fault:
+    """A fault of a head tied to the embedding: the table that the module of this name is called with."""
+
+    def method(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if context.module.name == module and context.method_name == "__call__":
+            x, table = args
+            args = (x, change(table))
+        return call(*args, **kwargs)
+
+    def patch() -> AbstractContextManager[Any]:
+        from flax import linen as nn
+
+        return nn.intercept_methods(method)
+
+    return Fault(patch=patch)
+
+
 def heads_mixed(kernel: np.ndarray) -> np.ndarray:
     """[hidden, head, head_size] read as [hidden, head_size, head]."""
     hidden, heads, size = kernel.shape

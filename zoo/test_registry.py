@@ -1,18 +1,15 @@
-"""Descriptions that contradict themselves, and the table of models."""
+"""Descriptions that contradict themselves, and shapes."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from jax.sharding import AbstractMesh
 
 from zoo import registry
-from zoo.__main__ import main
 from zoo.registry import Model, synthetic_checkpoint
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 OURS = {name: registry.model(name) for name in registry.names()}
 
@@ -60,14 +57,11 @@ def test_names_that_are_not_there() -> None:
         synthetic_checkpoint(OURS["mlp"], "sum")
 
 
-def test_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    table = {"cnn": OURS["cnn"], "mlp": OURS["mlp"], "other": changed(name="other", folder=tmp_path)}
-    monkeypatch.setattr(registry, "models", lambda: table)
-    assert main(["list"]) == 0
-    header, rule, *lines = capsys.readouterr().out.splitlines()
-    assert header.split() == ["model", "variant", "parameters", "bytes", "meshes", "goldens", "published", "weights"]
-    assert set(rule) == {"-", " "}
-    assert len(lines) == 2 + 3 + 3
-    meshes = "1x1 1x2 1x4 1x8 2x4 8x4"
-    assert f"mlp megatron 33.1 k 132 k {meshes} megatron" in [" ".join(line.split()) for line in lines]
-    assert f"other sum 193 772 {meshes} sum (missing)" in [" ".join(line.split()) for line in lines]
+@pytest.mark.parametrize("name", [name for name, model in OURS.items() if model.layer is not None])
+def test_shapes_of_one_layer_stand_for_all(name: str) -> None:
+    model = OURS[name]
+    config = next(config for variant, config in model.variants.items() if variant.startswith("tiny"))
+    mesh: Any = AbstractMesh((1, 8), ("batch", "model"))
+    assert config.layers > 1
+    for sizes in (config, model.fit(config, mesh)):
+        assert model.shapes(sizes) == model.traced(sizes)

@@ -15,7 +15,7 @@ from pytest_tt.cli import COMMANDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-ZOO_COMMANDS = (["golden"], ["configs"], ["new", "NAME"], ["check", "MODEL"])
+ZOO_COMMANDS = (["list"], ["golden"], ["configs"], ["new", "NAME"], ["check", "MODEL"])
 """Those whose options depend on nothing, with words that are enough to be parsed."""
 
 

@@ -92,8 +92,8 @@ def golden_format() -> str:
     return f"""# Golden file
 
 `golden/CASE{golden_file.SUFFIX}` beside the test file: a safetensors file with tensors `input/NAME` and
-`output/NAME` and one metadata key, `{golden_file.KEY}`, of sorted JSON. The same golden always gives the same bytes.
-NaN and Inf are refused. A small one holds:
+`output/NAME`, perhaps `mask/NAME` (which elements of that output count), and one metadata key, `{golden_file.KEY}`,
+of sorted JSON. The same golden always gives the same bytes. NaN and Inf are refused. A small one holds:
 
 ```json
 {_json({**header, golden_file.KEY: info})}

@@ -42,7 +42,8 @@ CASE = {
     "leaf": "The leaf that was worst",
     "verdict": "Whether every leaf kept its bounds",
     "golden": "The sha256 of the golden's bytes",
-    "leaves": "For each leaf: shape, dtype, passed, values, bounds, and how many errors there are of each power of ten",
+    "leaves": "For each leaf: shape, dtype, passed, values, bounds, how many errors there are of each power of ten, "
+    "and, with a mask, `counted`: how many elements count",
 }
 
 GOLDEN = {

@@ -7,10 +7,8 @@ boolean.
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
+from typing import Any
 
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
@@ -48,6 +46,13 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "target_module": _BOOL,
 }
 
+# How jax 0.11 and later spells what earlier ones take as a number (of all options only this one).
+_LEVELS = {"O0": "0", "O1": "1", "O2": "2"}
+
+# XLA's own options: flags, which all start so, and what jax sets by other names.
+_XLA_FLAG = "xla_"
+_XLA_OTHERS = ("exec_time_optimization_effort", "memory_fitting_effort", "memory_fitting_level", "fdo_profile")
+
 # Keys of earlier releases and tutorials, and what does their work today.
 GONE: dict[str, str] = {
     "enable_optimizer": "use optimization_level=1",
@@ -79,6 +84,28 @@ def check(options: Mapping[str, object]) -> dict[str, str]:
     return {key: _value(key, value) for key, value in options.items()}
 
 
+def split(options: object) -> tuple[dict[str, str], dict[str, Any]]:
+    """The ``compiler_options`` of a program, as jax.jit takes them: TT's, checked, and XLA's own, as they are.
+
+    Raises ValueError for a key or a value that TT's compiler does not have, TypeError for what is not a dict.
+    """
+    if not isinstance(options, Mapping):
+        raise TypeError(f'compiler_options={options!r}: expected a dict such as {{"optimization_level": 1}}')
+    xla = {key: value for key, value in options.items() if _is_xla(key)}
+    return check({key: value for key, value in options.items() if key not in xla}), xla
+
+
+def only_xla(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of ``compiler_options`` for XLA; raises ValueError for options that TT's compiler would not take."""
+    tt, xla = split(options)
+    check_together(tt)
+    return xla
+
+
+def _is_xla(key: object) -> bool:
+    return isinstance(key, str) and (key.startswith(_XLA_FLAG) or key in _XLA_OTHERS)
+
+
 def check_together(options: Mapping[str, str]) -> None:
     """Raise ValueError for options, each good by itself, whose combination the compiler aborts on."""
     backend = options.get("backend", "default")
@@ -96,6 +123,8 @@ def _value(key: object, value: object) -> str:
         text = "true" if value else "false"
     elif isinstance(value, int | str):
         text = str(value)
+        if key == "optimization_level":
+            text = _LEVELS.get(text.upper(), text)
     else:
         text = None
     if text is not None and accepted is _BOOL:

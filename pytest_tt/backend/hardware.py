@@ -1,58 +1,31 @@
-"""Tenstorrent chips through the wheel pjrt-plugin-tt: is it there, and what to do before jax starts.
+"""Tenstorrent chips through a plugin for jax: is there one, and what to do before jax starts.
 
-Nothing here imports the wheel: its native part opens every chip, and aborts the process where there is none.
+Nothing here imports it: its native part opens every chip, and aborts the process where there is none.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
-import importlib.util
 import os
-import re
 from typing import TYPE_CHECKING
 
+from pytest_tt.backend import provider
 from pytest_tt.backend.chips import UNKNOWN, VISIBLE_VARIABLE, is_bdf_pattern
 from pytest_tt.systems import SYSTEMS
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from pytest_tt.backend.chips import Box
 
-DISTRIBUTION = "pjrt-plugin-tt"
-ENTRY_POINT_GROUP = "jax_plugins"
-
-_ENTRY_POINT = "pjrt_plugin_tt"
-_MODULES = ("jax_plugin_tt", "pjrt_plugin_tt")
 # Whether this process is to run on real chips.
 _prepared = False
 _INSTALL = 'pip install "pytest-tt[tt]" (the wheel needs Python 3.12)'
 
 
-def wheel_version() -> str | None:
-    """The version of the installed pjrt-plugin-tt, None where there is none; it is not imported."""
-    try:
-        return importlib.metadata.version(DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def tt_entry_points() -> tuple[EntryPoint, ...]:
-    """The entry points through which jax would load a ``tt`` platform."""
-    return tuple(entry for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP) if _is_tt(entry))
-
-
-def plugin_importable() -> bool:
-    """Whether jax would find TT's plugin: an entry point whose module exists; it is not imported."""
-    return any(_findable(entry.module.partition(".")[0]) for entry in tt_entry_points())
-
-
 def choose(requested: str, box: Box) -> tuple[str, str]:
-    """The backend for `requested` (auto, sim or hw) on `box`, and why, e.g. ``"auto: n300 (2 chips) found"``.
+    """The backend for `requested` (auto, sim or hw) on `box`, and why.
 
-    Raises ValueError where ``hw`` is requested and cannot be: jax would abort the process, or not know the
-    platform.
+    Of ``hw`` that names the plugin: ``"auto: n300 (2 chips) found, jax-tt-plugin 0.1.3"``. Raises ValueError where
+    ``hw`` is requested and cannot be: jax would abort the process, or not know the platform.
     """
     if requested == "sim":
         return "sim", "requested"
@@ -62,18 +35,20 @@ def choose(requested: str, box: Box) -> tuple[str, str]:
                 f"backend hw: {box.description} found: expected device nodes below /dev/tenstorrent; load "
                 "the driver (tt-kmd), pass the devices into the container, or use --tt-backend sim"
             )
-        missing = _missing_plugin()
-        if missing:
-            raise ValueError(f"backend hw: {box.description} found but {missing}: {_INSTALL}, or use --tt-backend sim")
-        return "hw", f"requested: {box.description} found"
+        found = provider.find_providers()
+        if not found:
+            raise ValueError(
+                f"backend hw: {box.description} found but {_what_is_missing()}: {_INSTALL}, or use --tt-backend sim"
+            )
+        return "hw", f"requested, {provider.names(found)}"
     if requested != "auto":
         raise ValueError(f"{requested!r} is not a backend: expected auto, sim or hw")
     if not box.chips:
         return "sim", f"auto: {box.description} found"
-    missing = _missing_plugin()
-    if missing:
-        return "sim", f"auto: {box.description} found but {missing}"
-    return "hw", f"auto: {box.description} found"
+    found = provider.find_providers()
+    if not found:
+        return "sim", f"auto: {box.description} found but {_what_is_missing()}"
+    return "hw", f"auto: {box.description} found, {provider.names(found)}"
 
 
 def expected_system(box: Box, name: str) -> None:
@@ -101,7 +76,7 @@ def prepare(box: Box) -> None:
     visible = os.environ.get(VISIBLE_VARIABLE)
     if visible is not None:
         os.environ[VISIBLE_VARIABLE] = visible_addresses(visible, box)
-    if _findable("flax"):
+    if provider.findable("flax"):
         importlib.import_module("flax.linen")
 
 
@@ -119,23 +94,8 @@ def visible_addresses(visible: str, box: Box) -> str:
     return visible
 
 
-def _missing_plugin() -> str | None:
-    """Why jax would not get a ``tt`` platform from the wheel, None if it would."""
-    version = wheel_version()
-    if plugin_importable():
-        return None
-    if version is None:
-        return f"{DISTRIBUTION} is not installed"
-    return f"{DISTRIBUTION} {version} is broken (no importable entry point in group {ENTRY_POINT_GROUP})"
-
-
-def _is_tt(entry: EntryPoint) -> bool:
-    owner = re.sub(r"[-_.]+", "-", entry.dist.name).lower() if entry.dist is not None else None
-    return owner == DISTRIBUTION or entry.name == _ENTRY_POINT or entry.module.partition(".")[0] in _MODULES
-
-
-def _findable(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
+def _what_is_missing() -> str:
+    """Why jax would not get a ``tt`` platform, where it would not."""
+    for name, version in provider.known_distributions():
+        return f"{name} {version} is broken (no importable entry point in group {provider.GROUP})"
+    return f"{provider.OFFICIAL} is not installed"

@@ -6,12 +6,13 @@ tests/test_jax_private.py names what is gone on a jax with which this no longer 
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
 
@@ -23,11 +24,48 @@ def started() -> bool:
 
 
 def register(platform: str, factory: Callable[[], Any]) -> None:
-    """Let jax start `platform` by `factory`, unless it runs already; the host stays jax's default device."""
+    """Let jax start `platform` by `factory`, unless it runs already; the host stays jax's default device.
+
+    What others have registered for it is gone, and `refuse` does not hold for this.
+    """
     from jax._src import xla_bridge
 
     if platform not in xla_bridge._backends:
-        xla_bridge.register_backend_factory(platform, factory, priority=-50, fail_quietly=False)
+        inspect.unwrap(xla_bridge.register_backend_factory)(platform, factory, priority=-50, fail_quietly=False)
+        xla_bridge._topology_factories.pop(platform, None)
+
+
+def refuse(platform: str, notice: Callable[[], None] = lambda: None) -> None:
+    """From now on, whoever registers a plugin for `platform` has no effect: no library is loaded, `notice` is called.
+
+    Who has taken the functions from jax before still calls the original ones.
+    """
+    from jax._src import xla_bridge
+
+    for name in ("register_plugin", "register_backend_factory"):
+        function = getattr(xla_bridge, name)
+        if not hasattr(function, "__wrapped__"):
+            setattr(xla_bridge, name, _refusing(function, platform, notice))
+
+
+def _refusing(register: Callable[..., Any], platform: str, notice: Callable[[], None]) -> Callable[..., Any]:
+    first = next(iter(inspect.signature(register).parameters))
+
+    @functools.wraps(register)
+    def register_others(*args: Any, **kwargs: Any) -> Any:
+        if (args[0] if args else kwargs.get(first)) == platform:
+            return notice()
+        return register(*args, **kwargs)
+
+    return register_others
+
+
+def factory_of(platform: str) -> Any:
+    """What was registered to start `platform`, None where nothing was."""
+    from jax._src import xla_bridge
+
+    registration = xla_bridge._backend_factories.get(platform)
+    return None if registration is None else registration.factory
 
 
 def client_of(platform: str) -> Any:
@@ -103,3 +141,88 @@ def around_discovery(context: Callable[[], AbstractContextManager[Any]]) -> None
             discover()  # type: ignore[no-untyped-call]
 
     xla_bridge._discover_and_register_pjrt_plugins = discover_within_context
+
+
+@contextmanager
+def pending_arrays_described() -> Iterator[None]:
+    """Let ``repr`` of an array that is still being computed say so, instead of waiting for its values."""
+    from jax._src.array import ArrayImpl
+
+    original: Callable[[Any], str] = ArrayImpl.__repr__
+
+    def describe(self: Any) -> str:
+        # A deleted array is ready to say that it is deleted.
+        if self.is_deleted() or self.is_ready():
+            return original(self)
+        return f"<Array of shape {self.shape} and dtype {self.dtype}, not computed yet>"
+
+    ArrayImpl.__repr__ = describe  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ArrayImpl.__repr__ = original  # type: ignore[method-assign]
+
+
+def around_compile_options(change: Callable[[Any, dict[str, Any]], Mapping[str, Any]]) -> None:
+    """Let ``change(client, compiler_options)`` say which of a program's options reach the compiler of `client`."""
+    from jax._src import compiler
+
+    original = compiler.get_compile_options
+
+    @functools.wraps(original)
+    def get_compile_options(*args: Any, env_options_overrides: Any = None, backend: Any = None, **kwargs: Any) -> Any:
+        if env_options_overrides:
+            env_options_overrides = dict(change(backend, dict(env_options_overrides)))
+        return original(*args, env_options_overrides=env_options_overrides, backend=backend, **kwargs)
+
+    compiler.get_compile_options = get_compile_options
+
+
+def spelled(options: Mapping[str, str]) -> dict[str, str]:
+    """`options` of TT's compiler as this jax takes them: newer ones want ``optimization_level=1`` as ``O1``."""
+    from jax._src import compiler
+
+    spelled = dict(options)
+    if hasattr(compiler, "CompilerEffortLevel") and "optimization_level" in spelled:
+        spelled["optimization_level"] = f"O{spelled['optimization_level']}"
+    return spelled
+
+
+def tracing() -> bool:
+    """Whether this is called while jax traces or transforms a function, even one whose arguments are not passed on."""
+    from jax._src import core
+
+    return not core.trace_state_clean()
+
+
+def computes_at_once() -> bool:
+    """Whether what is called now is computed at once: nothing around it but grad, vmap and the like, no tracing."""
+    from jax._src import core
+    from jax._src.interpreters import ad, batching, partial_eval
+
+    at_once = (core.EvalTrace, ad.JVPTrace, ad.LinearizeTrace, batching.BatchTrace, partial_eval.JaxprTrace)
+    trace: Any = core.trace_ctx.trace
+    while isinstance(trace, at_once):
+        trace = getattr(trace, "parent_trace", None)
+    return trace is None
+
+
+def trace_context() -> object:
+    """The settings in force for which jax traces a function anew, hashable."""
+    from jax._src import config
+
+    return config.trace_context()
+
+
+def cache_size(jitted: Any) -> int:
+    """For how many signatures the function that jax.jit returned has a program ready."""
+    return int(jitted._cache_size())
+
+
+def value_behind(leaf: Any) -> Any:
+    """The array that a tracer of grad, vmap and the like stands for; what is not a tracer stands for itself."""
+    import jax
+
+    while isinstance(leaf, jax.core.Tracer):
+        leaf = getattr(leaf, "primal", getattr(leaf, "val", None))
+    return leaf

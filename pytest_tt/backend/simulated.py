@@ -16,7 +16,8 @@ import types
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.backend import hardware, jax_private
+from pytest_tt.backend import jax_private, provider
+from pytest_tt.backend.compiler_options import only_xla
 from pytest_tt.backend.platforms import PLATFORM
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class ChipsInUseError(RuntimeError):
     """More chips are needed than were started, and somebody holds arrays on those."""
 
 
+class PlatformTakenError(RuntimeError):
+    """Somebody else has started the platform ``tt`` in this process already."""
+
+
 class SimulatedChips:
     """The simulated chips of this process. jax must be imported before any method is called."""
 
@@ -49,12 +54,23 @@ class SimulatedChips:
         self._client: Any = None
 
     def attach(self) -> None:
-        """Make the platform ``tt`` known to jax, keep a real ``tt`` plugin from loading, start nothing."""
+        """Make the platform ``tt`` known to jax and keep everybody else from it; starts nothing.
+
+        Raises PlatformTakenError where another plugin's ``tt`` runs already.
+        """
         global _attached
+        if jax_private.client_of(PLATFORM) is not None and not _is_ours(jax_private.factory_of(PLATFORM)):
+            by = provider.names(provider.loaded_providers()) or "another plugin"
+            raise PlatformTakenError(
+                f"chips cannot be simulated: jax has started in this process already, with the platform {PLATFORM} of "
+                f"{by}; load pytest-tt before what starts jax (-p pytest_tt), or set JAX_PLATFORMS=cpu for that"
+            )
         if not jax_private.started():
             set_collective_timeouts(os.environ)
         jax_private.register(PLATFORM, self._start)
-        jax_private.around_discovery(_without_real_plugin)
+        jax_private.refuse(PLATFORM)
+        jax_private.around_discovery(self._alone)
+        jax_private.around_compile_options(self._compile_options)
         _attached = self
 
     def provide(self, count: int) -> None:
@@ -83,6 +99,21 @@ class SimulatedChips:
         if count > self._count:
             self.provide(count)
 
+    def _compile_options(self, client: Any, options: dict[str, Any]) -> dict[str, Any]:
+        """What XLA's CPU compiler, which refuses the options of TT's compiler, is to get of a program's options."""
+        return only_xla(options) if client is self._client else options
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While jax looks for plugins, leave those for ``tt`` out; what they register all the same has no effect.
+
+        The start of Tenstorrent's opens every chip, or aborts the process where there is none.
+        """
+        known = {found.module for found in provider.known_providers() if found.module is not None}
+        with _inert_modules(known), _without_tt_library():
+            yield
+        jax_private.register(PLATFORM, self._start)
+
     def _start(self) -> Any:
         self._client = jax_private.make_cpu_client(self._count)
         return self._client
@@ -109,11 +140,9 @@ def set_collective_timeouts(environ: MutableMapping[str, str]) -> None:
         environ["XLA_FLAGS"] = " ".join([present, *added]).strip()
 
 
-@contextmanager
-def _without_real_plugin() -> Iterator[None]:
-    """Leave Tenstorrent's plugin out: its start opens every chip, or aborts the process where there is none."""
-    with _inert_modules({entry.module for entry in hardware.tt_entry_points()}), _without_tt_library():
-        yield
+def _is_ours(factory: Any) -> bool:
+    """Whether `factory` is one of these classes' own, also one of an earlier run in this process."""
+    return getattr(factory, "__module__", None) == __name__
 
 
 @contextmanager
@@ -137,7 +166,7 @@ def _inert_modules(names: set[str]) -> Iterator[None]:
 @contextmanager
 def _without_tt_library() -> Iterator[None]:
     """Hide ``tt`` from PJRT_NAMES_AND_LIBRARY_PATHS (``name:path,name:path``) for a while."""
-    variable = "PJRT_NAMES_AND_LIBRARY_PATHS"
+    variable = provider.LIBRARIES_VARIABLE
     before = os.environ.get(variable)
     if before is None:
         yield

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except others.CommandError as error:
                 return refuse(name, error)
             return run(arguments[1:])
-        commands.add_parser(name, help=others.origin(points), add_help=False)
+        commands.add_parser(name, help=others.summary(points).replace("%", "%%"), add_help=False)
     program: list[str] = []
     if arguments[:1] == [run_command.NAME]:
         options, program = run_command.split(arguments[1:])

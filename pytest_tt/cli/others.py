@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_tt.entry_points import distribution, of_group
@@ -27,9 +30,29 @@ def commands() -> dict[str, list[EntryPoint]]:
     return found
 
 
-def origin(points: Collection[EntryPoint]) -> str:
-    """What the list of commands says of one: where it comes from."""
-    return f"Command of {' and of '.join(map(distribution, points))}"
+def summary(points: Collection[EntryPoint]) -> str:
+    """What the list of commands says of one: the first sentence of its module's docstring, and where it comes from."""
+    owners = " and of ".join(map(distribution, points))
+    said = _first_sentence(next(iter(points)).module) if len(points) == 1 else ""
+    return f"{said} ({owners})" if said else f"Command of {owners}"
+
+
+def _first_sentence(module: str) -> str:
+    """Of the docstring of `module`, which is read but not imported; empty where there is none to read."""
+    package, *inner = module.split(".")
+    try:
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            return ""
+        path = Path(spec.origin)
+        if inner:
+            path = path.parent.joinpath(*inner)
+            path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        docstring = ast.get_docstring(ast.parse(path.read_bytes())) or ""
+    except (ImportError, OSError, SyntaxError, ValueError):
+        return ""
+    paragraph = " ".join(docstring.partition("\n\n")[0].split())
+    return paragraph.partition(". ")[0].removesuffix(".")
 
 
 def load(name: str, points: Collection[EntryPoint]) -> Main:

@@ -13,11 +13,12 @@ from pytest_tt.compare.dtypes import epsilon, kind_of
 from pytest_tt.compare.elements import find_misses
 from pytest_tt.compare.errors import error_decades
 from pytest_tt.compare.leaf import Check, Leaf
+from pytest_tt.compare.mask import blank, check_names, counted, pick
 from pytest_tt.compare.metrics import Numbers, as_real, measure, top_agreement
 from pytest_tt.compare.verdict import footer_lines, leaf_lines, name_lines, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     Array = np.ndarray[Any, Any]
@@ -95,6 +96,7 @@ def compare(
     bounds: Bounds | None = None,
     recorded: Bounds | None = None,
     status: Bounds | None = None,
+    masks: Sequence[Mapping[str, Array]] = (),
     rows: int = 10,
 ) -> Comparison:
     """Compare named arrays; the dtype of each actual leaf and the backend choose its default bounds.
@@ -102,8 +104,10 @@ def compare(
     `recorded` (of a golden), then `bounds` (of the test), then `status` (of the status file) change the
     defaults of float leaves; integers and bools must be equal. top1 and top5 are computed for leaves whose
     name ends in "logits", and are judged where bounds ask for them: on those leaves, or on every float leaf
-    when no name ends so. `rows` is the most wrong elements that are kept per leaf. Raises ValueError when bounds
-    loosen without a reason, or ask for top1 or top5 of leaves that have no axis to choose along.
+    when no name ends so. `masks`, each by the names of leaves, say which elements count (see `counted`): what one of
+    them hides is not looked at, NaN included. `rows` is the most wrong elements that are kept per leaf. Raises
+    ValueError when bounds loosen without a reason, or ask for top1 or top5 of leaves that have no axis to choose along,
+    and for a mask that does not fit.
     """
     if backend not in ("sim", "hw"):
         raise ValueError(f"backend {backend!r} is unknown: expected 'sim' or 'hw'")
@@ -111,11 +115,13 @@ def compare(
     both = [name for name in sorted(expected) if name in actual]
     named_logits = any(name.endswith("logits") for name in both)
     asked = {key for layer in layers.values() if layer for key in layer.given() if key in ("top1", "top5")}
+    for by_name in masks:
+        check_names(by_name, expected)
     leaves = []
     for name in both:
         logits = name.endswith("logits") or (bool(asked) and not named_logits)
         pair = np.asarray(actual[name]), np.asarray(expected[name])
-        leaves.append(_judge(name, *pair, backend, layers, logits, rows))
+        leaves.append(_judge(name, *pair, backend, layers, [by[name] for by in masks if name in by], logits, rows))
     measured = {check.metric for leaf in leaves for check in leaf.checks if check.value is not None}
     if leaves and all(leaf.numbers is not None for leaf in leaves) and asked - measured:
         raise ValueError(
@@ -135,6 +141,7 @@ def _judge(
     expected: Array,
     backend: str,
     layers: Mapping[str, Bounds | None],
+    masks: Sequence[Array],
     logits: bool,
     rows: int,
 ) -> Leaf:
@@ -144,23 +151,28 @@ def _judge(
     hints: list[str] = []
     problem = _mismatch(actual, expected)
     a, e = as_real(actual), as_real(expected)
+    mask = None if problem is not None else counted(name, masks, expected.shape, a.shape)
     if problem is None:
-        numbers = measure(a, e)
-        problem = _not_finite(numbers, a.shape)
+        numbers = measure(*pick(a, e, mask))
+        problem = _not_finite(numbers, a.shape, mask)
         if kind_of(actual.dtype) in ("integer", "bool"):
             checks = (Check("unequal", float(numbers.unequal), 0.0, "integers and bools must be equal"),)
             checks += (Check("max_abs", numbers.max_abs, None, ""),)
         else:
-            checks = _checks(numbers, bounds, sources, a, e, logits)
+            checks = _checks(numbers, bounds, sources, a, e, mask, logits)
     elif actual.shape != expected.shape:
         hints = diagnose_shapes(a, e)
     leaf = Leaf(
         name, actual.shape, actual.dtype.name, expected.shape, expected.dtype.name,
-        numbers, checks, problem, None, tuple(hints), error_decades(a, e) if numbers is not None else {},
+        numbers, checks, problem, None, tuple(hints),
+        error_decades(*pick(a, e, mask)) if numbers is not None else {},
+        None if mask is None else int(mask.sum()) * actual.size // a.size,
     )  # fmt: skip
     if leaf.passed or numbers is None:
         return leaf
+    a, e = blank(a, mask), blank(e, mask)
     misses = find_misses(a, e, _tolerance(numbers, bounds), bounds.max_abs, numbers.rms_expected, rows)
+    misses = replace(misses, size=numbers.size)
     if numbers.finite:
         hints = diagnose(a, e) or misses.where(a.shape)
         hints += _bound_hints(checks, backend, actual.dtype, expected.dtype)
@@ -181,10 +193,11 @@ def _mismatch(actual: Array, expected: Array) -> str | None:
     return None
 
 
-def _not_finite(numbers: Numbers, shape: tuple[int, ...]) -> str | None:
+def _not_finite(numbers: Numbers, shape: tuple[int, ...], mask: Array | None) -> str | None:
     if numbers.finite or numbers.first_bad is None:
         return None
-    index = tuple(int(i) for i in np.unravel_index(numbers.first_bad, shape))
+    place = numbers.first_bad if mask is None else np.flatnonzero(mask)[numbers.first_bad]
+    index = tuple(int(i) for i in np.unravel_index(place, shape))
     parts = []
     if numbers.bad_actual:
         parts.append(f"actual holds {numbers.bad_actual} NaN or Inf in {numbers.size} elements")
@@ -194,7 +207,13 @@ def _not_finite(numbers: Numbers, shape: tuple[int, ...]) -> str | None:
 
 
 def _checks(
-    numbers: Numbers, bounds: Bounds, sources: Mapping[str, str], a: Array, e: Array, logits: bool
+    numbers: Numbers,
+    bounds: Bounds,
+    sources: Mapping[str, str],
+    a: Array,
+    e: Array,
+    mask: Array | None,
+    logits: bool,
 ) -> tuple[Check, ...]:
     """Every metric of a float leaf beside its bound."""
     rel_l2, rel_note = bounds.rel_l2, sources.get("rel_l2", "")
@@ -213,7 +232,7 @@ def _checks(
     checks.append(Check("max_abs", numbers.max_abs, bounds.max_abs, sources.get("max_abs", "")))
     if logits:
         for metric, k in (("top1", 1), ("top5", 5)):
-            value = top_agreement(a, e, k)
+            value = top_agreement(a, e, k, mask)
             if value is not None:
                 checks.append(Check(metric, value, getattr(bounds, metric), sources.get(metric, "")))
     return tuple(checks)

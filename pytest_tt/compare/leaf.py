@@ -53,6 +53,7 @@ class Leaf:
     """Verdict on one leaf. problem: why it fails whatever its metrics; numbers None: never measured.
 
     errors: how many elements are off by how much, see `error_decades`; empty where it was never measured.
+    counted: how many elements a mask leaves to compare; None without one.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Leaf:
     misses: Misses | None
     hints: tuple[str, ...]
     errors: Mapping[str, int] = field(default_factory=dict)
+    counted: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -84,8 +86,12 @@ class Leaf:
         return next((check.value for check in self.checks if check.metric == metric), None)
 
     def facts(self) -> dict[str, Any]:
-        """Plain JSON for the results document: shape, dtype, verdict, each metric with its bound, spread of errors."""
-        return {
+        """Plain JSON for the results document: shape, dtype, verdict, each metric with its bound, spread of errors.
+
+        With a mask also how many elements count.
+        """
+        masked = {} if self.counted is None else {"counted": self.counted}
+        return masked | {
             "shape": list(self.shape),
             "dtype": self.dtype,
             "passed": self.passed,

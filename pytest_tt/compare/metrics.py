@@ -153,20 +153,27 @@ def _unequal(actual: Array, expected: Array) -> int:
     return count
 
 
-def top_agreement(actual: Array, expected: Array, k: int) -> float | None:
+def top_agreement(actual: Array, expected: Array, k: int, mask: Array | None = None) -> float | None:
     """Share of rows (last axis) whose actual argmax is among the k largest expected values.
 
-    An expected tie counts for every member of it. None where there is no axis to choose along.
+    An expected tie counts for every member of it. Only elements of which `mask` (bool, of the arrays' shape) is true
+    can be chosen, and rows without any do not count. None where there is no axis to choose along.
     """
     if actual.ndim == 0 or actual.shape[-1] < 2 or actual.size == 0:
         return None
     width = actual.shape[-1]
     rows_a, rows_e = actual.reshape(-1, width), expected.reshape(-1, width)
+    rows_m = None if mask is None else mask.reshape(-1, width)
     step = max(1, CHUNK // width)
-    hits = 0
+    hits = rows = 0
     for start in range(0, rows_a.shape[0], step):
         a = rows_a[start : start + step].astype(np.float64)
         e = rows_e[start : start + step].astype(np.float64)
+        if rows_m is not None:
+            shown = rows_m[start : start + step]
+            some = shown.any(axis=-1)
+            a, e = (np.where(shown, x, -np.inf)[some] for x in (a, e))
+        rows += len(a)
         chosen = np.take_along_axis(e, np.argmax(a, axis=-1)[:, None], axis=-1)
         hits += int(np.count_nonzero((e > chosen).sum(axis=-1) < k))
-    return hits / rows_a.shape[0]
+    return hits / rows

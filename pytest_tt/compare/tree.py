@@ -89,6 +89,12 @@ def _key_text(path: tuple[Any, ...]) -> str:
 
 
 def _to_host(leaf: object, name: str) -> np.ndarray[Any, Any]:
+    wait = getattr(leaf, "block_until_ready", None)
+    if callable(wait):
+        try:
+            wait()  # numpy would wait for ever for a result that ran out of memory
+        except RuntimeError as error:
+            raise ValueError(f"leaf {name!r} could not be computed: {error}") from error
     detach = getattr(leaf, "detach", None)  # a torch tensor that asks for gradients refuses numpy
     try:
         array = np.asarray(detach().cpu() if callable(detach) else leaf)

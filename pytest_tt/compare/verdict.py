@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,8 @@ def _kind(leaf: Leaf) -> str:
         text += " with a last axis of (real, imaginary)"
     if leaf.expected_dtype != leaf.dtype:
         text += f", expected in {leaf.expected_dtype}"
+    if leaf.counted is not None:
+        text += f", {leaf.counted:,} of {math.prod(leaf.shape):,} elements counted"
     return text
 
 

@@ -10,12 +10,13 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from pytest_tt.backend.hardware import (
-    DISTRIBUTION,
-    ENTRY_POINT_GROUP,
-    plugin_importable,
-    tt_entry_points,
-    wheel_version,
+from pytest_tt.backend.provider import (
+    GROUP,
+    OFFICIAL,
+    find_providers,
+    known_distributions,
+    known_providers,
+    names,
 )
 from pytest_tt.doctor.finding import Finding, blocks, ok, warning
 from pytest_tt.versions import package_version
@@ -53,56 +54,65 @@ def look_at_python(version: str | None = None) -> Finding:
     from packaging.specifiers import SpecifierSet
 
     version = version or ".".join(map(str, sys.version_info[:3]))
-    wanted = WHEEL_PYTHON if wheel_version() is None else _requires_python() or ""
+    installed = _installed()
+    wanted = WHEEL_PYTHON if installed is None else _requires_python(installed) or ""
     if version in SpecifierSet(wanted, prereleases=True):
         return ok("python", f"Python {version}")
     return blocks(
         "python",
-        f"Python {version}, but {DISTRIBUTION} needs {wanted}",
+        f"Python {version}, but {installed or OFFICIAL} needs {wanted}",
         "pip finds no wheel for this Python, or an installed one cannot be imported",
         "make the virtual environment with Python 3.12" if wanted == WHEEL_PYTHON else f"use a Python that is {wanted}",
     )
 
 
 def look_at_wheel() -> list[Finding]:
-    """Whether jax would find Tenstorrent's plugin, and whether jax is the one that it was built for."""
-    version = wheel_version()
-    entries = tt_entry_points()
-    if not plugin_importable():
-        if version is None and not entries:
-            return [
-                blocks("wheel", f"{DISTRIBUTION} is not installed", "jax knows no platform tt without it", _INSTALL)
-            ]
-        if not entries:
-            what = f"{DISTRIBUTION} {version} registers nothing with jax (entry points {ENTRY_POINT_GROUP})"
-        else:
-            modules = ", ".join(sorted({entry.module for entry in entries}))
-            what = f"{DISTRIBUTION} {version or '?'} names the module {modules}, which is not there"
-        return [
-            blocks(
-                "wheel",
-                what,
-                "it was installed in part, or damaged since",
-                f"pip uninstall {DISTRIBUTION}, then {_AGAIN}",
-            )
-        ]
+    """Which plugin gives jax the platform tt, and whether jax is the one that it was built for."""
+    providers = find_providers()
+    if not providers:
+        return [_without_provider()]
     found = []
-    if len({entry.dist.name for entry in entries if entry.dist is not None}) > 1:
-        names = ", ".join(sorted({entry.dist.name for entry in entries if entry.dist is not None}))
+    if len(providers) > 1:
         found.append(
-            warning("wheel", f"several plugins register tt: {names}", "which one jax takes is chance", "keep one")
+            warning(
+                "wheel", f"several plugins register tt: {names(providers)}", "which one jax takes is chance", "keep one"
+            )
         )
-    found.append(ok("wheel", f"{DISTRIBUTION} {version or 'of another name'}"))
-    return found + list(_pins())
+    found.append(ok("wheel", names(providers)))
+    for provider in providers:
+        found += _pins(provider.name)
+    return found
 
 
-def _pins() -> Iterator[Finding]:
-    """jax and jaxlib against what the wheel's metadata asks for."""
+def _without_provider() -> Finding:
+    """Nothing gives jax the platform tt: is the wheel damaged, or not there?"""
+    modules = ", ".join(sorted({f"{provider.module}" for provider in known_providers()}))
+    broken = [f"{name} {version}" for name, version in known_distributions()]
+    if not broken and not modules:
+        return blocks("wheel", f"{OFFICIAL} is not installed", "jax knows no platform tt without it", _INSTALL)
+    name = broken[0] if broken else f"{OFFICIAL} ?"
+    if modules:
+        what = f"{name} names the module {modules}, which is not there"
+    else:
+        what = f"{name} registers nothing with jax (entry points {GROUP})"
+    again = f"pip uninstall {name.partition(' ')[0]}, then {_AGAIN}"
+    return blocks("wheel", what, "it was installed in part, or damaged since", again)
+
+
+def _installed() -> str | None:
+    """The distribution through which jax gets the platform tt, or would if it were not damaged."""
+    provider = next((each for each in find_providers() if each.version is not None), None)
+    damaged = next(iter(known_distributions()), None)
+    return provider.name if provider is not None else damaged and damaged[0]
+
+
+def _pins(distribution: str) -> Iterator[Finding]:
+    """jax and jaxlib against what the metadata of `distribution` asks for."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
-        lines = importlib.metadata.requires(DISTRIBUTION) or []
-    except importlib.metadata.PackageNotFoundError:
+        lines = importlib.metadata.requires(distribution) or []
+    except (importlib.metadata.PackageNotFoundError, ValueError):
         return
     good = []
     for line in lines:
@@ -116,8 +126,8 @@ def _pins() -> Iterator[Finding]:
         if version is None or not wanted.specifier.contains(version, prereleases=True):
             yield blocks(
                 wanted.name,
-                f"{wanted.name} {version or 'is not installed'}, but {DISTRIBUTION} {wheel_version()} needs "
-                f"{wanted.name}{wanted.specifier}",
+                f"{wanted.name} {version or 'is not installed'}, but {distribution} {package_version(distribution)} "
+                f"needs {wanted.name}{wanted.specifier}",
                 "its native part is built for that version: others end in an undefined symbol or in a crash",
                 f'pip install "{wanted.name}{wanted.specifier}", or {_AGAIN}',
             )
@@ -183,7 +193,7 @@ def look_at_environment(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Variables that change what jax and the client do."""
     platforms = environ.get("JAX_PLATFORMS", "")
     names = [name.strip().lower() for name in platforms.split(",") if name.strip()]
-    known = {*_PLATFORMS, *(entry.name for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP))}
+    known = {*_PLATFORMS, *(entry.name for entry in importlib.metadata.entry_points(group=GROUP))}
     unknown = [name for name in names if name not in known]
     if unknown:
         yield blocks(
@@ -221,11 +231,8 @@ def look_at_environment(environ: Mapping[str, str]) -> Iterator[Finding]:
         )
 
 
-def _requires_python() -> str | None:
-    try:
-        facts = importlib.metadata.metadata(DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _requires_python(distribution: str) -> str | None:
+    facts = importlib.metadata.metadata(distribution)
     return next(iter(facts.get_all("Requires-Python") or ()), None)
 
 

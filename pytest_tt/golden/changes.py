@@ -24,7 +24,7 @@ def describe_changes(before: Golden | str | None, after: Golden) -> list[str]:
         leaves = ", ".join(f"{name} {array.dtype.name} {array.shape}" for name, array in sorted(after.outputs.items()))
         return [kind, f"outputs: {leaves}"]
     lines = []
-    for group in ("inputs", "outputs"):
+    for group in ("inputs", "outputs", "masks"):
         old, new = getattr(before, group), getattr(after, group)
         for name in sorted({*old, *new}):
             line = _tensor_change(old.get(name), new.get(name))

@@ -103,6 +103,7 @@ class GoldenChecker:
         *,
         reference: Callable[[], Reference] | None = None,
         weights: object = None,
+        masks: object = None,
         pcc: float | None = None,
         rel_l2: float | None = None,
         max_abs: float | None = None,
@@ -113,6 +114,8 @@ class GoldenChecker:
         """Fail the test unless `outputs` (a tree of arrays) agree with the golden of `case`.
 
         weights: the model's parameters, or their digest, to be the ones the golden was recorded with.
+        masks: by the name of an output which of its elements count (bools, or integers 0 and 1, over its first axes);
+        a bare array is for the only output. It narrows the golden's own mask, where there is one.
         pcc, rel_l2, max_abs, top1 and top5 replace the default bounds; looser ones need a `reason`.
         """
         __tracebackhide__ = True
@@ -133,6 +136,7 @@ class GoldenChecker:
                 bounds=Bounds(**of_test, reason=reason),
                 recorded=None if recorded is None else Bounds.from_json(recorded, self._backend),
                 status=self._status,
+                masks=(golden.masks, {} if masks is None else _named_like(masks, golden)),
             )
         except (TypeError, ValueError) as error:
             comparison = f"golden {case!r}: {error}"
@@ -232,9 +236,10 @@ def _as_golden(case: str, path: Path, result: Reference) -> Golden:
             )
     try:
         inputs, outputs = flatten(result.inputs), flatten(result.outputs)
+        masks = flatten(getattr(result, "masks", {}))
     except (TypeError, ValueError) as error:
         raise GoldenError(f"golden {case!r}: of the reference, {error}") from error
-    return Golden(path, inputs, outputs, {**result.info, "case": case})
+    return Golden(path, inputs, outputs, {**result.info, "case": case}, masks)
 
 
 def _check_weights(golden: Golden, weights: object) -> None:
@@ -257,7 +262,7 @@ def _check_weights(golden: Golden, weights: object) -> None:
 
 
 def _named_like(outputs: object, golden: Golden) -> dict[str, Any]:
-    """Outputs by name; a bare array takes the name of the golden's only output."""
+    """Outputs, or their masks, by name; a bare array takes the name of the golden's only output."""
     actual = flatten(outputs)
     if list(actual) == [BARE] and len(golden.outputs) == 1 and not hasattr(outputs, "keys"):
         return dict(zip(golden.outputs, actual.values(), strict=True))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_tt.compare.dtypes import kind_of
+from pytest_tt.compare.mask import blank, check_names, counted
 from pytest_tt.compare.tree import flatten
 from pytest_tt.files import write_atomically
 
@@ -44,6 +45,8 @@ class GoldenError(ValueError):
 class Golden:
     """Recorded inputs and outputs by name, and their provenance.
 
+    masks: by the name of an output which of its elements count, e.g. not those of padding: bools, or integers 0 and 1,
+    over the output's first axes. What a mask hides is stored as 0.
     info: `case`, `model`, `variant`, `weights` (kind, seed or repo, revision and file, digest),
     `reference` (implementation, versions), `dtype` and perhaps `bounds` with a `reason`. path: None
     before it is saved.
@@ -53,6 +56,7 @@ class Golden:
     inputs: dict[str, Array] = field(default_factory=dict)
     outputs: dict[str, Array] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
+    masks: dict[str, Array] = field(default_factory=dict)
 
 
 def load(path: str | os.PathLike[str]) -> Golden:
@@ -66,15 +70,25 @@ def load(path: str | os.PathLike[str]) -> Golden:
         raise GoldenError(f"{path}: cannot be read ({error.strerror}); expected a golden, {UPDATE}") from error
     tensors, metadata = _parse(path, data)
     info = _info(path, metadata)
-    groups: dict[str, dict[str, Array]] = {"input": {}, "output": {}}
+    groups: dict[str, dict[str, Array]] = {"input": {}, "output": {}, "mask": {}}
     for name, tensor in tensors.items():
         group, _, leaf = name.partition("/")
         if group not in groups or not leaf:
-            raise GoldenError(f"{path}: tensor {name!r} is neither input/<name> nor output/<name>; {UPDATE}")
+            raise GoldenError(f"{path}: tensor {name!r} is not input/<name>, output/<name> or mask/<name>; {UPDATE}")
         groups[group][leaf] = tensor
     if not groups["output"]:
         raise GoldenError(f"{path}: holds no output/<name> tensor, so there is nothing to compare; {UPDATE}")
-    return Golden(path, groups["input"], groups["output"], info)
+    _masks(path, groups["output"], groups["mask"])
+    return Golden(path, groups["input"], groups["output"], info, groups["mask"])
+
+
+def _masks(path: Path, outputs: Mapping[str, Array], masks: Mapping[str, Array]) -> dict[str, Array | None]:
+    """Which elements of each output count, in its shape. Raises GoldenError for a mask that does not fit."""
+    try:
+        check_names(masks, outputs)
+        return {name: counted(name, [masks[name]], outputs[name].shape) for name in masks}
+    except ValueError as error:
+        raise GoldenError(f"{path}: {error}; {UPDATE}") from None
 
 
 def _parse(path: Path, data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -133,7 +147,8 @@ def save(path: str | os.PathLike[str], golden: Golden) -> bool:
     """Write a golden, all of it or nothing; True if the bytes of the file changed.
 
     The same golden always gives the same bytes. Raises GoldenError when it has no outputs, holds NaN or
-    Inf, does not say which implementation it comes from, or cannot be stored.
+    Inf (but where a mask hides them), does not say which implementation it comes from, has a mask that does not fit, or
+    cannot be stored.
     """
     path = Path(path)
     data = encode(path, golden)
@@ -156,8 +171,10 @@ def encode(path: Path, golden: Golden) -> bytes:
     from safetensors import SafetensorError
     from safetensors.numpy import save as to_bytes
 
+    masks = _masks(path, golden.outputs, golden.masks)
     tensors = {f"input/{name}": array for name, array in golden.inputs.items()}
-    tensors |= {f"output/{name}": array for name, array in golden.outputs.items()}
+    tensors |= {f"output/{name}": blank(array, masks.get(name)) for name, array in golden.outputs.items()}
+    tensors |= {f"mask/{name}": array.astype(bool) for name, array in golden.masks.items()}
     if not golden.outputs:
         raise GoldenError(f"{path}: not recorded, the reference gave no outputs; return at least one")
     for name, array in tensors.items():

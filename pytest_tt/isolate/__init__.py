@@ -15,9 +15,13 @@ client that closes its chips in order leaves none hung), and kills it with every
 - Reports, warnings and phases travel as lines of JSON over a socket; the child waits for the parent's answer to each
   report, which says whether the run is about to stop (-x, --maxfail), so that fixtures are torn down then as usual.
 - For other plugins the child is what pytest-xdist calls a worker (``config.workerinput``): it writes no JUnit file and
-  no cache of failures, the parent does. Like there: no live logs, no stdin (``--pdb`` turns isolation off, for
-  ``breakpoint()`` add ``--no-tt-isolate``), and hooks such as ``pytest_sessionstart`` run in both processes. Capturing
-  works as ever, ``-s`` too.
+  no cache of failures, the parent does. What their other half puts in there (``pytest_configure_node``) is put in,
+  with or without xdist; a child that cannot be configured all the same ends the run with one error that names the
+  plugin. Like under xdist: no live logs, no stdin (``--pdb`` turns isolation off, for ``breakpoint()`` add
+  ``--no-tt-isolate``), and hooks such as ``pytest_sessionstart`` run in both processes. Capturing works as ever,
+  ``-s`` too.
+- A plugin that reruns failures sees a test that died as one that failed (attempts.py), and coverage counts what a
+  child ran (coverage.py).
 - A test that fails for want of memory (MemoryError, or XLA's RESOURCE_EXHAUSTED) leaves a process that is not to be
   trusted: everything is torn down after it, and the next test gets a fresh child.
 - On hw the parent holds the lock of the chips and never opens them; a child inherits the lock's descriptors, so that

@@ -12,6 +12,10 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -33,13 +37,18 @@ def main() -> None:
 
         __name__ = start["plugin"]  # pluggy takes it as the plugin's name
 
-        @pytest.hookimpl(tryfirst=True)
-        def pytest_cmdline_main(self, config: pytest.Config) -> None:
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, object, object]:
             from pytest_tt.isolate.child import ChildPlugin
 
             child = ChildPlugin(sock, start)
-            child.change(config)
-            config.pluginmanager.register(child)
+            try:
+                child.change(config)
+                config.pluginmanager.register(child)
+                return (yield)
+            except pytest.UsageError as error:
+                child.tell_unready(config, pytest.ExceptionInfo.from_exception(error), f"ERROR: {error}")
+                raise
 
     with sock:
         sys.exit(pytest.main(start["args"], plugins=[Boot()]))

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
+from pytest_tt.isolate.attempts import Replay
 from pytest_tt.isolate.channel import Channel
+from pytest_tt.isolate.coverage import ChildCoverage, running_measurement
+from pytest_tt.isolate.neighbours import describe_failure, reruns_reported
 from pytest_tt.isolate.replay import pack_report, pack_warning
 from pytest_tt.items import session_of
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_tt.isolate.channel import Message
+    from pytest_tt.isolate.failing import Stage
 
 
 # Given back when memory is used up, so that the failure can still be reported.
@@ -36,28 +40,41 @@ class ChildPlugin:
         self._channel = Channel(sock)
         self._start = start
         self._stdout: TextIO = sys.stdout
+        self._terminal = _Terminal(start["terminal"])
         self._items: dict[tuple[str, int], pytest.Item] = {}
         self._session: pytest.Session | None = None
         self._problems: list[str] = []
         self._at_start = [_identity(descriptor) for descriptor in (1, 2)]
         self._output_sent = False
         self._exhausted = False
+        self._ready = False
+        self._replay: Replay | None = None
+        self._coverage: ChildCoverage | None = None
         self._ballast = bytearray(_BALLAST)
 
     def tell_phase(self, nodeid: str, phase: str) -> None:
         """The test has come to `phase`."""
         self._tell({"kind": "phase", "nodeid": nodeid, "phase": phase})
 
+    def tell_unready(self, config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseException], text: str) -> None:
+        """This process ends before it can run a test; `text` is the traceback as it is to be shown."""
+        if not self._ready:
+            self._tell({"kind": "unready", "problem": describe_failure(config, excinfo, text)})
+
     def change(self, config: pytest.Config) -> None:
         """What is different in a child, before plugins are configured."""
+        self._config = config
         option = config.option
         option.maxfail = 0  # the parent counts
         option.cacheclear = False  # done, and another process may have written since
         option.color = "yes" if self._start["colour"] else "no"  # of the texts that reports bring
         config.workerinput = dict(self._start["workerinput"])  # type: ignore[attr-defined]
         config.workeroutput = {}  # type: ignore[attr-defined]
-        # The terminal is the parent's: this process's own reporter, made next, writes to nowhere.
-        self._stdout, sys.stdout = sys.stdout, _Nowhere()
+        if self._start["coverage"] is not None and running_measurement() is None:
+            self._coverage = ChildCoverage(self._start["coverage"])
+            config.pluginmanager.register(self._coverage)
+        # The terminal is the parent's: this process's own reporter, made next, gets one that nobody sees.
+        self._stdout, sys.stdout = sys.stdout, self._terminal
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -80,6 +97,7 @@ class ChildPlugin:
             self._items[item.nodeid, place] = item
         if self._start["warm"]:
             _open_chips()
+        self._ready = True
         self._channel.send({"kind": "ready"})
         while True:
             try:
@@ -99,9 +117,11 @@ class ChildPlugin:
         if item is None:
             self._channel.send({"kind": "unknown", "problems": self._problems})
             return
+        self._replay = Replay(message["attempts"])
         self._channel.send({"kind": "started"})
         try:
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._find(message["next"]))
+            with reruns_reported(item.config):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._find(message["next"]))
         except pytest.exit.Exception as stop:
             self._tell({"kind": "exit", "reason": stop.msg, "returncode": stop.returncode})
             raise
@@ -109,6 +129,8 @@ class ChildPlugin:
             self._tell({"kind": "interrupted"})
             raise
         session_of(item.config).keep_compiled()
+        if self._coverage is not None:
+            self._coverage.save()
         exhausted, self._exhausted = self._exhausted, False
         self._channel.send(
             {
@@ -128,27 +150,35 @@ class ChildPlugin:
             self._channel.send(message)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self) -> None:
-        self._tell({"kind": "stage", "stage": "setup"})
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if self._replay is not None:
+            self._replay.begin_attempt()
         # Called while pytest captures: where it collects what the test writes can be read after this process's death.
-        if self._output_sent:
-            return
-        self._output_sent = True
-        if all(_identity(fd) not in (None, before) for fd, before in zip((1, 2), self._at_start, strict=True)):
-            self._channel.send({"kind": "output"}, (1, 2))
+        if not self._output_sent:
+            self._output_sent = True
+            if all(_identity(fd) not in (None, before) for fd, before in zip((1, 2), self._at_start, strict=True)):
+                self._channel.send({"kind": "output"}, (1, 2))
+        self._begin_stage(item, "setup")
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_call(self) -> None:
-        self._tell({"kind": "stage", "stage": "call"})
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        self._begin_stage(item, "call")
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_teardown(self) -> None:
-        self._tell({"kind": "stage", "stage": "teardown"})
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        self._begin_stage(item, "teardown")
+
+    def _begin_stage(self, item: pytest.Item, stage: Stage) -> None:
+        self._tell({"kind": "stage", "stage": stage})
+        self._terminal.restart()
+        if self._replay is not None and stage != "teardown":
+            self._replay.fail(item, stage)
 
     @pytest.hookimpl(tryfirst=True, wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        self._terminal.keep = False
         if call.excinfo is not None and _out_of_memory(call.excinfo.value):
             self._exhausted = True
             self._ballast.clear()
@@ -159,6 +189,8 @@ class ChildPlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         assert self._session is not None
+        if self._replay is not None and self._replay.was_reported(report):
+            return
         self._channel.send({"kind": "report", "data": pack_report(self._session.config, report)})
         try:
             answer = self._channel.receive()
@@ -182,12 +214,16 @@ class ChildPlugin:
             warning = pack_warning(warning_message)
             self._tell({"kind": "warning", "warning": warning, "nodeid": nodeid, "location": location})
 
-    def pytest_internalerror(self, excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    def pytest_internalerror(self, excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]) -> bool | None:
         if _out_of_memory(excinfo.value):
             self._ballast.clear()
             self._tell({"kind": "exhausted"})
+        elif not self._ready:
+            self.tell_unready(self._config, excinfo, str(excrepr))
+            return True  # shown: the parent does
         else:
             self._tell({"kind": "internal", "text": str(excrepr)})
+        return None
 
 
 def _out_of_memory(error: BaseException) -> bool:
@@ -195,11 +231,28 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in str(error))
 
 
-class _Nowhere(io.StringIO):
-    """A stream that keeps nothing."""
+class _Terminal(io.StringIO):
+    """The terminal of this process, which nobody sees.
+
+    What is written there while a test runs is kept in the file behind `descriptor`: it may be the last that is said, as
+    by pytest-timeout, which shows there where all threads are, and ends the process.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self.keep = False
 
     def write(self, text: str) -> int:
+        if self.keep:
+            os.write(self._descriptor, text.encode(errors="replace"))
         return len(text)
+
+    def restart(self) -> None:
+        """Forget what was kept, and keep what follows."""
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self.keep = True
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 MOST_LINES = 40
 _MOST_BYTES = 1 << 14
 
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+)')
 _THREAD = re.compile(r"(Current thread|Thread) 0x")
-_OURS = re.compile(r"/(_pytest|pluggy|pytest_tt/isolate)/")
+_OURS = re.compile(r"/(_pytest|pluggy|pytest_tt/isolate)/|/pytest_tt/interrupt\.py|<frozen runpy>|/pytest/__main__\.py")
+# pytest-timeout's thread method, and what it calls the stack of the thread in which the test runs.
+_TIMEOUT = re.compile(r"\++ Timeout \++$", re.MULTILINE)
+_TEST_STACK = re.compile(r"~+ Stack of MainThread [^\n]*~\n(?P<stack>.*?)(?=^[~+]{3}|\Z)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Death:
     """What faulthandler wrote: where each thread was."""
     output: tuple[tuple[str, str], ...] = ()
     """Stream (``stdout``, ``stderr``) and what was captured of it since the test's present stage began."""
+    terminal: str = ""
+    """What a plugin wrote to the terminal while the test ran."""
 
     def text(self, where: str, seconds: float) -> str:
         """The failure text of a test that was `where`; its first line says it all."""
@@ -39,6 +44,8 @@ class Death:
         parts = [f"{self.how} {where}", facts]
         if self.dump:
             parts.append("Where it was:\n" + self.dump)
+        if self.terminal:
+            parts.append("Last words on its terminal:\n" + self.terminal)
         parts += [f"Last output ({stream}):\n{text}" for stream, text in self.output if text]
         if len(parts) == 2:
             parts.append("It left no traceback and no captured output.")
@@ -79,6 +86,30 @@ def readable_dump(text: str) -> str:
     return "\n".join(lines[:MOST_LINES] + ["  […]"] * (len(lines) > MOST_LINES)).strip()
 
 
+def readable_stacks(text: str) -> str:
+    """Stacks in `text`, as Python's traceback module formats them, without the frames of pytest below a test."""
+    lines: list[str] = []
+    below = False
+    for line in text.splitlines():
+        if _FRAME.match(line):
+            below = _OURS.search(line) is not None
+        elif not line.startswith("    "):  # source lines belong to their frame
+            below = False
+        if not below:
+            lines.append(line.rstrip())
+    return "\n".join(lines).strip()
+
+
+def ended_by_timeout(terminal: str) -> str | None:
+    """How a child ended that pytest-timeout took down, by what it wrote on the terminal; None where it did not."""
+    if not _TIMEOUT.search(terminal):
+        return None
+    stack = _TEST_STACK.search(terminal)
+    frames = [] if stack is None else list(_FRAME.finditer(stack["stack"]))
+    place = f" at {os.path.basename(frames[-1]['file'])}:{frames[-1]['line']}" if frames else ""
+    return f"was ended by pytest-timeout{place}"
+
+
 def _without_empty_threads(lines: Iterable[str]) -> list[str]:
     """Drop headings of threads of which no frame is left."""
     kept: list[str] = []
@@ -96,11 +127,12 @@ def head(descriptor: int, start: int) -> str:
     return os.pread(descriptor, 4 * _MOST_BYTES, start).decode(errors="replace")
 
 
-def tail(descriptor: int) -> str:
-    """The last lines of the file behind `descriptor`; its position stays."""
+def tail(descriptor: int, clean: Callable[[str], str] = str) -> str:
+    """The last lines of the file behind `descriptor`, after `clean`; its position stays."""
     with suppress(OSError):
         size = os.fstat(descriptor).st_size
-        lines = os.pread(descriptor, _MOST_BYTES, max(0, size - _MOST_BYTES)).decode(errors="replace").splitlines()
+        text = os.pread(descriptor, _MOST_BYTES, max(0, size - _MOST_BYTES)).decode(errors="replace")
+        lines = clean(text).splitlines()
         if size > _MOST_BYTES or len(lines) > MOST_LINES:
             return "\n".join(["[…]", *lines[-MOST_LINES:]])
         return "\n".join(lines).rstrip()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_tt.isolate.attempts import Attempts, may_be_rerun
+from pytest_tt.isolate.coverage import SharedCoverage, running_measurement
 from pytest_tt.isolate.failing import report_failure, where
 from pytest_tt.isolate.process import Died
 from pytest_tt.isolate.supply import StartError, Supply
@@ -14,7 +16,7 @@ from pytest_tt.isolate.turn import NotCollectedError, Turn
 from pytest_tt.items import find_recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from pytest_tt.config import Setting
     from pytest_tt.isolate.chips import HeldChips
@@ -30,8 +32,16 @@ def isolate(config: pytest.Config, session: Session, chips: HeldChips | None) ->
     """Have the tests of this run executed in children. `chips` are those that this process holds on hw."""
     assert session.isolation is not None
     timeout = session.isolation.timeout
-    supply = Supply(config, chips, timeout.value, say=session.say, forget=session.forget_process)
-    isolator = Isolator(timeout, supply, session.say)
+    measurement = running_measurement()
+    coverage = None if measurement is None else SharedCoverage(measurement, config)
+
+    def forget(pid: int) -> None:
+        session.forget_process(pid)
+        if coverage is not None:
+            coverage.take(pid)
+
+    supply = Supply(config, chips, timeout.value, coverage=coverage, say=session.say, forget=forget)
+    isolator = Isolator(timeout, supply, coverage, session.say)
     config.pluginmanager.register(isolator, _NAME)
     config.add_cleanup(isolator.close)
 
@@ -39,12 +49,15 @@ def isolate(config: pytest.Config, session: Session, chips: HeldChips | None) ->
 class Isolator:
     """Registered as a plugin once it is known that tests use chips."""
 
-    def __init__(self, timeout: Setting[float], supply: Supply, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, timeout: Setting[float], supply: Supply, coverage: SharedCoverage | None, say: Callable[[str], None]
+    ) -> None:
         self._timeout = timeout
         self._supply = supply
+        self._coverage = coverage
         self._say = say
         self._keys: dict[pytest.Item, Key] = {}
-        self._deaths = 0
+        self._deadly: set[str] = set()
         self._notes: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
@@ -64,50 +77,73 @@ class Isolator:
     def pytest_timeout_set_timer(self) -> bool:
         return True  # set, as far as this process is concerned
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        problem = self._supply.finish()
-        if problem is not None:
-            line = f"tt: the process of the tests {problem} when it ended, after its last test"
-            if hasattr(session.config, "workerinput"):  # no summary follows
-                self._say(line)
-            else:
-                self._notes.append(line)
+    # The innermost wrapper: pytest-cov writes its report in one of its own.
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        finally:
+            problem = self._supply.finish()
+            if problem is not None:
+                line = f"tt: the process of the tests {problem} when it ended, after its last test"
+                if hasattr(session.config, "workerinput"):  # no summary follows
+                    self._say(line)
+                else:
+                    self._notes.append(line)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if self._deaths:
-            tests = "1 test" if self._deaths == 1 else f"{self._deaths} tests"
-            self._notes.append(f"tt: {tests} took the process of the tests down")
+        if self._deadly:
+            tests = "1 test" if len(self._deadly) == 1 else f"{len(self._deadly)} tests"
+            line = f"tt: {tests} took the process of the tests down"
+            if self._coverage is not None:
+                line += ", and what ran there last may be missing from the coverage"
+            self._notes.append(line)
+        if self._coverage is not None and self._coverage.problem is not None:
+            self._notes.append(f"tt: coverage lacks what isolated tests ran: {self._coverage.problem}")
         for line in self._notes:
             terminalreporter.write_line(line, yellow=True)
 
     def close(self) -> None:
         """Leave no child behind, however the run ends."""
         self._supply.close()
+        if self._coverage is not None:
+            self._coverage.close()
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         recorder = find_recorder(item)
         if recorder is not None:
             recorder.restart()
         uses_chips = recorder is not None and item.get_closest_marker("skip") is None
+        attempts = Attempts()
         while True:
             try:
                 child = self._supply.get(uses_chips)
                 fresh = not child.used
-                turn = Turn(child, item, self._key(item), None if nextitem is None else self._key(nextitem))
+                following = None if nextitem is None else self._key(nextitem)
+                turn = Turn(child, item, self._key(item), following, attempts)
                 death = self._death_in(turn, child)
             except (StartError, NotCollectedError) as error:
                 problem = str(error)
+                if isinstance(error, StartError) and error.final:
+                    item.session.shouldfail = f"tt: {problem.splitlines()[0]}"
                 break
             if death is None:
+                untold = attempts.untold(turn)
+                if untold is not None:
+                    report_failure(item, *untold, 0.0)
                 return
             if turn.begun or fresh:
-                self._bury(item, turn, death)
+                if self._bury(item, turn, death, attempts):
+                    continue
                 return
             # It died of something that an earlier test left running: this one has not begun.
             self._say(f"tt: the process of the tests {death.how} before it began with {item.nodeid}")
             self._supply.lost(f"the test before {item.nodeid} ({death.how})")
-        report_failure(item, "setup", problem, 0.0)
+        last = attempts.last()
+        if last is not None:
+            report_failure(item, last[0], f"{last[1]}\n\nNot run again: {problem}", 0.0)
+        else:
+            report_failure(item, "setup", problem, 0.0)
 
     def _death_in(self, turn: Turn, child: Child) -> Death | None:
         """Run the test; how `child` died of it, if it did."""
@@ -122,11 +158,18 @@ class Isolator:
         turn.stop()
         return self._supply.hang(child, f"timed out after {self._timeout.value:g} s ({self._timeout.source})")
 
-    def _bury(self, item: pytest.Item, turn: Turn, death: Death) -> None:
-        self._deaths += 1
+    def _bury(self, item: pytest.Item, turn: Turn, death: Death, attempts: Attempts) -> bool:
+        """Report the death, or return True where the next child is to report it because the test may be rerun."""
+        self._deadly.add(item.nodeid)
         place = where(item, turn.stage)
         self._supply.lost(f"{item.nodeid} ({death.how} {place})")
-        report_failure(item, turn.stage, death.text(place, turn.seconds), turn.stage_seconds)
+        text = death.text(place, turn.seconds)
+        recorder = find_recorder(item)
+        phase = None if recorder is None else recorder.row.phase
+        if turn.begun and may_be_rerun(item) and attempts.add(turn, phase, text):
+            return True
+        report_failure(item, turn.stage, text, turn.stage_seconds)
+        return False
 
     def _key(self, item: pytest.Item) -> Key:
         if not self._keys:

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING
 from pytest_tt.isolate import boot
 from pytest_tt.isolate.channel import Channel
 from pytest_tt.isolate.choice import CHILD
-from pytest_tt.isolate.death import Death, describe_exit, head, memory_of, readable_dump, tail
+from pytest_tt.isolate.death import (
+    Death,
+    describe_exit,
+    ended_by_timeout,
+    head,
+    memory_of,
+    readable_dump,
+    readable_stacks,
+    tail,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +57,8 @@ class Start:
     """What other plugins find as ``config.workerinput``."""
     colour: bool
     """Whether the terminal shows colours."""
+    coverage: Message | None
+    """How to measure coverage, see `SharedCoverage`; None for not at all."""
     warm: bool
     """Whether there is time to start jax before a test asks for it."""
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -65,6 +76,7 @@ class Child:
         self._start = start
         self._forget = forget
         self._dump = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
+        self._terminal = tempfile.TemporaryFile()  # noqa: SIM115
         self._dumped = 0
         self._output: list[int] = []
         self._memory = ""
@@ -76,13 +88,14 @@ class Child:
                 cwd=start.directory,
                 env={**os.environ, **start.environ},
                 stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), self._dump.fileno(), *start.keep_open),
+                pass_fds=(theirs.fileno(), self._dump.fileno(), self._terminal.fileno(), *start.keep_open),
                 # A group of its own: Ctrl-C is the parent's to handle, and what a test started can be ended with it.
                 start_new_session=True,
             )
         except BaseException:
             self.channel.close()
             self._dump.close()
+            self._terminal.close()
             raise
         finally:
             theirs.close()
@@ -101,8 +114,10 @@ class Child:
                     "plugin": CHILD,
                     "workerinput": start.workerinput,
                     "colour": start.colour,
+                    "coverage": start.coverage,
                     "warm": start.warm,
                     "dump": self._dump.fileno(),
+                    "terminal": self._terminal.fileno(),
                     "parent": os.getpid(),
                 }
             )
@@ -152,7 +167,9 @@ class Child:
             memory = self._memory if status == -signal.SIGKILL else ""
         except subprocess.TimeoutExpired:
             how = "closed the connection to the process that started it (file descriptors that are not its own)"
-        death = Death(self.last_words or how, memory, self._read_dump(), self._read_output())
+        terminal = tail(self._terminal.fileno(), readable_stacks)
+        how = self.last_words or ended_by_timeout(terminal) or how
+        death = Death(how, memory, self._read_dump(), self._read_output(), terminal)
         self.kill()
         return death
 
@@ -201,6 +218,7 @@ class Child:
         self._process.wait()
         self.channel.close()
         self._dump.close()
+        self._terminal.close()
         while self._output:
             os.close(self._output.pop())
         for directory in self._start.directories:

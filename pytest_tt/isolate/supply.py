@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
-import uuid
 from contextlib import suppress
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pytest_tt.isolate.neighbours import worker_input
 from pytest_tt.isolate.process import Child, Died, Start
 
 if TYPE_CHECKING:
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_tt.isolate.chips import HeldChips
+    from pytest_tt.isolate.coverage import SharedCoverage
     from pytest_tt.isolate.death import Death
 
 # How long a child may take to import and collect what the parent has collected.
@@ -34,7 +33,11 @@ _MOST_FAILED_STARTS = 2
 
 
 class StartError(Exception):
-    """There is no child for a test; the text says why."""
+    """There is no child for a test; the text says why. `final`: there will be none for any other test either."""
+
+    def __init__(self, text: str, *, final: bool = False) -> None:
+        super().__init__(text)
+        self.final = final
 
 
 class Supply:
@@ -46,11 +49,13 @@ class Supply:
         chips: HeldChips | None,
         timeout_s: float,
         *,
+        coverage: SharedCoverage | None,
         say: Callable[[str], None],
         forget: Callable[[int], None],
     ) -> None:
         self._config = config
         self._chips = chips
+        self._coverage = coverage
         self._say = say
         self._forget = forget
         self._open_s = min(OPEN_S, timeout_s or OPEN_S)
@@ -60,10 +65,10 @@ class Supply:
         self._spare: Child | None = None
         self._started = 0
         self._failed_starts = 0
-        # Why no child can be started; why none can use the chips; what may have left them hung.
-        self._broken: str | None = None
+        # Why no child can use the chips; what may have left them hung.
         self._hung: str | None = None
         self._suspect: str | None = None
+        self._worker_input = worker_input(config)
 
     def hang(self, child: Child, how: str) -> Death:
         """End `child`, which takes too long; `how` is what to call that."""
@@ -116,8 +121,6 @@ class Supply:
         self.child = self._spare = None
 
     def _start(self) -> Child:
-        if self._broken is not None:
-            raise StartError(self._broken)
         if self._chips is not None and self._suspect is not None:
             self._chips.wait_until_free()
         problem = self._try_to_start()
@@ -130,19 +133,26 @@ class Supply:
         text = f"no process to run this test in: the one that was started {problem}; what it said itself is above"
         self._failed_starts += 1
         if self._failed_starts == _MOST_FAILED_STARTS:
-            self._broken = f"{text}, and so did the one before"
+            raise StartError(f"{text}, and so did the one before", final=True)
         raise StartError(text)
 
     def _try_to_start(self) -> str | None:
-        """Start a child; returns how it ended if it did."""
+        """Start a child; returns how it ended if it did. Raises StartError where it says itself why."""
         try:
             child = self._spare or self._launch()
         except OSError as error:
             return f"did not start ({error.strerror})"
         self.child, self._spare = child, None
         try:
-            if child.receive(time.monotonic() + START_S) is not None:  # it says that it is ready
-                return None
+            deadline = time.monotonic() + START_S
+            while (message := child.receive(deadline)) is not None:
+                if message["kind"] == "ready":
+                    return None
+                if message["kind"] == "unready":
+                    self.child = None
+                    child.leaving = True
+                    child.end(self._grace_s)
+                    raise StartError(f"the process of the tests cannot be set up: {message['problem']}", final=True)
             death = child.hang(f"had not collected the tests after {START_S:g} s", self._grace_s)
         except Died:
             death = child.death()
@@ -164,7 +174,8 @@ class Supply:
         start = Start(
             args=_arguments(config, self._started),
             directory=str(config.invocation_params.dir),
-            workerinput=_worker_input(config),
+            workerinput=self._worker_input,
+            coverage=None if self._coverage is None else self._coverage.message(),
             warm=warm,
             colour=bool(getattr(config.pluginmanager.get_plugin("terminalreporter"), "hasmarkup", False)),
         )
@@ -221,25 +232,10 @@ def _arguments(config: pytest.Config, number: int) -> tuple[str, ...]:
     added = []
     if hasattr(config.option, "numprocesses"):  # pytest-xdist
         added += ["-n", "0"]
-    if hasattr(config.option, "no_cov"):  # pytest-cov knows nothing of us; coverage itself can follow processes
-        added += ["--no-cov"]
+    if hasattr(config.option, "no_cov"):  # pytest-cov would empty its data file; the child measures by itself
+        added += ["--no-cov", "-p", "no:_cov"]
     basetemp = config.getoption("basetemp", None)
     if basetemp:  # which pytest empties at its first use
         added += ["--basetemp", f"{basetemp}-isolated-{number}"]
     place = given.index("--") if "--" in given else len(given)
     return (*given[:place], *added, *given[place:])
-
-
-def _worker_input(config: pytest.Config) -> dict[str, Any]:
-    """``config.workerinput`` of a child: that of the xdist worker that is its parent, or the like."""
-    own: dict[str, Any] | None = getattr(config, "workerinput", None)
-    if own is None:
-        own = {"workerid": "master", "workercount": 1, "testrunuid": uuid.uuid4().hex, "mainargv": sys.argv}
-        # Plugins prepare what their other half in a worker looks for; not all of them when there is no worker.
-        node = SimpleNamespace(config=config, workerinput=own, gateway=SimpleNamespace(id="master"))
-        hook = getattr(config.hook, "pytest_configure_node", None)
-        for implementation in hook.get_hookimpls() if hook is not None else ():
-            with suppress(Exception):
-                implementation.function(node)
-    plain = (str, int, float, bool, list, dict, type(None))
-    return {key: value for key, value in own.items() if isinstance(value, plain) and not key.startswith("tt_")}

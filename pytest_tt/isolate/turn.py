@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_tt.isolate.attempts import report_key
 from pytest_tt.isolate.replay import unpack_report, unpack_warning
 from pytest_tt.items import recorder_of
 
 if TYPE_CHECKING:
+    from pytest_tt.isolate.attempts import Attempts
     from pytest_tt.isolate.channel import Message
     from pytest_tt.isolate.failing import Stage
     from pytest_tt.isolate.process import Child
@@ -31,17 +33,24 @@ class NotCollectedError(Exception):
 class Turn:
     """The parent's side of one test of `child`."""
 
-    def __init__(self, child: Child, item: pytest.Item, key: Key, following: Key | None) -> None:
+    def __init__(self, child: Child, item: pytest.Item, key: Key, following: Key | None, attempts: Attempts) -> None:
         self._child = child
         self._item = item
         self._key = key
         self._following = following
+        self._attempts = attempts
         self._began = self._stage_began = time.monotonic()
         self.seconds = self.stage_seconds = 0.0
         """How long the test, and the stage at which it was, had taken when it was stopped."""
         self.begun = False
         """Whether the child has begun with the test."""
         self.stage: Stage = "setup"
+        self.attempt = 0
+        """How often the test was set up, by a plugin that reruns it."""
+        self.failures: dict[int, tuple[Stage, str | None, str]] = {}
+        """Stage, phase and text of attempts that failed."""
+        self.reported: list[tuple[str, int | None]] = []
+        """What was reported, see `report_key`."""
         self.exhausted = False
         """Whether the test ran out of memory, and the child had better not go on."""
 
@@ -62,7 +71,9 @@ class Turn:
         internal error of pytest or a plugin in the child.
         """
         self._child.begin_test()
-        self._child.send({"do": "run", "test": self._key, "next": self._following})
+        self._child.send(
+            {"do": "run", "test": self._key, "next": self._following, "attempts": self._attempts.message()}
+        )
         deadline = self._began + limit_s if limit_s else None
         while True:
             message = self._child.receive(deadline)
@@ -79,6 +90,7 @@ class Turn:
             self.begun = True
         elif kind == "stage":
             self.stage, self._stage_began = message["stage"], time.monotonic()
+            self.attempt += self.stage == "setup"
         elif kind == "phase":
             recorder_of(self._item).phase(message["phase"])
         elif kind == "report":
@@ -119,4 +131,11 @@ class Turn:
         report = unpack_report(self._item.config, data)
         if report.nodeid == self._key[0]:
             report.nodeid = self._item.nodeid  # under xdist's --dist loadgroup it says the group too
+        self.reported.append(report_key(report))
+        if hasattr(report, "rerun"):  # pytest-rerunfailures: by this --fail-on-flaky finds what was rerun
+            self._item.execution_count = report.rerun + 1  # type: ignore[attr-defined]
+        if report.longrepr is not None and report.outcome not in ("passed", "skipped"):
+            crash = getattr(report.longrepr, "reprcrash", None)
+            text = report.longreprtext if crash is None else str(crash.message)
+            self.failures[self.attempt] = ("setup" if report.when == "setup" else "call", None, text)
         self._item.ihook.pytest_runtest_logreport(report=report)

@@ -102,6 +102,8 @@ def _case(name: str, case: Mapping[str, Any]) -> Html:
 
 def _leaf(name: str, facts: Mapping[str, Any]) -> list[Html]:
     shape = f" {facts['dtype']}[{', '.join(map(str, facts['shape']))}]" if "shape" in facts else ""
+    if "counted" in facts:
+        shape += f", {facts['counted']:,} elements counted"
     rows = []
     values = {metric: facts["values"][metric] for metric in _NAMES if metric in facts["values"]}
     for place, (metric, value) in enumerate(values.items()):

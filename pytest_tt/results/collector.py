@@ -38,6 +38,13 @@ class ResultsCollector:
         self._rows = {row.nodeid: replace(row) for row in rows}
         self._write()
 
+    def interrupted(self, nodeid: str, phase: str) -> None:
+        """The process is about to end in `phase` of test `nodeid`: write what is known."""
+        row = self._rows.get(nodeid)
+        if row is not None:
+            row.outcome, row.phase, row.reason = "failed", phase, "interrupted while it waited in native code"
+        self._write()
+
     def _read_workers_rows(self) -> None:
         """Under xdist only workers collect; each leaves the same list in the exchange directory."""
         path = self._exchange / ROWS_FILE

@@ -168,6 +168,7 @@ _LEAF: Form = {
     "values": Mapped(Maybe(_number)),
     "bounds": Mapped(_number),
     "errors": Mapped(_count, _decade),
+    "counted": Absent(_count),
 }
 
 _CASE: Form = {

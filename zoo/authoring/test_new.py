@@ -22,7 +22,7 @@ from zoo.authoring.package import dotted_name
 from zoo.authoring.shapes import Family, families
 from zoo.authoring.todo import MARK, summary, todos
 from zoo.authoring.writing import write_files
-from zoo.listing import listing
+from zoo.listing import listing, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,8 +108,9 @@ def test_what_is_not_written_yet_stands_in_nobodys_way(
     assert main(["new", "unwritten", "--into", str(tmp_path)]) == 0
     monkeypatch.syspath_prepend(tmp_path)
     model = importlib.import_module("unwritten.registration").MODEL
-    (line,) = [line for line in listing([model]).splitlines() if line.startswith("unwritten")]
-    assert line.split()[:6] == ["unwritten", "tiny", "not", "written", "yet", "1x1"]
+    _, group, line, *_ = listing(rows_of(model)).splitlines()
+    assert group.startswith("unwritten on 1x1 ")
+    assert line.split() == ["tiny", "unwritten", "tiny", "(missing)"]
 
     capsys.readouterr()
     monkeypatch.setattr(registry, "models", lambda: {"unwritten": model})

@@ -21,7 +21,7 @@ KEYS = ConfigKeys(
         "layer_norm_eps": Field(1e-12),
         "hidden_act": Only("gelu"),
         "position_embedding_type": Only("absolute"),
-        "tie_word_embeddings": Ignored("a decoder that is stored is used, tied or not"),
+        "tie_word_embeddings": Ignored("a decoder that is stored must be the word embeddings"),
         **dict.fromkeys(
             ("attention_probs_dropout_prob", "classifier_dropout", "hidden_dropout_prob"),
             Ignored("dropout: of training"),

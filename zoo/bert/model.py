@@ -9,8 +9,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from zoo.embedding import Embedding
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from jax.sharding import AbstractMesh
 
 MASKED = -1e9
 """What is added to the score of a padded token, and the bias of a token that is none: exp of it is exactly 0 in
@@ -34,7 +38,9 @@ class BertConfig:
     masked_lm: bool = True
     """Whether there is a masked language model head: published sentence encoders have none."""
     padding: int = 0
-    """Tokens that are none, at the end of the logits, so that a mesh divides their number."""
+    """Tokens that are none, behind the vocabulary, so that a mesh divides their number."""
+    mesh: AbstractMesh | None = None
+    """That the word embeddings lie on; None: one chip."""
 
 
 BASE = BertConfig("bert-base-uncased", hidden=768, layers=12, heads=12, head_size=64, intermediate=3072)
@@ -115,21 +121,15 @@ class Layer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Hidden states to one logit a token of the vocabulary.
-
-    Its kernel [tokens, hidden] equals the table of word embeddings, yet is a parameter of its own: that table must be
-    whole on each chip to be looked up in, this one is spread over the chips.
-    """
+    """Hidden states to one logit a token of the vocabulary, by the table of word embeddings and a bias of its own."""
 
     config: BertConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [batch, tokens, hidden] to [batch, tokens, vocabulary + padding]."""
-        rows = self.config.vocabulary + self.config.padding
-        kernel = self.param("kernel", nn.initializers.normal(0.02), (rows, self.config.hidden))
-        bias = self.param("bias", nn.initializers.zeros_init(), (rows,))
-        return jnp.einsum("bsh,vh->bsv", x, kernel) + bias
+    def __call__(self, x: jax.Array, table: jax.Array) -> jax.Array:
+        """`x` [batch, tokens, hidden], `table` [words, hidden] to [batch, tokens, words]: vocabulary + padding."""
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.config.vocabulary + self.config.padding,))
+        return jnp.einsum("bsh,vh->bsv", x, table) + bias
 
 
 class Bert(nn.Module):
@@ -153,7 +153,9 @@ class Bert(nn.Module):
         tokens = input_ids.shape[1]
         if tokens > config.positions:
             raise ValueError(f"{tokens} tokens, but {config.name} knows {config.positions} positions: cut the text")
-        x = nn.Embed(config.vocabulary, config.hidden, name="word")(input_ids)
+        words = config.vocabulary + config.padding
+        word = Embedding(config.vocabulary, words, config.hidden, mesh=config.mesh, name="word")
+        x = word(input_ids)
         x += nn.Embed(config.types, config.hidden, name="type")(token_type_ids)
         x += self.param("position", nn.initializers.normal(0.02), (config.positions, config.hidden))[:tokens]
         x = layer_norm(config, "norm")(x)
@@ -165,7 +167,7 @@ class Bert(nn.Module):
             outputs["pooled"] = tanh(nn.Dense(config.hidden, name="pooler")(first_token(x)))
         if config.masked_lm:
             y = gelu(nn.Dense(config.hidden, name="transform")(x))
-            outputs["logits"] = Decoder(config, name="decoder")(layer_norm(config, "transform_norm")(y))
+            outputs["logits"] = Decoder(config, name="decoder")(layer_norm(config, "transform_norm")(y), word.embedding)
         return outputs
 
 

@@ -14,7 +14,7 @@ from pytest_tt.golden import file_digest
 from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors, load_checkpoint, on_host
 from zoo.hub import Source
 from zoo.key_map import counts_up
-from zoo.layouts import bias_to_heads, from_heads, to_heads, transposed
+from zoo.layouts import bias_to_heads, first_row, from_heads, to_heads, transposed
 from zoo.synthetic import uniform
 
 if TYPE_CHECKING:
@@ -70,22 +70,24 @@ def _dense(source: str, target: str) -> tuple[Rule, Rule]:
     )
 
 
+_WORDS = (("params/word/embedding", None), ("params/word/first_row", first_row))
+
 _OWN_BIAS = "transformers computes with the decoder's own bias where there is one"
 
 
 def keys(config: BertConfig) -> KeyMap:
     """What each tensor of BertModel, BertForMaskedLM or BertForPreTraining becomes.
 
-    BertForMaskedLM is saved without a pooler: then the parameters are without one. The decoder is the word embeddings
-    unless the checkpoint has one of its own.
+    BertForMaskedLM is saved without a pooler: then the parameters are without one. The decoder's weights are the word
+    embeddings; its bias may be its own.
     """
     bert = r"(?:bert\.)?"
     layer = bert + r"encoder\.layer\.(\d+)\."
-    word: Any = "params/word/embedding"
-    if config.masked_lm:  # one matrix in the checkpoint, two parameters here: see Decoder
-        word = (Target(word), Target("params/decoder/kernel", fallback=True))
     rules = [
-        Rule(bert + r"embeddings\.word_embeddings\.weight", word),
+        Rule(
+            bert + r"embeddings\.word_embeddings\.weight",
+            tuple(Target(path, convert) for path, convert in _WORDS),
+        ),
         Rule(bert + r"embeddings\.position_embeddings\.weight", "params/position"),
         Rule(bert + r"embeddings\.token_type_embeddings\.weight", "params/type/embedding"),
         *_norm(bert + "embeddings", "norm"),
@@ -113,8 +115,9 @@ def keys(config: BertConfig) -> KeyMap:
             *_dense(head + r"transform\.dense", "transform"),
             *_norm(head + "transform", "transform_norm"),
             Rule(head + "bias", (Target("params/decoder/bias", fallback=True, may_differ=_OWN_BIAS),)),
-            # Where they are stored, transformers uses these, even if its config says that they are tied.
-            Rule(head + r"decoder\.weight", "params/decoder/kernel"),
+            # The decoder is tied to the words: stored beside them, it must be the same; alone, it stands for both.
+            Rule(head + r"decoder\.weight", tuple(Target(path, convert, fallback=True) for path, convert in _WORDS)),
+            # Where it is stored, transformers uses it.
             Rule(head + r"decoder\.bias", "params/decoder/bias"),
         ]
     else:

@@ -2,8 +2,8 @@
 
 Sentences are spread over the axis ``batch``. Over ``model``, attention is spread by heads and the MLP by its inner
 units, each column-parallel and then row-parallel as in Megatron-LM (Shoeybi et al., 2019, section 3): one all-reduce
-each. Logits leave the chips spread over the vocabulary. Embeddings, normalisations and pooler are on every chip: the
-TT compiler cannot gather from a table that is spread.
+each. Word embeddings, which the head multiplies by too, and logits are spread over the vocabulary; to look words up
+takes one more all-reduce (`zoo.embedding`). All else is on every chip.
 
 Heads, inner units and vocabulary grow to the next multiple of the chips on ``model``. What is added are zeros, which
 add exactly 0 to every sum; a token that is none has a bias of -1e9, so that it has probability 0.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jax.sharding import PartitionSpec as P
 
 from zoo.bert.model import MASKED
+from zoo.embedding import first_rows, shape_of
 from zoo.padding import encoder_growths, grown, multiple
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _LAYER = {
 def param_specs(config: BertConfig, mesh: Mesh) -> dict[str, Any]:
     """A tree of PartitionSpec like the parameters of ``Bert(config)``."""
     tree: dict[str, Any] = {
-        "word": {"embedding": P()},
+        "word": {"embedding": P("model", None), "first_row": P("model")},
         "type": {"embedding": P()},
         "position": P(),
         "norm": {"scale": P(), "bias": P()},
@@ -51,7 +52,7 @@ def param_specs(config: BertConfig, mesh: Mesh) -> dict[str, Any]:
     if config.masked_lm:
         tree["transform"] = {"kernel": P(), "bias": P()}
         tree["transform_norm"] = {"scale": P(), "bias": P()}
-        tree["decoder"] = {"kernel": P("model", None), "bias": P("model")}
+        tree["decoder"] = {"bias": P("model")}
     return {"params": tree}
 
 
@@ -69,18 +70,19 @@ def output_specs(config: BertConfig, mesh: Mesh) -> dict[str, P]:
 
 
 def collectives(config: BertConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
-    """One all-reduce after attention and one after the MLP of each layer, where there is something to sum."""
-    return {"all-reduce": 2 * config.layers} if mesh.shape["model"] > 1 else {}
+    """All-reduces: one for the words, one after attention and one after the MLP of each layer."""
+    return {"all-reduce": 2 * config.layers + 1} if mesh.shape["model"] > 1 else {}
 
 
 def fit(config: BertConfig, mesh: Mesh) -> BertConfig:
-    """`config` with heads, inner units and logits that the chips on ``model`` divide."""
+    """`config` with heads, inner units and words that the chips on ``model`` divide."""
     chips = mesh.shape["model"]
     return replace(
         config,
         heads=multiple(config.heads, chips),
         intermediate=multiple(config.intermediate, chips),
-        padding=multiple(config.vocabulary, chips) - config.vocabulary if config.masked_lm else 0,
+        padding=multiple(config.vocabulary, chips) - config.vocabulary,
+        mesh=shape_of(mesh),
     )
 
 
@@ -88,4 +90,5 @@ def prepare(config: BertConfig, params: Mapping[str, Any], mesh: Mesh) -> dict[s
     """`params` (NumPy, all or some) of ``Bert(config)`` as those of ``Bert(fit(config, mesh))``."""
     fitted = fit(config, mesh)
     tokens = fitted.vocabulary + fitted.padding
-    return grown(params, encoder_growths(fitted.heads, fitted.intermediate, tokens, MASKED))
+    growths = encoder_growths(fitted.heads, fitted.intermediate, tokens, MASKED)
+    return grown(params, growths, {"word/first_row": first_rows(tokens, mesh.shape["model"])})

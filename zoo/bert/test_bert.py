@@ -101,8 +101,10 @@ def test_padding_adds_exactly_nothing(tiny: Any) -> None:
     mesh = fake_mesh(8)
     fitted = sharding.fit(TINY, mesh)
     assert (fitted.heads, fitted.intermediate, fitted.vocabulary + fitted.padding) == (8, 96, 216)
-    padded = flatten(sharding.prepare(TINY, tiny, mesh))
-    for name, value in flatten(tiny).items():
+    padded, before = flatten(sharding.prepare(TINY, tiny, mesh)), flatten(tiny)
+    assert before.pop("params/word/first_row").tolist() == [0]
+    assert padded["params/word/first_row"].tolist() == [0, 27, 54, 81, 108, 135, 162, 189]
+    for name, value in before.items():
         inside = tuple(slice(size) for size in value.shape)
         np.testing.assert_array_equal(padded[name][inside], value, err_msg=name)
         outside = np.ones(padded[name].shape, bool)
@@ -111,8 +113,8 @@ def test_padding_adds_exactly_nothing(tiny: Any) -> None:
         assert (padded[name][outside] == filling).all(), name
     assert sharding.prepare(TINY, tiny, fake_mesh(1)) == tiny
     assert sharding.fit(BASE, mesh).heads == 16
-    assert sharding.fit(LARGE, mesh) == replace(LARGE, padding=6)
-    assert sharding.fit(MINILM, fake_mesh(4)) == MINILM
+    assert sharding.fit(LARGE, mesh) == replace(LARGE, padding=6, mesh=mesh)
+    assert sharding.fit(MINILM, fake_mesh(1)) == MINILM
 
 
 def test_padding_in_front_behind_or_none(tiny: Any) -> None:
@@ -247,7 +249,8 @@ def test_meaning(minilm: Path, tt_mesh: Any, tt_jit: Any) -> None:
         "Shares lost much of their value this afternoon.",
     ]
     weights = place_params(MODEL, MINILM, tt_mesh, params.weights(MINILM.name))
-    run = tt_jit(forward(Bert(MINILM)), in_shardings=(sharding.param_specs(MINILM, tt_mesh), None))
+    fitted = sharding.fit(MINILM, tt_mesh)
+    run = tt_jit(forward(Bert(fitted)), in_shardings=(sharding.param_specs(fitted, tt_mesh), None))
     outputs = run(weights, encode(minilm / "tokenizer.json", sentences, multiple=16))
     vectors = np.asarray(outputs["sentence"])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-2)

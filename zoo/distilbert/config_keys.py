@@ -22,7 +22,7 @@ KEYS = ConfigKeys(
         "activation": Only("gelu"),
         "sinusoidal_pos_embds": Ignored("how positions are initialised: they are stored all the same"),
         **dict.fromkeys(
-            ("tie_weights_", "tie_word_embeddings"), Ignored("a decoder that is stored is used, tied or not")
+            ("tie_weights_", "tie_word_embeddings"), Ignored("a decoder that is stored must be the word embeddings")
         ),
         **dict.fromkeys(
             ("attention_dropout", "dropout", "qa_dropout", "seq_classif_dropout"), Ignored("dropout: of training")

@@ -9,8 +9,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from zoo.embedding import Embedding
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from jax.sharding import AbstractMesh
 
 MASKED = -1e9
 """What is added to the score of a padded token, and the bias of a token that is none: exp of it is exactly 0 in
@@ -31,7 +35,9 @@ class DistilBertConfig:
     positions: int = 512
     eps: float = 1e-12
     padding: int = 0
-    """Tokens that are none, at the end of the logits, so that a mesh divides their number."""
+    """Tokens that are none, behind the vocabulary, so that a mesh divides their number."""
+    mesh: AbstractMesh | None = None
+    """That the word embeddings lie on; None: one chip."""
 
 
 BASE = DistilBertConfig("distilbert-base-uncased", hidden=768, layers=6, heads=12, head_size=64, intermediate=3072)
@@ -82,21 +88,15 @@ class Layer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Hidden states to one logit a token of the vocabulary.
-
-    Its kernel [tokens, hidden] equals the table of word embeddings, yet is a parameter of its own: that table must be
-    whole on each chip to be looked up in, this one is spread over the chips.
-    """
+    """Hidden states to one logit a token of the vocabulary, by the table of word embeddings and a bias of its own."""
 
     config: DistilBertConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [batch, tokens, hidden] to [batch, tokens, vocabulary + padding]."""
-        rows = self.config.vocabulary + self.config.padding
-        kernel = self.param("kernel", nn.initializers.normal(0.02), (rows, self.config.hidden))
-        bias = self.param("bias", nn.initializers.zeros_init(), (rows,))
-        return jnp.einsum("bsh,vh->bsv", x, kernel) + bias
+    def __call__(self, x: jax.Array, table: jax.Array) -> jax.Array:
+        """`x` [batch, tokens, hidden], `table` [words, hidden] to [batch, tokens, words]: vocabulary + padding."""
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.config.vocabulary + self.config.padding,))
+        return jnp.einsum("bsh,vh->bsv", x, table) + bias
 
 
 class DistilBert(nn.Module):
@@ -115,7 +115,9 @@ class DistilBert(nn.Module):
         tokens = input_ids.shape[1]
         if tokens > config.positions:
             raise ValueError(f"{tokens} tokens, but {config.name} knows {config.positions} positions: cut the text")
-        x = nn.Embed(config.vocabulary, config.hidden, name="word")(input_ids)
+        words = config.vocabulary + config.padding
+        word = Embedding(config.vocabulary, words, config.hidden, mesh=config.mesh, name="word")
+        x = word(input_ids)
         x += self.param("position", nn.initializers.normal(0.02), (config.positions, config.hidden))[:tokens]
         x = layer_norm(config, "norm")(x)
         bias = attention_bias(attention_mask, x.dtype)
@@ -123,7 +125,7 @@ class DistilBert(nn.Module):
             x = Layer(config, name=f"layer_{index}")(x, bias)
         y = gelu(nn.Dense(config.hidden, name="transform")(x))
         y = layer_norm(config, "transform_norm")(y)
-        return {"hidden": x, "logits": Decoder(config, name="decoder")(y)}
+        return {"hidden": x, "logits": Decoder(config, name="decoder")(y, word.embedding)}
 
 
 def forward(module: DistilBert) -> Callable[[Any, Any], dict[str, jax.Array]]:

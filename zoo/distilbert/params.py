@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
 from zoo.hub import Source
 from zoo.key_map import counts_up
-from zoo.layouts import bias_to_heads, from_heads, to_heads, transposed
+from zoo.layouts import bias_to_heads, first_row, from_heads, to_heads, transposed
 from zoo.synthetic import uniform
 
 if TYPE_CHECKING:
@@ -44,13 +44,16 @@ def _query_key_or_value(source: str, target: str) -> tuple[Rule, Rule]:
     )
 
 
+_WORDS = (("params/word/embedding", None), ("params/word/first_row", first_row))
+
 KEYS = KeyMap(
     rules=(
-        # One matrix in the checkpoint, two parameters here: see Decoder.
         Rule(
             _ENCODER + r"embeddings\.word_embeddings\.weight",
-            (Target("params/word/embedding"), Target("params/decoder/kernel", fallback=True)),
+            tuple(Target(path, convert) for path, convert in _WORDS),
         ),
+        # The head is tied to them: stored beside them, it must be the same; stored alone, it stands for both.
+        Rule(r"vocab_projector\.weight", tuple(Target(path, convert, fallback=True) for path, convert in _WORDS)),
         Rule(_ENCODER + r"embeddings\.position_embeddings\.weight", "params/position"),
         *_norm(_ENCODER + r"embeddings\.LayerNorm", "norm"),
         *_query_key_or_value("q_lin", "query"),
@@ -64,8 +67,6 @@ KEYS = KeyMap(
         *_norm(_LAYER + r"output_layer_norm", "layer_{0}/norm"),
         *_dense("vocab_transform", "transform"),
         *_norm("vocab_layer_norm", "transform_norm"),
-        # Where it is stored, transformers uses it, even if config.json says that it is tied.
-        Rule(r"vocab_projector\.weight", "params/decoder/kernel"),
         Rule(r"vocab_projector\.bias", "params/decoder/bias"),
     ),
     unused=(Unused(_ENCODER + r"embeddings\.position_ids", "positions are 0, 1, 2 …", counts_up),),

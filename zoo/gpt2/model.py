@@ -1,8 +1,8 @@
 """The whole model: GPT-2 as transformers' GPT2LMHeadModel computes it, with a static key-value cache.
 
 Sizes are what the program has, so heads, the MLP's width and the logits may be padded to what a mesh divides
-(`zoo.gpt2.sharding`); nothing here knows about meshes. Only what the TT compiler takes is used: Python loops, writes
-into the cache by select, token and position lookups from whole tables, positions as data.
+(`zoo.gpt2.sharding`). Only the token embedding knows of chips, because its rows lie on all of them; the head is tied to
+it. Only what the TT compiler takes is used: Python loops, writes into the cache by select, positions as data.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from zoo.embedding import Embedding
+
 if TYPE_CHECKING:
+    from jax.sharding import AbstractMesh
+
     Cache: TypeAlias = tuple[tuple[jax.Array, jax.Array], ...]
 
 MASKED = -1e9
@@ -23,7 +27,9 @@ MASKED = -1e9
 
 @dataclass(frozen=True, slots=True)
 class GPT2Config:
-    """Sizes of one variant; `heads`, `inner` and `logits` count padding once they are fitted to a mesh."""
+    """Sizes of one variant. Fitted to a `mesh` (None: one chip), `heads`, `inner` and `logits`, the rows of the token
+    embedding, count padding too; `vocab` never does.
+    """
 
     name: str
     layers: int
@@ -35,6 +41,7 @@ class GPT2Config:
     logits: int = 50257
     positions: int = 1024
     epsilon: float = 1e-5
+    mesh: AbstractMesh | None = None
 
 
 def _published(name: str, layers: int, heads: int) -> GPT2Config:
@@ -57,8 +64,8 @@ CONFIGS = {
 }
 
 
-class Embedding(nn.Module):
-    """Rows of a table by number; numbers beyond its ends give its first and last row."""
+class Positions(nn.Module):
+    """Rows of a table by number, whole on each chip; numbers beyond its ends give its first and last row."""
 
     rows: int
     width: int
@@ -128,6 +135,20 @@ class Block(nn.Module):
         return x + self.proj(jax.nn.gelu(self.fc(self.ln_2(x)), approximate=True)), cache
 
 
+class Head(nn.Module):
+    """Logits, from the table of the token embedding. The bias is 0, and MASKED for the padding behind the vocabulary:
+    logits of tokens are often below 0, so that a 0 would be the largest.
+    """
+
+    logits: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, table: jax.Array) -> jax.Array:
+        """`x` [batch, length, width] and `table` [logits, width] to [batch, length, logits]."""
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.logits,))
+        return jnp.einsum("blw,vw->blv", x, table) + bias
+
+
 class GPT2(nn.Module):
     """The language model. Token numbers, positions and masks are int32, everything else float32."""
 
@@ -135,13 +156,11 @@ class GPT2(nn.Module):
 
     def setup(self) -> None:
         config = self.config
-        self.wte = Embedding(config.vocab, config.width)
-        self.wpe = Embedding(config.positions, config.width)
+        self.wte = Embedding(config.vocab, config.logits, config.width, mesh=config.mesh)
+        self.wpe = Positions(config.positions, config.width)
         self.h = [Block(config) for _ in range(config.layers)]
         self.ln_f = layer_norm(config)
-        # Not tied to wte: the chips of an axis share this one, and each needs the whole of that one to look rows up.
-        # The bias is 0, and MASKED for the padding behind the vocabulary.
-        self.lm_head = nn.Dense(config.logits)
+        self.lm_head = Head(config.logits)
 
     def __call__(self, input_ids: jax.Array, attention_mask: jax.Array, position_ids: jax.Array) -> jax.Array:
         """Logits [batch, length, logits] of every position.
@@ -152,7 +171,7 @@ class GPT2(nn.Module):
         x = self.wte(input_ids) + self.wpe(position_ids)
         for block in self.h:
             x, _ = block(x, allowed)
-        return self.lm_head(self.ln_f(x))
+        return self._logits(x)
 
     def prefill(self, input_ids: jax.Array, last: jax.Array, slots: int) -> tuple[jax.Array, Cache]:
         """Logits [batch, logits] after each row's last token, and a cache of `slots` positions (static).
@@ -169,8 +188,8 @@ class GPT2(nn.Module):
             cache.append((jnp.pad(k, room), jnp.pad(v, room)))
         # Rows by their number would be a gather from each row's own table; this sum is exact.
         chosen = jnp.arange(length)[None, :] == last[:, None]
-        x = jnp.where(chosen[:, :, None], x, 0.0).sum(axis=1)
-        return self.lm_head(self.ln_f(x)), tuple(cache)
+        x = jnp.where(chosen[:, :, None], x, 0.0).sum(axis=1, keepdims=True)
+        return self._logits(x)[:, 0], tuple(cache)
 
     def decode(self, tokens: jax.Array, positions: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
         """Logits [batch, logits] after one more token in each row, and the cache with it.
@@ -180,12 +199,15 @@ class GPT2(nn.Module):
         slots = jnp.arange(cache[0][0].shape[2])[None, :]
         write = (slots == positions[:, None])[:, None, :, None]
         allowed = (slots <= positions[:, None])[:, None, None, :]
-        x = (self.wte(tokens) + self.wpe(positions))[:, None, :]
+        x = self.wte(tokens[:, None]) + self.wpe(positions[:, None])
         written = []
         for block, layer in zip(self.h, cache, strict=True):
             x, layer = block(x, allowed, layer, write)
             written.append(layer)
-        return self.lm_head(self.ln_f(x))[:, 0], tuple(written)
+        return self._logits(x)[:, 0], tuple(written)
+
+    def _logits(self, x: jax.Array) -> jax.Array:
+        return self.lm_head(self.ln_f(x), self.wte.embedding)
 
 
 def layer_norm(config: GPT2Config) -> nn.LayerNorm:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
+from zoo.layouts import first_row
 from zoo.synthetic import uniform
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ def _third(index: int) -> Callable[[np.ndarray, GPT2Config], np.ndarray]:
         return np.split(tensor, 3, axis=-1)[index]
 
     return take
-
-
-def _transposed(tensor: np.ndarray, config: GPT2Config) -> np.ndarray:
-    return tensor.T
 
 
 def _no_bias(tensor: np.ndarray, config: GPT2Config) -> np.ndarray:
@@ -63,7 +60,7 @@ def _is_as_none(score: np.ndarray, config: GPT2Config) -> bool:
     return bool((score < -9e3).all())
 
 
-_WORDS = (("params/wte/embedding", None), ("params/lm_head/kernel", _transposed), ("params/lm_head/bias", _no_bias))
+_WORDS = (("params/wte/embedding", None), ("params/wte/first_row", first_row), ("params/lm_head/bias", _no_bias))
 
 KEYS = KeyMap(
     rules=(

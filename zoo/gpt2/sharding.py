@@ -1,9 +1,10 @@
 """Where everything lies: rows over the axis ``batch``, heads, the MLP's width and the logits over the axis ``model``.
 
 As in Megatron-LM (Shoeybi et al., 2019, section 3): q, k, v and the first MLP layer are column-parallel, the layers
-behind them row-parallel, so a block needs two all-reduces. The embeddings lie whole on every chip, because the TT
-compiler cannot look rows up in a table that is spread (tt-mlir issue 6653). What does not divide by the chips is padded
-with zeros, exactly: a head of zeros gives zeros, which zero rows of the layer behind ignore, and gelu(0) is 0.
+behind them row-parallel, so a block needs two all-reduces. The token embedding, which is the head too, is spread by
+vocabulary and needs one (`zoo.embedding`); positions and norms lie whole on every chip. What does not divide by the
+chips is padded with zeros, exactly: a head of zeros gives zeros, which zero rows of the layer behind ignore, and
+gelu(0) is 0.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import flatten
+from zoo.embedding import first_rows, shape_of
 from zoo.gpt2.model import MASKED
 from zoo.weights import nested
 
@@ -38,7 +40,13 @@ def fit(config: GPT2Config, mesh: Mesh) -> GPT2Config:
     def padded(count: int) -> int:
         return -(-count // chips) * chips
 
-    return replace(config, heads=padded(config.heads), inner=padded(config.inner), logits=padded(config.logits))
+    return replace(
+        config,
+        heads=padded(config.heads),
+        inner=padded(config.inner),
+        logits=padded(config.logits),
+        mesh=shape_of(mesh),
+    )
 
 
 def prepare(config: GPT2Config, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
@@ -51,6 +59,8 @@ def prepare(config: GPT2Config, params: Mapping[str, Any], mesh: Mesh) -> dict[s
     }
 
     def pad(name: str, leaf: np.ndarray) -> np.ndarray:
+        if name.endswith("/first_row"):
+            return first_rows(fitted.logits, mesh.shape["model"])
         axis, what = _spread(name)
         if what is None or not grown[what]:
             return leaf
@@ -73,8 +83,15 @@ def param_specs(config: GPT2Config, mesh: Mesh | None = None) -> dict[str, Any]:
         "proj": row,
     }
     layers = {f"h_{index}": block for index in range(config.layers)}
-    table = {"embedding": P()}
-    return {"params": {"wte": table, "wpe": table, **layers, "ln_f": norm, "lm_head": column}}
+    return {
+        "params": {
+            "wte": {"embedding": P("model", None), "first_row": P("model")},
+            "wpe": {"embedding": P()},
+            **layers,
+            "ln_f": norm,
+            "lm_head": {"bias": P("model")},
+        }
+    }
 
 
 def cache_specs(config: GPT2Config) -> tuple[tuple[P, P], ...]:
@@ -83,8 +100,8 @@ def cache_specs(config: GPT2Config) -> tuple[tuple[P, P], ...]:
 
 
 def all_reduces(config: GPT2Config, mesh: Mesh) -> int:
-    """All-reduces of one forward pass."""
-    return 2 * config.layers if mesh.shape["model"] > 1 else 0
+    """All-reduces of one forward pass, prefill or step: two a layer, one for the embedding."""
+    return 2 * config.layers + 1 if mesh.shape["model"] > 1 else 0
 
 
 def _spread(name: str) -> tuple[int, str | None]:
@@ -94,8 +111,8 @@ def _spread(name: str) -> tuple[int, str | None]:
         return int(leaf == "kernel"), "heads"
     if layer == "fc":
         return int(leaf == "kernel"), "inner"
-    if layer == "lm_head":
-        return int(leaf == "kernel"), "logits"
+    if layer in ("wte", "lm_head"):
+        return 0, "logits"
     if leaf == "kernel" and layer in ("out", "proj"):
         return 0, "heads" if layer == "out" else "inner"
     return 0, None

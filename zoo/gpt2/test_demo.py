@@ -86,8 +86,8 @@ def test_next_tokens_and_continuation(
     assert rows["weights"] == str(directory)
     assert rows["chips"].startswith(f"mesh {mesh}, ")
     assert ("simulated" in rows["chips"]) == ("simulated" in rows["speed"]) == (tt_run.backend == "sim")
-    if mesh == "1x1":  # the head is a parameter of its own, with a bias
-        assert rows["parameters"] == f"{4 * (17976 + 97 * 24 + 97) / 1e3:.1f} kB per chip"
+    if mesh == "1x1":  # with the head's bias of zeros
+        assert rows["parameters"] == f"{4 * (17976 + 97 + 1) / 1e3:.1f} kB per chip"
     assert rows["run"].endswith(f"(median; the first token after a prompt of {len(prompt)})")
 
 

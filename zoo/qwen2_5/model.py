@@ -20,7 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from jax.sharding import PartitionSpec as P
+
+from zoo.embedding import Embedding
 
 if TYPE_CHECKING:
     from jax.sharding import AbstractMesh
@@ -182,54 +183,6 @@ class RMSNorm(nn.Module):
         return x * jax.lax.rsqrt((x * x).mean(axis=-1, keepdims=True) + self.epsilon) * scale
 
 
-class Embedding(nn.Module):
-    """Rows of a table that lies over the chips, as in Megatron-LM: each looks up its own, and their sum is the row.
-
-    The TT compiler can neither tell a chip its number nor look up in a table that the partitioner spreads, so the
-    number of each chip's first row is data and the look-up is local.
-    """
-
-    config: Qwen2Config
-
-    def setup(self) -> None:
-        config = self.config
-        shape, chips = (config.table, config.width), config.chips
-        self.embedding = self.param("embedding", nn.initializers.normal(0.02), shape, jnp.dtype(config.dtype))
-        self.first_row = self.param("first_row", lambda key: jnp.asarray(first_rows(config.table, chips)))
-
-    def __call__(self, ids: jax.Array) -> jax.Array:
-        """`ids` int32 [batch, length] to [batch, length, width] float32; numbers beyond the table give zeros."""
-        config = self.config
-        found: jax.Array
-        if config.chips == 1 or self.is_initializing():
-            found = own_rows(self.embedding, self.first_row[:1], ids)
-        else:
-            found = jax.shard_map(
-                lambda *own: jax.lax.psum(own_rows(*own), config.axes),
-                mesh=config.mesh,
-                in_specs=(P(config.axes, None), P(config.axes), P(config.rows, None)),
-                out_specs=P(config.rows, None, None),
-            )(self.embedding, self.first_row, ids)
-        return found.astype(jnp.float32)
-
-    def logits(self, x: jax.Array) -> jax.Array:
-        """`x` [..., width] times each row of the table: the head of models whose head is tied."""
-        return product(x, self.embedding)
-
-
-def first_rows(table: int, chips: int) -> np.ndarray:
-    """The number of the first row of `table` that each of `chips` holds, int32 [chips]."""
-    return np.arange(chips, dtype=np.int32) * np.int32(table // chips)
-
-
-def own_rows(table: jax.Array, first_row: jax.Array, ids: jax.Array) -> jax.Array:
-    """Rows `ids` [batch, length] of a table of which `table` is the part that begins at `first_row` [1]; else zeros."""
-    places = ids - first_row
-    here = (places >= 0) & (places < table.shape[0])
-    rows = jnp.take(table, places, axis=0, mode="clip")
-    return jnp.where(here[..., None], rows, jnp.zeros_like(rows))
-
-
 class Attention(nn.Module):
     """Each head of queries attends over the keys and values of its group's head."""
 
@@ -313,7 +266,9 @@ class Qwen2(nn.Module):
 
     def setup(self) -> None:
         config = self.config
-        self.embed = Embedding(config)
+        self.embed = Embedding(
+            config.vocab, config.table, config.width, config.mesh, config.axes, config.rows, config.dtype
+        )
         self.layers = [Block(config) for _ in range(config.layers)]
         self.norm = RMSNorm(config.epsilon)
         if not config.tied:
@@ -325,7 +280,7 @@ class Qwen2(nn.Module):
         All arguments are [batch, length]; where `attention_mask` is 0 there is padding, which nothing attends to.
         """
         allowed = causal(input_ids.shape[1]) & (attention_mask != 0)[:, None, None, None, :]
-        x, rotation = self.embed(input_ids), rotations(position_ids, self.config)
+        x, rotation = self._embedded(input_ids), rotations(position_ids, self.config)
         for block in self.layers:
             x, _ = block(x, rotation, allowed)
         return self._logits(x)
@@ -337,7 +292,7 @@ class Qwen2(nn.Module):
         padding leaves in the cache is never read: `decode` overwrites a slot before it allows it.
         """
         length = input_ids.shape[1]
-        x, rotation = self.embed(input_ids), rotations(jnp.arange(length)[None, :], self.config)
+        x, rotation = self._embedded(input_ids), rotations(jnp.arange(length)[None, :], self.config)
         cache = []
         for block in self.layers:
             x, (k, v) = block(x, rotation, causal(length))
@@ -356,16 +311,19 @@ class Qwen2(nn.Module):
         slots = jnp.arange(cache[0][0].shape[2])[None, :]
         write = (slots == positions[:, None])[:, None, :, None]
         allowed = (slots <= positions[:, None])[:, None, None, None, :]
-        x, rotation = self._alone(self.embed(tokens[:, None])), rotations(positions[:, None], self.config)
+        x, rotation = self._alone(self._embedded(tokens[:, None])), rotations(positions[:, None], self.config)
         written = []
         for block, layer in zip(self.layers, cache, strict=True):
             x, layer = block(x, rotation, allowed, layer, write)
             written.append(layer)
         return self._logits(x)[:, 0], tuple(written)
 
+    def _embedded(self, ids: jax.Array) -> jax.Array:
+        return self.embed(ids).astype(jnp.float32)
+
     def _logits(self, x: jax.Array) -> jax.Array:
         x = self.norm(x)
-        return self.embed.logits(x) if self.config.tied else self.head(x)
+        return product(x, self.embed.embedding) if self.config.tied else self.head(x)
 
     def _alone(self, x: jax.Array) -> jax.Array:
         """`x` [batch, 1, width], with a query of zeros behind the one where a chip would have a single row.

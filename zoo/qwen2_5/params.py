@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
+from zoo.layouts import first_row
 from zoo.synthetic import coarse_uniform
 
 if TYPE_CHECKING:
@@ -21,11 +22,7 @@ _LAYER = r"model\.layers\.(\d+)\."
 _DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 
 
-def _first_row(tensor: np.ndarray, config: Qwen2Config) -> np.ndarray:
-    return np.zeros(1, np.int32)
-
-
-_EMBEDDING = (("params/embed/embedding", None), ("params/embed/first_row", _first_row))
+_EMBEDDING = (("params/embed/embedding", None), ("params/embed/first_row", first_row))
 
 RULES = (
     Rule(r"model\.embed_tokens\.weight", tuple(Target(path, convert) for path, convert in _EMBEDDING)),

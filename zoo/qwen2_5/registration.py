@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +41,6 @@ def example(config: Qwen2Config) -> dict[str, np.ndarray]:
     """One row of two tokens."""
     row = np.arange(2, dtype=np.int32)[None, :]
     return {"input_ids": row, "attention_mask": np.ones_like(row), "position_ids": row}
-
-
-def _parameters(config: Qwen2Config) -> Any:
-    """Shapes of all layers from those of the first."""
-    params: dict[str, Any] = MODEL.traced(replace(config, layers=1))["params"]
-    layer = params.pop("layers_0")
-    return {"params": {**params, **{f"layers_{index}": layer for index in range(config.layers)}}}
 
 
 def _input_specs(config: Qwen2Config, mesh: Mesh) -> dict[str, PartitionSpec]:
@@ -117,7 +109,8 @@ MODEL = Model(
     name="qwen2_5",
     variants=CONFIGS,
     build=Qwen2,
-    parameters=_parameters,
+    layer="layers_",
+    helpers=("params/embed/first_row",),
     example=example,
     forward=apply_as("logits"),
     fit=sharding.fit,

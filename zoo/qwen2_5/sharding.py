@@ -15,17 +15,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jax.sharding import AbstractMesh, AxisType
 from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import flatten
-from zoo.qwen2_5.model import first_rows
+from zoo.embedding import first_rows, shape_of
 from zoo.weights import nested
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jax.sharding import Mesh
+    from jax.sharding import AbstractMesh, Mesh
 
     from zoo.qwen2_5.model import Qwen2Config
 
@@ -54,9 +53,8 @@ def heads_on(heads: int, kv_heads: int, chips: int) -> Heads:
 
 def fit(config: Qwen2Config, mesh: Mesh | AbstractMesh) -> Qwen2Config:
     """The config of the program on `mesh`: heads, inner width and vocabulary padded to what its chips divide."""
-    sizes = tuple(mesh.shape.values())
-    abstract = AbstractMesh(sizes, tuple(mesh.shape), axis_types=(AxisType.Auto,) * len(sizes))
-    chips = replace(config, mesh=abstract).chips
+    config = replace(config, mesh=shape_of(mesh))
+    chips = config.chips
     heads = heads_on(config.heads, config.kv_heads, chips)
 
     def padded(count: int) -> int:
@@ -68,7 +66,6 @@ def fit(config: Qwen2Config, mesh: Mesh | AbstractMesh) -> Qwen2Config:
         kv_heads=heads.groups * heads.copies,
         inner=padded(config.inner),
         table=padded(config.table),
-        mesh=abstract if abstract.size > 1 else None,
     )
 
 

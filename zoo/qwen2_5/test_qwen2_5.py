@@ -75,11 +75,6 @@ def test_sizes(variant: str) -> None:
         assert name in MODEL.sources
 
 
-@pytest.mark.parametrize("config", [TINY, TIED, fit(TINY, AbstractMesh((1, 8), ("batch", "model")))])
-def test_shapes_are_those_of_the_module(config: Qwen2Config) -> None:
-    assert MODEL.shapes(config) == MODEL.traced(config)
-
-
 @pytest.mark.parametrize(
     ("heads", "kv_heads", "chips", "expected"),
     [
