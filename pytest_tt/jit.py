@@ -117,9 +117,9 @@ class JittedFunction:
         self._function = function
         self._arguments = Arguments(function, options, mesh)
         # Within another function's trace the options of that one hold; jax refuses others there.
-        self._inner = jax.jit(function, **options)
+        self._inner: Any = jax.jit(function, **options)
         self._options = options | {"compiler_options": passed or None}
-        self._jitted = jax.jit(function, **self._options)
+        self._jitted: Any = jax.jit(function, **self._options)
         self._run = run
         self._mesh = mesh
         self._recorder = recorder

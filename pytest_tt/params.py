@@ -221,7 +221,8 @@ def _place(values: list[Any], placements: Sequence[NamedSharding]) -> list[Any]:
             elif not _is_key(value):
                 value = np.asarray(value)
             placed.append(jax.device_put(value, placement))
-        return jax.block_until_ready(placed)
+        jax.block_until_ready(placed)
+    return placed
 
 
 def _to_host(value: Any, host: jax.Device) -> Any:

@@ -149,7 +149,7 @@ def test_options_of_a_program_are_tts_or_xlas() -> None:
     xla = {"xla_cpu_enable_fast_math": True, "xla_x": 0.5}
     assert split(given) == ({"optimization_level": "1", "fp32_dest_acc_en": "false"}, xla)
     assert only_xla(given) == xla
-    with pytest.raises(ValueError, match="1.5 is not accepted: expected 0, 1 or 2"):
+    with pytest.raises(ValueError, match=r"1\.5 is not accepted: expected 0, 1 or 2"):
         split({"optimization_level": 1.5})
     with pytest.raises(ValueError, match="needs export_path"):
         only_xla({"backend": "codegen_py"})

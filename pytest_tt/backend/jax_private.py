@@ -167,7 +167,7 @@ def around_compile_options(change: Callable[[Any, dict[str, Any]], Mapping[str, 
     """Let ``change(client, compiler_options)`` say which of a program's options reach the compiler of `client`."""
     from jax._src import compiler
 
-    original = compiler.get_compile_options
+    original: Callable[..., Any] = compiler.get_compile_options
 
     @functools.wraps(original)
     def get_compile_options(*args: Any, env_options_overrides: Any = None, backend: Any = None, **kwargs: Any) -> Any:
