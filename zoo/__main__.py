@@ -1,5 +1,5 @@
 """``python -m zoo``, or ``pytest-tt zoo``: ``list`` the models; ``run`` one; ``eval`` it; ``golden`` records or checks
-the goldens; ``new`` begins a model, ``check`` says what is left to do of it.
+the goldens, ``placement`` where arrays lie; ``new`` begins a model, ``check`` says what is left to do of it.
 """
 
 from __future__ import annotations
@@ -50,6 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="write nothing; exit with 1 if a stored golden is not what its reference gives",
     )
+    placed = commands.add_parser(
+        "placement",
+        help="write down where each model's arrays lie",
+        description="Write placement.json of the models: which axes of their arrays are spread over which axes of a "
+        "mesh, and bytes per chip. Read what it changes: the contract test holds the model to it.",
+    )
+    placed.add_argument("models", metavar="MODEL", nargs="+", help="these models")
     commands.add_parser("list", help="show models, variants, sizes, meshes and goldens")
     commands.add_parser("run", help="run a model with its published weights, see run --help")
     commands.add_parser("eval", help="score a language model by lm-eval, see eval --help")
@@ -57,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("check", help="say what is left to do of a model, see check --help")
     options = parser.parse_args(arguments)
     try:
+        if options.command == "placement":
+            return _placement(placed, options.models)
         return _list() if options.command == "list" else _golden(golden, options.models, check=options.check)
     except ZooError as error:
         parser.exit(2, f"python -m zoo {options.command}: {error}\n")
@@ -69,10 +78,33 @@ def _list() -> int:
     return 0
 
 
-def _golden(parser: argparse.ArgumentParser, models: Sequence[str], *, check: bool) -> int:
+def _placement(parser: argparse.ArgumentParser, models: Sequence[str]) -> int:
+    from pytest_tt.files import write_atomically
+    from zoo import placement
+
+    _only_known(parser, models)
+    for name in models:
+        model = registry.model(name)
+        path = placement.path_of(model)
+        try:
+            text = placement.text_of(placement.described(model))
+        except (ValueError, NotImplementedError) as error:
+            parser.exit(2, f"python -m zoo placement: {error}\n")
+        same = path.is_file() and path.read_text(encoding="utf-8") == text
+        if not same:
+            write_atomically(path, text)
+        print(f"{name}: {'unchanged' if same else 'changed'}")
+    return 0
+
+
+def _only_known(parser: argparse.ArgumentParser, models: Sequence[str]) -> None:
     unknown = sorted(set(models) - set(goldens.models()))
     if unknown:
         parser.error(f"no such model: {', '.join(unknown)}; expected some of {', '.join(goldens.models())}")
+
+
+def _golden(parser: argparse.ArgumentParser, models: Sequence[str], *, check: bool) -> int:
+    _only_known(parser, models)
     try:
         return run(tuple(models) or goldens.models(), check=check)
     except ModuleNotFoundError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_tt.compare import Bounds, compare
+from pytest_tt.compare import compare
 from pytest_tt.golden import GoldenError, load, unused
 from pytest_tt.mesh import MeshShape
 from zoo import registry
@@ -188,7 +188,7 @@ def collectives(walk: Walk) -> str:
     told = {}
     for mesh, cases in _largest_first(walk).items():
         for case in cases:
-            config = walk.model.fit(walk.model.config(walk.model.cases[case].variant), mesh_of(mesh))
+            config = walk.model.fit(walk.model.config_of(case), mesh_of(mesh))
             expected = walk.model.collectives(config, mesh_of(mesh), walk.golden(case).inputs)
             expected = {kind: count for kind, count in expected.items() if count}
             found = walk.on_mesh(case, mesh).collectives
@@ -262,9 +262,8 @@ STEPS: tuple[tuple[str, Callable[[Walk], str]], ...] = (
 
 def _against(walk: Walk, case: str, outputs: Mapping[str, np.ndarray]) -> Comparison:
     """By the bounds of simulated chips, as the contract test compares."""
-    about = walk.model.cases[case]
-    given = {name: value for name, value in about.bounds.items() if value is not None}
-    return compare(outputs, walk.golden(case).outputs, bounds=Bounds(**given) if given else None)
+    bounds, golden = walk.model.cases[case].own_bounds, walk.golden(case)
+    return compare(outputs, golden.outputs, bounds=bounds, recorded=registry.recorded_bounds(golden, "sim"))
 
 
 def _numbers(comparison: Comparison) -> str:
