@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 CASE = "tiny"
 
-BOTTLENECKS_ONLY = frozenset({"the 1x1 halves the image, as in v1"})
-"""What cannot go wrong in a net of basic layers, which has no such convolution."""
-
 
 def _swapped(one: str, other: str) -> Fault:
     """Two variables of each batch norm taken for one another."""
