@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import ml_dtypes
 import numpy as np
 
+from pytest_tt.compare import flatten
 from zoo.checkpoint import KeyMap, Rule, Target, convert_tensors
 from zoo.synthetic import coarse_uniform
+from zoo.weights import nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,5 +118,7 @@ def checkpoint(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> Itera
 
 
 def synthetic(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> dict[str, Any]:
-    """The parameters that `checkpoint` gives, in their dtypes, on the host."""
-    return convert_tensors(checkpoint(config, seed, scores), config, keys(config))
+    """The parameters that `checkpoint` gives, in the dtypes of the module's, on the host."""
+    leaves = flatten(convert_tensors(checkpoint(config, seed, scores), config, keys(config)))
+    norms = {path: leaf.astype(np.float32, copy=False) for path, leaf in leaves.items() if path.endswith("/scale")}
+    return nested({**leaves, **norms})
