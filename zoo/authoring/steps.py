@@ -10,7 +10,7 @@ import numpy as np
 from pytest_tt.compare import compare
 from pytest_tt.golden import GoldenError, load, unused
 from pytest_tt.mesh import MeshShape
-from zoo import registry
+from zoo import placement, published, registry
 from zoo.authoring.finding import Left
 from zoo.authoring.todo import summary, todos
 from zoo.authoring.walk import on_host
@@ -241,12 +241,27 @@ def complete(walk: Walk) -> str:
     found = todos(walk.folder)
     if found:
         raise Left("still to be written\n" + "\n".join(summary(found)), f"grep -n TODO -r {walk.place('')}")
+    if walk.folder.parent == registry.ROOT:
+        _written_down(walk)
     table = registry.ROOT.parent / "README.md"
     if walk.folder.parent == registry.ROOT and table.is_file():
         rows = re.findall(r"^\| \[(\w+)\]\(\S*zoo/", table.read_text(encoding="utf-8"), re.MULTILINE)
         if rows and walk.model.name not in rows:
             raise Left("README.md has no line for it", f"add {walk.model.name} to the table of models in README.md")
     return "README, tests, and no TODO left"
+
+
+def _written_down(walk: Walk) -> None:
+    """What is published, and where arrays lie, as the contract test of the zoo's own models asks for it."""
+    model = walk.model
+    if model.sources:
+        wrong = published.problems(model)
+        if wrong:
+            raise Left(f"{published.FILE}: {wrong[0]}", f"write it down in {walk.place(published.FILE)}")
+    for variant in walk.variants:
+        wrong = placement.problems(model, variant)
+        if wrong:
+            raise Left(f"{placement.FILE}: {wrong[0]}", f"python -m zoo placement {model.name}, and read it")
 
 
 STEPS: tuple[tuple[str, Callable[[Walk], str]], ...] = (
