@@ -135,7 +135,8 @@ def lying(kind: str, ending: str, spec: PartitionSpec) -> Fault:
             assert any(name.endswith(ending) for name in found), ending
             return nested({name: spec if name.endswith(ending) else old for name, old in found.items()})
 
-        return replace(model, **{kind: specs})
+        fields: dict[str, Any] = {kind: specs}
+        return replace(model, **fields)
 
     return Fault(model=wrong)
 

@@ -45,9 +45,9 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         "missing; write it with: python -m zoo placement m, and read it"
     )
     monkeypatch.setattr(registry, "models", lambda others=(): {"m": model})
-    for told in ("changed", "unchanged"):
+    for word in ("changed", "unchanged"):
         assert main(["placement", "m"]) == 0
-        assert capsys.readouterr().out == f"m: {told}\n"
+        assert capsys.readouterr().out == f"m: {word}\n"
     assert placement.problems(model, "sum") == []
     padded = replace(model, specs=lambda config, mesh: {"params": P()})
     told = placement.problems(padded, "sum")

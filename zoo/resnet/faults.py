@@ -92,9 +92,8 @@ def _statistics_of_batch(module: nn.BatchNorm, x: Any, call: Any) -> Any:
 
 def _norm_in_bfloat16(module: nn.BatchNorm, x: Any, call: Any) -> Any:
     """All of batch norm in the dtype of what it gets: statistics, scale and bias too."""
-    mean, var = (module.get_variable("batch_stats", name) for name in ("mean", "var"))
-    scale, bias = (module.get_variable("params", name) for name in ("scale", "bias"))
-    mean, var, scale, bias = (jnp.asarray(part, x.dtype) for part in (mean, var, scale, bias))
+    variables: Any = [("batch_stats", "mean"), ("batch_stats", "var"), ("params", "scale"), ("params", "bias")]
+    mean, var, scale, bias = (jnp.asarray(module.get_variable(*where), x.dtype) for where in variables)
     unit = (x - mean) * (1 / jnp.sqrt(var + jnp.asarray(resnet.EPSILON, x.dtype)))
     return unit * scale + bias
 
