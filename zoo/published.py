@@ -30,9 +30,8 @@ def path_of(model: Model) -> Path:
     return model.files / FILE
 
 
-def read(model: Model) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
     """The content of the file. ValueError where it is not as this module says; OSError."""
-    path = path_of(model)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -47,16 +46,16 @@ def read(model: Model) -> dict[str, Any]:
     return content
 
 
-def config_json(model: Model, variant: str, **changes: Any) -> dict[str, Any]:
+def config_json(folder: Path, variant: str, **changes: Any) -> dict[str, Any]:
     """The published config.json of a variant, defaults filled in, with `changes`: what a reference of it is built from.
 
-    KeyError for a key that it does not have, so that no change goes unheard.
+    `folder` is the model's. KeyError for a key that it does not have, so that no change goes unheard.
     """
-    entry = read(model)["variants"][variant]
+    entry = read(folder / FILE)["variants"][variant]
     told = {**entry["defaults"], **entry["config"]}
     unknown = sorted(set(changes) - set(told))
     if unknown:
-        raise KeyError(f"{model.name}: {FILE} of {variant} has no {', '.join(unknown)}")
+        raise KeyError(f"{folder / FILE}: {variant} has no {', '.join(unknown)}")
     return {**told, **changes}
 
 
@@ -67,7 +66,7 @@ def problems(model: Model) -> list[str]:
         return [f"{path}: missing: write down what the config.json of each published variant says"]
     if model.hub_config is None:
         return [f"{path}: {model.name} has no hub_config to compare with"]
-    content = read(model)
+    content = read(path)
     entries = content["variants"]
     found = [f"{variant}: has a source, but is not in {FILE}" for variant in sorted(set(model.sources) - set(entries))]
     for variant, entry in entries.items():

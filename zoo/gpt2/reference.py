@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zoo.gpt2.model import GPT2Config
+
+FOLDER = Path(__file__).parent
 
 NEW_TOKENS = 24
 
@@ -82,10 +85,8 @@ def one_layer(config: GPT2Config) -> GPT2Config:
 
 def golden_of_one_layer(variant: str) -> Golden:
     """The same of a published size, cut; the reference is built from what is published, not from our config."""
-    from zoo.gpt2.registration import MODEL
-
     words = {"vocab_size": WORDS, "bos_token_id": WORDS - 1, "eos_token_id": WORDS - 1}
-    return _golden(one_layer(CONFIGS[variant]), told=published.config_json(MODEL, variant, n_layer=1, **words))
+    return _golden(one_layer(CONFIGS[variant]), told=published.config_json(FOLDER, variant, n_layer=1, **words))
 
 
 LARGE = 12.0

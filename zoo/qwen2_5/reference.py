@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zoo.qwen2_5.model import Qwen2Config
+
+FOLDER = Path(__file__).parent
 
 IMPLEMENTATION = "transformers Qwen2ForCausalLM, eager attention, float32"
 
@@ -87,9 +90,7 @@ def one_layer(config: Qwen2Config) -> Qwen2Config:
 
 def golden_of_one_layer(variant: str) -> Golden:
     """The same of a published size, cut; the reference is built from what is published, not from our config."""
-    from zoo.qwen2_5.registration import MODEL
-
-    told = published.config_json(MODEL, variant, num_hidden_layers=1, vocab_size=WORDS, torch_dtype="float32")
+    told = published.config_json(FOLDER, variant, num_hidden_layers=1, vocab_size=WORDS, torch_dtype="float32")
     return _golden(one_layer(CONFIGS[variant]), told=told)
 
 

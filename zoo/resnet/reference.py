@@ -26,6 +26,8 @@ from zoo.transformers_reference import made_by
 if TYPE_CHECKING:
     from zoo.resnet.model import ResNetConfig
 
+FOLDER = Path(__file__).parent
+
 IMAGES = {
     "tiny": (32, 32, 24),
     "tiny-basic": (32, 32, 24),
@@ -104,11 +106,9 @@ def write_checkpoint(directory: Path, config: ResNetConfig, *, bfloat16: bool = 
 
     The config.json of a published size is the published one, not what our config says.
     """
-    from zoo.resnet.registration import MODEL
-
     told = config_json(config)
-    if config.name in published.read(MODEL)["variants"]:
-        told = {**told, **published.config_json(MODEL, config.name)}
+    if config.name in published.read(FOLDER / published.FILE)["variants"]:
+        told = {**told, **published.config_json(FOLDER, config.name)}
     tensors = synthetic_checkpoint(config)
     save_checkpoint(directory, rounded(tensors) if bfloat16 else tensors, config=told)
 
