@@ -111,8 +111,10 @@ def blocks(walk: Walk) -> str:
     from zoo.transformers_reference import loaded_model
 
     told = []
+    first: dict[str, str] = {}  # other cases of a variant have other weights, or another dtype
     for case in walk.cases:
-        variant = model.cases[case].variant
+        first.setdefault(model.cases[case].variant, case)
+    for variant, case in first.items():
         config = model.config(variant)
         pairs = dict(model.blocks(config))
         if not pairs:
