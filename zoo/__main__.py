@@ -68,6 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="first write down what the models of this checkout say, so that the table need not import them",
     )
+    placed = commands.add_parser(
+        "placement",
+        help="write down where each model's arrays lie",
+        description="Write placement.json of the models: which axes of their arrays are spread over which axes of a "
+        "mesh, and bytes per chip. Read what it changes: the contract test holds the model to it.",
+    )
+    placed.add_argument("models", metavar="MODEL", nargs="+", help="these models")
     commands.add_parser("run", help="run a model with its published weights, see run --help")
     commands.add_parser("eval", help="score a language model by lm-eval, see eval --help")
     commands.add_parser("configs", help="say what each key of a config.json means, see configs --help")
@@ -75,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("check", help="say what is left to do of a model, see check --help")
     options = parser.parse_args(arguments)
     try:
+        if options.command == "placement":
+            return _placement(placed, options.models)
         if options.command == "list":
             return _list(as_json=options.json, record=options.record)
         return _golden(golden, options.models, check=options.check)
@@ -94,10 +103,33 @@ def _list(*, as_json: bool, record: bool) -> int:
     return 0
 
 
-def _golden(parser: argparse.ArgumentParser, models: Sequence[str], *, check: bool) -> int:
+def _placement(parser: argparse.ArgumentParser, models: Sequence[str]) -> int:
+    from pytest_tt.files import write_atomically
+    from zoo import placement, registry
+
+    _only_known(parser, models)
+    for name in models:
+        model = registry.model(name)
+        path = placement.path_of(model)
+        try:
+            text = placement.text_of(placement.described(model))
+        except (ValueError, NotImplementedError) as error:
+            parser.exit(2, f"python -m zoo placement: {error}\n")
+        same = path.is_file() and path.read_text(encoding="utf-8") == text
+        if not same:
+            write_atomically(path, text)
+        print(f"{name}: {'unchanged' if same else 'changed'}")
+    return 0
+
+
+def _only_known(parser: argparse.ArgumentParser, models: Sequence[str]) -> None:
     unknown = sorted(set(models) - set(goldens.models()))
     if unknown:
         parser.error(f"no such model: {', '.join(unknown)}; expected some of {', '.join(goldens.models())}")
+
+
+def _golden(parser: argparse.ArgumentParser, models: Sequence[str], *, check: bool) -> int:
+    _only_known(parser, models)
     try:
         return run(tuple(models) or goldens.models(), check=check)
     except ModuleNotFoundError as error:

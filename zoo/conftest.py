@@ -9,7 +9,7 @@ import pytest
 
 from pytest_tt.mesh import MeshShape
 from pytest_tt.zoos import ZooError, hooked
-from zoo import registry
+from zoo import published, registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -102,6 +102,14 @@ def _checkpoints(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any
     return _small(config, [model for model in models if model.keys is not None and model.synthetic is not None])
 
 
+def _published(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
+    """Models with published variants: ours, and those of other packages that write down what is published."""
+    for model in models:
+        path = published.path_of(model)
+        if (model.sources and model.folder is None) or path.is_file():
+            yield pytest.param(model, path, id=model.name)
+
+
 _PARAMETERS: dict[str, Callable[[pytest.Config, Iterable[Model]], Iterable[Any]]] = {
     "zoo_case": _cases,
     "zoo_variant": _variants,
@@ -109,6 +117,7 @@ _PARAMETERS: dict[str, Callable[[pytest.Config, Iterable[Model]], Iterable[Any]]
     "zoo_checkpoint": _checkpoints,
     "zoo_golden_folder": _golden_folders,
     "zoo_written": _written,
+    "zoo_published": _published,
 }
 
 

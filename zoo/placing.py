@@ -60,12 +60,10 @@ def placer(model: Model, config: Any, mesh: Mesh) -> Callable[[str, np.ndarray, 
     """
     from jax.sharding import NamedSharding
 
-    specs = _by_path(model.specs(model.fit(config, mesh), mesh))
+    specs = tree_by_path(model.specs(model.fit(config, mesh), mesh))
 
     def place(path: str, values: np.ndarray, dtype: np.dtype[Any]) -> jax.Array:
-        spec = _of_path(path, specs)
-        if spec is None:
-            raise ValueError(f"{model.name}: specs has nothing for {path}")
+        spec = spec_of_leaf(path, specs, model.name)
         prepared = flatten(model.prepare(config, nested({path: values}), mesh))
         if set(prepared) != {path}:
             raise ValueError(f"{model.name}: prepare made {', '.join(prepared)} of {path} alone; it must keep the name")
@@ -74,18 +72,19 @@ def placer(model: Model, config: Any, mesh: Mesh) -> Callable[[str, np.ndarray, 
     return place
 
 
-def bytes_per_chip(model: Model, config: Any, mesh: Mesh | AbstractMesh) -> int:
-    """Bytes of the parameters on each chip of `mesh`, before anything is loaded; padding and copies count."""
+def bytes_per_chip(model: Model, config: Any, mesh: Mesh | AbstractMesh, shapes: Any = None) -> int:
+    """Bytes of the parameters on each chip of `mesh`, before anything is loaded; padding and copies count.
+
+    `shapes`: those of the parameters of the fitted config, where they are known already.
+    """
     from jax.sharding import NamedSharding
 
     shape_only = cast("Mesh", mesh)  # what a mesh without chips lacks, no model's specs look at
     fitted = model.fit(config, shape_only)
-    specs = _by_path(model.specs(fitted, shape_only))
+    specs = tree_by_path(model.specs(fitted, shape_only))
     total = 0
-    for path, leaf in _by_path(model.shapes(fitted)).items():
-        spec = _of_path(path, specs)
-        if spec is None:
-            raise ValueError(f"{model.name}: specs has nothing for {path}")
+    for path, leaf in tree_by_path(model.shapes(fitted) if shapes is None else shapes).items():
+        spec = spec_of_leaf(path, specs, model.name)
         held: tuple[int, ...] = NamedSharding(mesh, spec).shard_shape(leaf.shape)
         total += math.prod(held) * int(leaf.dtype.itemsize)
     return total
@@ -130,7 +129,7 @@ def _aligned_copy(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     return copy
 
 
-def _by_path(tree: Any) -> dict[str, Any]:
+def tree_by_path(tree: Any) -> dict[str, Any]:
     """Leaves of a tree of shapes or of PartitionSpec, by path."""
     import jax
     from jax.sharding import PartitionSpec
@@ -139,8 +138,11 @@ def _by_path(tree: Any) -> dict[str, Any]:
     return {"/".join(key_name(key) for key in keys): leaf for keys, leaf in pairs}
 
 
-def _of_path(path: str, specs: Mapping[str, PartitionSpec]) -> PartitionSpec | None:
-    """The spec at `path` or above it: a spec holds for all that is below."""
-    while path not in specs and path:
-        path = path.rpartition("/")[0]
-    return specs.get(path)
+def spec_of_leaf(path: str, specs: Mapping[str, PartitionSpec], model: str) -> PartitionSpec:
+    """The spec at `path` or above it: a spec holds for all that is below. ValueError where there is none."""
+    above = path
+    while above not in specs and above:
+        above = above.rpartition("/")[0]
+    if above not in specs:
+        raise ValueError(f"{model}: specs has nothing for {path}")
+    return specs[above]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jax.sharding import Mesh, PartitionSpec
 
+    from pytest_tt.compare import Bounds
     from pytest_tt.golden import Golden
     from zoo.checkpoint import KeyMap
     from zoo.config_keys import ConfigKeys
@@ -45,11 +46,17 @@ def _all_outputs(outputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     return outputs
 
 
+def _whole(config: Any) -> Any:
+    return config
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenCase:
     """A golden that a model is compared with; its file is ``golden/<case>.safetensors`` in the model's folder."""
 
     variant: str
+    cut: Callable[[Any], Any] = _whole
+    """config of the variant -> config that the golden is of: of a published size one layer and few words."""
     reference: Callable[[], Golden]
     """Computes the golden by an independent implementation; imports torch inside."""
     weights: Callable[[], Mapping[str, Any]]
@@ -66,6 +73,22 @@ class GoldenCase:
     """How it is run where that is not by the model's `forward`; with no `meshes`, by `zoo.sensitivity` alone."""
     bounds: Mapping[str, Any] = field(default_factory=dict)
     """Keywords of ``tt_golden``; what loosens the default bounds needs a ``reason``."""
+
+    @property
+    def own_bounds(self) -> Bounds | None:
+        """`bounds` for `pytest_tt.compare.compare`."""
+        from pytest_tt.compare import Bounds
+
+        given = {name: value for name, value in self.bounds.items() if value is not None}
+        return Bounds(**given) if given else None
+
+
+def recorded_bounds(golden: Golden, backend: str) -> Bounds | None:
+    """The bounds that a golden holds for a backend."""
+    from pytest_tt.compare import Bounds
+
+    bounds = golden.info.get("bounds")
+    return None if bounds is None else Bounds.from_json(bounds, backend)
 
 
 def _same_config(config: Any, mesh: Mesh) -> Any:
@@ -151,9 +174,10 @@ class Model:
     "bert.encoder.layer.0"}``; what ``python -m zoo check`` compares one by one. The reference is the class that
     `hub_config` names under ``architectures``."""
     folder: Path | None = None
-    """Where ``golden/`` is; None: ``zoo/<name>``, which models of other packages cannot have."""
+    """Where ``golden/``, ``published.json`` and ``placement.json`` are; None: ``zoo/<name>``, which models of other
+    packages cannot have."""
     faults: str | None = None
-    """Module with the faults that ``python -m zoo.sensitivity`` tries; None: ``zoo.<name>.faults``, if there is one."""
+    """Module with the faults that ``python -m zoo.sensitivity`` tries; None: ``zoo.<name>.faults``."""
     demo: Callable[[], Demo] | None = None
     """What ``python -m zoo run`` shows; imports the demo's module inside, which nothing else needs."""
 
@@ -175,9 +199,14 @@ class Model:
             raise ValueError(f"{self.name}: source of {', '.join(unknown)}, which are no variants")
 
     @property
+    def files(self) -> Path:
+        """The folder of goldens and of what else is recorded."""
+        return self.folder or ROOT / self.name
+
+    @property
     def golden_folder(self) -> Path:
         """Where the golden files are."""
-        return (self.folder or ROOT / self.name) / "golden"
+        return self.files / "golden"
 
     def golden_path(self, case: str) -> Path:
         """Where the golden of a case is stored."""
@@ -195,6 +224,11 @@ class Model:
         if variant not in self.variants:
             raise ValueError(f"{self.name} has no variant {variant!r}; expected one of {', '.join(self.variants)}")
         return self.variants[variant]
+
+    def config_of(self, case: str) -> Any:
+        """The config that a golden case is of: its variant's, or what its `cut` makes of that."""
+        about = self.cases[case]
+        return about.cut(self.config(about.variant))
 
     def key_map(self, variant: str) -> KeyMap:
         """The key map of a variant. ValueError where the model has none."""

@@ -1,8 +1,9 @@
-"""``python -m zoo.sensitivity``: known faults of each model, and whether its golden catches them.
+"""``python -m zoo.sensitivity``: known faults of each model, and whether its goldens and its contract catch them.
 
-A golden is worth what it catches. The module ``faults`` of a model holds `FAULTS`, name -> `Fault`, and `CASE`, the
-golden case that they are tried on where a fault names no other; the model's test and this table both show that the
-golden refuses each.
+A golden is worth what it catches. The module ``faults`` of a model holds `FAULTS`, name -> `Fault`; `CASE`, the golden
+case that they are tried on where a fault names no other; and `WITHIN_HW_BOUNDS`, the names of those that move outputs
+by less than bfloat16 arithmetic may: simulated chips compute in float32 and must catch these too. What no output can
+show belongs into none of them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,17 +20,23 @@ import numpy as np
 from pytest_tt.compare import Comparison, compare, flatten
 from pytest_tt.golden import load
 from pytest_tt.zoos import ZooError
-from zoo import registry
+from zoo import placement, published, registry
+from zoo.registry import recorded_bounds
 from zoo.weights import nested
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from jax.sharding import PartitionSpec
 
     from zoo.registry import Model
 
 
 NONE = "none"
 """Name of the model as it is."""
+
+LEAST = 15
+"""Faults that each model of this package has, or more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,7 @@ class Fault:
     params: of the parameters. config: of the config that the module is built from. inputs: of the golden's inputs.
     patch: gives a context within which the model's code is wrong (``mock.patch.object``, ``nn.intercept_methods``).
     case: the golden case that it is tried on; None: the one of all.
+    model: of the description. Outputs show nothing of it, so it is not a golden that must object, but `objections`.
     """
 
     params: Callable[[Any], Any] | None = None
@@ -46,6 +54,7 @@ class Fault:
     inputs: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     patch: Callable[[], AbstractContextManager[Any]] | None = None
     case: str | None = None
+    model: Callable[[Model], Model] | None = None
 
 
 def changed(ending: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
@@ -105,8 +114,52 @@ def heads_mixed(kernel: np.ndarray) -> np.ndarray:
     return kernel.reshape(hidden, size, heads).transpose(0, 2, 1)
 
 
+def epsilon_of(norm: str, value: float) -> Fault:
+    """Another epsilon in one normalisation alone: that of the module at the path `norm`, ``layer_0/norm``."""
+
+    def intercept(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if context.method_name == "__call__" and "/".join(context.module.path) == norm:
+            object.__setattr__(context.module, "epsilon", value)  # linen forbids it of a module that is being run
+        return call(*args, **kwargs)
+
+    def patch() -> AbstractContextManager[Any]:
+        from flax import linen as nn
+
+        return nn.intercept_methods(intercept)
+
+    return Fault(patch=patch)
+
+
+def registered(variant: str, **fields: Any) -> Fault:
+    """A variant whose config is not what is published."""
+
+    def wrong(model: Model) -> Model:
+        return replace(model, variants={**model.variants, variant: replace(model.config(variant), **fields)})
+
+    return Fault(model=wrong)
+
+
+def lying(kind: str, ending: str, spec: PartitionSpec) -> Fault:
+    """Arrays of `kind` (``specs``, ``input_specs``, ``output_specs``) whose name ends so, spread by another `spec`."""
+
+    def wrong(model: Model) -> Model:
+        right = getattr(model, kind)
+
+        def specs(config: Any, mesh: Any) -> Any:
+            from zoo.placing import tree_by_path
+
+            found = tree_by_path(right(config, mesh))
+            assert any(name.endswith(ending) for name in found), ending
+            return nested({name: spec if name.endswith(ending) else old for name, old in found.items()})
+
+        fields: dict[str, Any] = {kind: specs}
+        return replace(model, **fields)
+
+    return Fault(model=wrong)
+
+
 class Verdict(NamedTuple):
-    """What the golden says of a model with a fault, by the default bounds of `sim` and of `hw`."""
+    """What the golden says of a model with a fault, by the bounds of `sim` and of `hw`."""
 
     sim: Comparison
     hw: Comparison
@@ -117,8 +170,9 @@ def judge(model: Model, case: str, params: Any, fault: Fault | None = None) -> V
     import jax
 
     fault = Fault() if fault is None else fault
-    forward = model.cases[case].forward or model.forward
-    config, golden = model.config(model.cases[case].variant), load(model.golden_path(case))
+    about = model.cases[case]
+    forward = about.forward or model.forward
+    config, golden = model.config_of(case), load(model.golden_path(case))
     inputs = dict(golden.inputs)
     if fault.params is not None:
         params = fault.params(params)
@@ -129,62 +183,145 @@ def judge(model: Model, case: str, params: Any, fault: Fault | None = None) -> V
     # Not jitted: what is traced once must not be found again with another fault.
     with jax.default_device(jax.devices("cpu")[0]), nullcontext() if fault.patch is None else fault.patch():
         outputs = forward(model.build(config))(params, inputs)
-    actual = dict(model.cases[case].select({name: np.asarray(array) for name, array in outputs.items()}))
-    return Verdict(*(compare(actual, golden.outputs, backend=backend) for backend in ("sim", "hw")))
+    actual = dict(about.select({name: np.asarray(array) for name, array in outputs.items()}))
+    sim, hw = (
+        compare(
+            actual, golden.outputs, backend=backend, bounds=about.own_bounds, recorded=recorded_bounds(golden, backend)
+        )
+        for backend in ("sim", "hw")
+    )
+    return Verdict(sim, hw)
 
 
-def faults_of(model: str) -> tuple[str, Mapping[str, Fault]]:
-    """The case that the faults of a model are tried on, and the faults."""
-    module = importlib.import_module(registry.model(model).faults or f"zoo.{model}.faults")
-    return module.CASE, module.FAULTS
+def objections(model: Model, variant: str) -> list[str]:
+    """What the contract test says against a description: not as published, or `variant` is not placed as declared."""
+    found = published.problems(model) if published.path_of(model).is_file() else []
+    return found + (placement.problems(model, variant) if placement.path_of(model).is_file() else [])
 
 
-def verdicts(model: str) -> Iterator[tuple[str, Verdict]]:
-    """Every fault of a model, and what the golden says; of each case first the model without one."""
-    usual, faults = faults_of(model)
-    description = registry.model(model)
-    for case in dict.fromkeys([usual, *(fault.case or usual for fault in faults.values())]):
-        params = description.cases[case].weights()
-        yield NONE if case == usual else f"{NONE} ({case})", judge(description, case, params)
-        for name, fault in faults.items():
-            if (fault.case or usual) == case:
-                yield name, judge(description, case, params, fault)
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: a fault, or a case without one."""
+
+    name: str
+    caught: bool
+    caught_hw: bool | None
+    """By the bounds of real chips; None where no golden is asked."""
+    told: str
+    """Relative L2 and PCC, or what was objected."""
+
+
+class Faults(NamedTuple):
+    """Content of a module ``faults``."""
+
+    case: str
+    faults: Mapping[str, Fault]
+    within_hw_bounds: Collection[str] | None
+    """None: not known."""
+
+
+def faults_of(model: Model) -> Faults:
+    """The faults of a model. ModuleNotFoundError where there are none."""
+    module = importlib.import_module(model.faults or f"zoo.{model.name}.faults")
+    return Faults(module.CASE, module.FAULTS, getattr(module, "WITHIN_HW_BOUNDS", None))
+
+
+def rows(model: Model, known: Faults) -> Iterator[Row | str]:
+    """Every fault of a model, of each case first the model without one; a line of text for a case that is not tried."""
+    plain = {name: fault for name, fault in known.faults.items() if fault.model is None}
+    for case in dict.fromkeys([known.case, *(fault.case or known.case for fault in plain.values())]):
+        try:
+            params = model.cases[case].weights()
+        except ModuleNotFoundError as error:
+            yield f"case {case} is not tried: {error}"
+            continue
+        yield _row(NONE if case == known.case else f"{NONE} ({case})", judge(model, case, params))
+        for name, fault in plain.items():
+            if (fault.case or known.case) == case:
+                yield _row(name, judge(model, case, params, fault))
+    of_model = {name: fault.model for name, fault in known.faults.items() if fault.model is not None}
+    if of_model:
+        variant = model.cases[known.case].variant
+        for name, wrong in {f"{NONE} (description)": lambda right: right, **of_model}.items():
+            found = objections(wrong(model), variant)
+            yield Row(name, bool(found), None, found[0] if found else "-")
+
+
+def _row(name: str, verdict: Verdict) -> Row:
+    metrics = verdict.sim.metrics()
+    told = " ".join(f"{_number(metrics[key], form):>9}" for key, form in (("rel_l2", ".1e"), ("pcc", ".6f")))
+    return Row(name, not verdict.sim.passed, not verdict.hw.passed, told)
+
+
+def wrong_rows(found: Sequence[Row], within_hw_bounds: Collection[str] | None) -> list[str]:
+    """What of a table is not as it should be, in words."""
+    texts = []
+    for row in found:
+        if row.name.startswith(NONE):
+            if row.caught or row.caught_hw:
+                texts.append(f"{row.name}: refused, without a fault")
+        elif not row.caught:
+            texts.append(f"{row.name}: not caught")
+        elif None not in (row.caught_hw, within_hw_bounds) and row.caught_hw == (row.name in (within_hw_bounds or ())):
+            how = "caught" if row.caught_hw else "not caught"
+            texts.append(f"{row.name}: {how} by the bounds of real chips, WITHIN_HW_BOUNDS says otherwise")
+    return texts
+
+
+def missed(model: Model) -> list[str]:
+    """What is wrong with the faults of a model, in words; empty when each is caught, and nothing else."""
+    known = faults_of(model)
+    found = [row for row in rows(model, known) if isinstance(row, Row)]
+    return wrong_rows(found, known.within_hw_bounds)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; 1 if a golden misses a fault in float32 or refuses the model without one."""
+    """Print the table; 1 if a fault is not caught, the model without one is refused, or a model has too few."""
     parser = argparse.ArgumentParser(prog="python -m zoo.sensitivity", description=__doc__)
     try:
-        with_faults = sorted(
-            name
-            for name, model in registry.models().items()
-            if model.faults is not None or (registry.ROOT / name / "faults.py").is_file()
-        )
+        models = registry.models()
     except ZooError as error:
         parser.exit(2, f"python -m zoo.sensitivity: {error}\n")
+    with_faults = [name for name, model in models.items() if model.folder is None or model.faults is not None]
     parser.add_argument("models", metavar="MODEL", nargs="*", help=f"of {', '.join(with_faults)} (default: all)")
-    models = parser.parse_args(arguments).models or with_faults
-    unknown = sorted(set(models) - set(with_faults))
+    chosen = parser.parse_args(arguments).models or with_faults
+    unknown = sorted(set(chosen) - set(with_faults))
     if unknown:
         parser.error(f"no faults of {', '.join(unknown)}; expected some of {', '.join(with_faults)}")
-    wrong = 0
-    for model in models:
-        print(f"{model}, golden case {faults_of(model)[0]}")
-        print(f"  {'fault':48} {'rel L2':>9} {'PCC':>9}  sim     hw bounds")
-        for name, (sim, hw) in verdicts(model):
-            wrong += sim.passed != name.startswith(NONE)
-            metrics = sim.metrics()
-            numbers = " ".join(f"{_number(metrics[key], form):>9}" for key, form in (("rel_l2", ".1e"), ("pcc", ".6f")))
-            print(f"  {name:48} {numbers}  {_word(sim)}  {_word(hw)}")
-    return int(wrong > 0)
+    count, wrong = 0, []
+    for name in chosen:
+        try:
+            known = faults_of(models[name])
+        except ModuleNotFoundError as error:
+            wrong.append(f"{name}: {error}: write down known faults")
+            continue
+        found = []
+        print(f"{name}, golden case {known.case}")
+        print(f"  {'fault':52} {'rel L2':>9} {'PCC':>9}  sim     hw bounds")
+        for row in rows(models[name], known):
+            if isinstance(row, str):
+                print(f"  {row}", flush=True)
+                continue
+            found.append(row)
+            if row.caught_hw is None:
+                print(f"  {row.name:52} {_word(row.caught):>19}  {row.told[:60]}", flush=True)
+            else:
+                print(f"  {row.name:52} {row.told}  {_word(row.caught)}  {_word(row.caught_hw)}", flush=True)
+        faults = [row for row in found if not row.name.startswith(NONE)]
+        if models[name].folder is None and len(faults) < LEAST:
+            wrong.append(f"{name}: {len(faults)} faults, expected at least {LEAST}")
+        wrong += [f"{name}: {text}" for text in wrong_rows(found, known.within_hw_bounds)]
+        count += len(faults)
+    print("\n".join([f"{count} faults of {len(chosen)} models, {len(wrong)} wrong", *wrong]))
+    return int(bool(wrong))
 
 
 def _number(value: float | str | None, form: str) -> str:
     return format(value, form) if isinstance(value, float) else "-"
 
 
-def _word(comparison: Comparison) -> str:
-    return "agrees" if comparison.passed else "caught"
+def _word(caught: bool) -> str:
+    return "caught" if caught else "agrees"
 
 
 if __name__ == "__main__":

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 import pytest
-from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from pytest_tt.compare import flatten
 from pytest_tt.golden import digest
-from pytest_tt.mesh import MeshShape
+from zoo import placement, published
 from zoo.checkpoint import convert_tensors, save_checkpoint
 from zoo.goldens import folder_problems
 from zoo.lowered import refused
-from zoo.placing import load_params, place_params
+from zoo.placing import bytes_per_chip, load_params, place_params, spec_of_leaf, tree_by_path
 from zoo.registry import synthetic_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from jax.sharding import AbstractMesh
 
     from zoo.registry import Model
 
@@ -60,9 +63,31 @@ def check_fit(params: Any, specs: Any, mesh: AbstractMesh) -> None:
     jax.tree.map(below, specs, params, is_leaf=lambda node: isinstance(node, PartitionSpec))
 
 
+def lies_as(sharding: Any, mesh: Any, spec: PartitionSpec, rank: int) -> bool:
+    """Whether an array of `rank` axes that has `sharding` is spread over `mesh` by `spec`."""
+    return bool(sharding.is_equivalent_to(NamedSharding(mesh, spec), rank))
+
+
+def held(tree: Any) -> dict[Any, int]:
+    """Chip -> bytes that it holds of the arrays in `tree`."""
+    found: dict[Any, int] = {}
+    for leaf in jax.tree.leaves(tree):
+        for shard in leaf.addressable_shards:
+            found[shard.device] = found.get(shard.device, 0) + shard.data.nbytes
+    return found
+
+
+def share(arrays: Mapping[str, Any], specs: Mapping[str, PartitionSpec], mesh: Any) -> int:
+    """Bytes of `arrays` on each chip, predicted by `specs`."""
+    return sum(
+        math.prod(NamedSharding(mesh, specs[name]).shard_shape(array.shape)) * array.dtype.itemsize
+        for name, array in arrays.items()
+    )
+
+
 def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_golden: Any) -> None:
     model, case = zoo_model, zoo_model.cases[zoo_case]
-    config = model.config(case.variant)
+    config = model.config_of(zoo_case)
     fitted = model.fit(config, tt_mesh)
     checker = tt_golden.at(model.golden_folder)
     golden = checker.load(zoo_case, reference=case.reference)
@@ -71,6 +96,10 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_g
     module = model.build(fitted)
     params = place_params(model, config, tt_mesh, weights)
     assert described(params) == described(model.shapes(fitted))
+    specs = tree_by_path(model.specs(fitted, tt_mesh))
+    for path, leaf in tree_by_path(params).items():
+        assert lies_as(leaf.sharding, tt_mesh, spec_of_leaf(path, specs, model.name), leaf.ndim), path
+    assert held(params) == dict.fromkeys(tt_mesh.devices.flat, bytes_per_chip(model, config, tt_mesh))
 
     inputs, input_specs = dict(golden.inputs), model.input_specs(fitted, tt_mesh)
     output_specs = model.output_specs(fitted, tt_mesh)
@@ -85,8 +114,12 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_g
 
     assert set(outputs) == set(output_specs)
     for name, output in outputs.items():
-        assert output.sharding.is_equivalent_to(NamedSharding(tt_mesh, output_specs[name]), output.ndim), name
+        assert lies_as(output.sharding, tt_mesh, output_specs[name], output.ndim), name
+    assert held(outputs) == dict.fromkeys(tt_mesh.devices.flat, share(outputs, output_specs, tt_mesh))
     (program,) = forward.programs
+    _, taken = program.compiled.input_shardings[0]
+    for name, value in inputs.items():
+        assert lies_as(taken[name], tt_mesh, input_specs[name], value.ndim), name
     assert refused(program.stablehlo) == ()
     if program.collectives is not None:  # None: the backend does not tell
         expected = model.collectives(fitted, tt_mesh, inputs)
@@ -112,14 +145,22 @@ def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:
         zoo_model.forward(zoo_model.build(config)), shapes[config], dict(zoo_model.example(config))
     )
     for text in zoo_model.meshes:
-        shape = MeshShape.parse(text)
-        mesh: Any = AbstractMesh((shape.rows, shape.cols), ("batch", "model"))
-        fitted = zoo_model.fit(config, mesh)
+        mesh, fitted = placement.fitted_to(zoo_model, config, text)
         params = shapes[fitted] = shapes.get(fitted) or zoo_model.shapes(fitted)
         assert set(described(params)) == names, f"{text}: fit changes the names"
         check_fit(params, zoo_model.specs(fitted, mesh), mesh)
         assert set(zoo_model.output_specs(fitted, mesh)) == set(outputs), text
         assert set(zoo_model.input_specs(fitted, mesh)) == set(zoo_model.example(fitted)), text
+    # Of models of other packages, those that write it down.
+    if zoo_model.folder is None or placement.path_of(zoo_model).is_file():
+        problems = placement.problems(zoo_model, zoo_variant, shapes)
+        assert not problems, "\n".join(problems)
+
+
+def test_as_published(zoo_model: Model, zoo_published: Path) -> None:
+    """Every setting of each published variant is what its config.json says."""
+    problems = published.problems(zoo_model)
+    assert not problems, f"{zoo_published}:\n" + "\n".join(problems)
 
 
 def test_initialised_on_the_host(zoo_model: Model, zoo_small: str, tt_mesh: Any, cpu_init_params: Any) -> None:

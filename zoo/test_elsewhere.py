@@ -175,7 +175,7 @@ def test_demos_and_faults(site: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
     (package / "faults.py").write_text("from zoo.bert.faults import FAULTS\nCASE = 'tiny'\n")
     install(site, f"{MODEL}\ndef {HOOK}(): return [changed('bert2', 'bert', faults='zebra_zoo.faults')]", name="b-zoo")
-    assert sensitivity.faults_of("bert2")[0] == "tiny"
+    assert sensitivity.faults_of(registry.model("bert2"))[0] == "tiny"
     with pytest.raises(SystemExit):
         sensitivity.main(["zebra"])
     assert "no faults of zebra; expected some of bert, bert2, " in capsys.readouterr().err

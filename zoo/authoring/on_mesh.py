@@ -43,7 +43,7 @@ def run_on_mesh(model: Model, case: str, name: str, weights: Mapping[str, Any], 
     from zoo.placing import place_params
 
     about, mesh = model.cases[case], mesh_of(name)
-    config = model.config(about.variant)
+    config = model.config_of(case)
     fitted = model.fit(config, mesh)
 
     def bound(specs: Any) -> Any:

@@ -140,7 +140,7 @@ def on_host(walk: Walk, case: str) -> dict[str, np.ndarray]:
     import numpy as np
 
     model, about = walk.model, walk.model.cases[case]
-    run = (about.forward or model.forward)(model.build(model.config(about.variant)))
+    run = (about.forward or model.forward)(model.build(model.config_of(case)))
     with jax.default_device(jax.devices("cpu")[0]):
         outputs = run(walk.weights(case), dict(walk.golden(case).inputs))
     return dict(about.select({name: np.asarray(value) for name, value in outputs.items()}))

@@ -37,6 +37,8 @@ def write_files(name: str, package: str, about: Architecture | None, *, own_fold
     for file, source in sources.items():
         template = Template((TEMPLATES / f"{source}.txt").read_text(encoding="utf-8"))
         files[file] = _sorted_imports(re.sub(r"\n{4,}", "\n\n\n", template.substitute(words).rstrip() + "\n"))
+    if about is not None:
+        files["published.json"] = '{\n  "not_compared": {},\n  "variants": {}\n}\n'
     return files
 
 

@@ -15,7 +15,7 @@ from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors, load_c
 from zoo.hub import Source
 from zoo.key_map import counts_up
 from zoo.layouts import bias_to_heads, first_row, from_heads, to_heads, transposed
-from zoo.synthetic import uniform
+from zoo.synthetic import coarse_uniform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,19 +143,24 @@ def hub_config(config: BertConfig) -> dict[str, Any]:
     }
 
 
-def synthetic_checkpoint(config: BertConfig, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+SIZE = 0.03
+"""About how large hidden states are: what reads them has weights as many times larger."""
+
+
+def synthetic_checkpoint(config: BertConfig, seed: int = 0, scores: float = 1.0) -> Iterator[tuple[str, np.ndarray]]:
     """Names and float32 tensors of a made-up checkpoint, as BertForMaskedLM (or BertModel) names them, with a pooler.
 
-    Attention is far from uniform, each branch and bias shows, and embeddings are small, as trained ones are, so that
-    the epsilon of the normalisation shows too. Deep models get smaller branches and sharper attention: otherwise the
-    tokens of a sentence grow equal on the way up, and nothing about them could be seen in the outputs.
+    Attention is far from uniform (scores are `scores` times as large where that is asked for), each branch and bias
+    shows, and what is normalised is small, so that the epsilon of each normalisation shows too. Deep models get
+    smaller branches and sharper attention: otherwise the tokens of a sentence grow equal on the way up, and nothing
+    about them could be seen in the outputs.
     """
     bert, hidden, inner = "bert." if config.masked_lm else "", config.hidden, config.intermediate
     depth = min(1.0, 3.0 / config.layers)
     smaller, sharper = 0.4 * math.sqrt(depth), 1.2 / depth**0.25
 
     def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
-        values = uniform(f"bert/{config.name}/{name}", shape, low=middle - bound, high=middle + bound, seed=seed)
+        values = coarse_uniform(f"bert/{config.name}/{name}", shape, low=middle - bound, high=middle + bound, seed=seed)
         return name, values
 
     def dense(name: str, outputs: int, inputs: int, gain: float, bias: float) -> Iterator[tuple[str, np.ndarray]]:
@@ -163,26 +168,30 @@ def synthetic_checkpoint(config: BertConfig, seed: int = 0) -> Iterator[tuple[st
         yield tensor(f"{name}.weight", (outputs, inputs), gain * math.sqrt(3.0 / inputs))
         yield tensor(f"{name}.bias", (outputs,), bias)
 
-    def norm(name: str, bias: float = 0.4) -> Iterator[tuple[str, np.ndarray]]:
-        yield tensor(f"{name}.LayerNorm.weight", (hidden,), 0.4, middle=1.0)
-        yield tensor(f"{name}.LayerNorm.bias", (hidden,), bias)
+    def norm(name: str, bias: float = 0.4, size: float = SIZE) -> Iterator[tuple[str, np.ndarray]]:
+        yield tensor(f"{name}.LayerNorm.weight", (hidden,), 0.4 * size, middle=size)
+        yield tensor(f"{name}.LayerNorm.bias", (hidden,), bias * size)
 
     for name, rows in (("word", config.vocabulary), ("position", config.positions), ("token_type", config.types)):
         yield tensor(f"{bert}embeddings.{name}_embeddings.weight", (rows, hidden), 0.06)
     yield from norm(f"{bert}embeddings")
     for index in range(config.layers):
         layer = f"{bert}encoder.layer.{index}"
-        for name, gain, bias in (("query", sharper, 1.5), ("key", sharper, 0.6), ("value", 1.0, 0.6)):
-            yield from dense(f"{layer}.attention.self.{name}", hidden, hidden, gain, bias)
-        yield from dense(f"{layer}.attention.output.dense", hidden, hidden, 1.5 * depth, smaller)
+        for name, gain, bias in (
+            ("query", sharper * scores, 1.5 * scores),
+            ("key", sharper, 0.6),
+            ("value", 1.0, 0.6),
+        ):
+            yield from dense(f"{layer}.attention.self.{name}", hidden, hidden, gain / SIZE, bias)
+        yield from dense(f"{layer}.attention.output.dense", hidden, hidden, 1.5 * depth * SIZE, smaller * SIZE)
         yield from norm(f"{layer}.attention.output", smaller)
-        yield from dense(f"{layer}.intermediate.dense", inner, hidden, 0.7, 0.5)
-        yield from dense(f"{layer}.output.dense", hidden, inner, 2.0 * depth, smaller)
+        yield from dense(f"{layer}.intermediate.dense", inner, hidden, 0.7 / SIZE, 0.5)
+        yield from dense(f"{layer}.output.dense", hidden, inner, 2.0 * depth * SIZE, smaller * SIZE)
         yield from norm(f"{layer}.output", smaller)
-    yield from dense(f"{bert}pooler.dense", hidden, hidden, 0.8, 0.5)
+    yield from dense(f"{bert}pooler.dense", hidden, hidden, 0.8 / SIZE, 0.5)
     if config.masked_lm:
-        yield from dense("cls.predictions.transform.dense", hidden, hidden, 1.0, 0.5)
-        yield from norm("cls.predictions.transform", 0.8)
+        yield from dense("cls.predictions.transform.dense", hidden, hidden, 0.1 / SIZE, 0.05)
+        yield from norm("cls.predictions.transform", 0.8, size=1.0)
         yield tensor("cls.predictions.bias", (config.vocabulary,), 0.5)
 
 
@@ -202,6 +211,11 @@ def shapes(config: BertConfig) -> Any:
     return jax.eval_shape(lambda key: Bert(config).init(key, tokens, tokens, tokens), jax.random.key(0))
 
 
+def synthetic(config: BertConfig, scores: float = 1.0) -> dict[str, Any]:
+    """Parameters (NumPy) of the made-up checkpoint."""
+    return convert_tensors(synthetic_checkpoint(config, scores=scores), config, keys(config), shapes(config))
+
+
 def weights(variant: str) -> dict[str, Any]:
     """Parameters (NumPy) that the golden of `variant` was made with: made up, or for MiniLM those of the package.
 
@@ -211,7 +225,7 @@ def weights(variant: str) -> dict[str, Any]:
 
     config = CONFIGS[variant]
     if config is not MINILM:
-        return convert_tensors(synthetic_checkpoint(config), config, keys(config), shapes(config))
+        return synthetic(config)
     path = package_folder() / "model.safetensors"
     found = file_digest(path).removeprefix("sha256:")
     if found != PACKAGE_SHA256:

@@ -6,6 +6,7 @@ They load the very checkpoint that the zoo's loader reads. Needs the extra ``ref
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tt.golden import Golden, digest
+from zoo import published
 from zoo.bert import params
-from zoo.bert.model import BASE, CONFIGS, MINILM, TINY
+from zoo.bert.model import BASE, CONFIGS, LARGE, MINILM, TINY
 from zoo.synthetic import integers
 from zoo.tensor_files import save_checkpoint
 from zoo.transformers_reference import made_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
 
     from zoo.bert.model import BertConfig
+
+    Select: TypeAlias = Callable[[BertConfig, Mapping[str, Any]], dict[str, Any]]
+
+FOLDER = Path(__file__).parent
 
 SENTENCES = (
     "A man is eating food.",
@@ -135,38 +142,81 @@ def run(folder: Path, config: BertConfig, inputs: Mapping[str, np.ndarray]) -> d
 def golden(variant: str, *, tokens: int = 0) -> Golden:
     """The golden of one variant, computed now: `tokens` made-up ones a row, or for MiniLM real sentences."""
     config = CONFIGS[variant]
-    if config is MINILM:
-        folder = params.package_folder()
-        inputs = tokenized(folder)
-        outputs = run(folder, config, inputs)
-        source: dict[str, Any] = {**params.package_facts(), "kind": "package"}
-    else:
-        inputs = made_up_inputs(config, tokens)
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            save_checkpoint(folder, params.synthetic_checkpoint(config), config=params.hub_config(config))
-            outputs = run(folder, config, inputs)
-        source = {"kind": "synthetic", "seed": 0}
+    if config is not MINILM:
+        return made_up(config, tokens, everything if config is TINY else slices)
+    folder = params.package_folder()
+    inputs = tokenized(folder)
+    source = {**params.package_facts(), "kind": "package", "digest": digest(params.weights(variant))}
+    return _golden(variant, inputs, slices(config, run(folder, config, inputs)), source)
+
+
+def made_up(
+    config: BertConfig,
+    tokens: int,
+    select: Select,
+    *,
+    scores: float = 1.0,
+    told: Mapping[str, Any] | None = None,
+) -> Golden:
+    """The golden of made-up weights, and `select` of its outputs; `told`: the config.json, None: what ours says."""
+    inputs = made_up_inputs(config, tokens)
+    with tempfile.TemporaryDirectory() as name:
+        tensors = params.synthetic_checkpoint(config, scores=scores)
+        save_checkpoint(Path(name), tensors, config=told or params.hub_config(config))
+        outputs = run(Path(name), config, inputs)
+    source = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic(config, scores))}
+    return _golden(config.name, inputs, select(config, outputs), source)
+
+
+def _golden(
+    variant: str, inputs: dict[str, np.ndarray], outputs: Mapping[str, np.ndarray], source: dict[str, Any]
+) -> Golden:
+    implementation = "transformers BertModel and BertForMaskedLM, float32, eager attention"
     return Golden(
         inputs=inputs,
-        outputs={
-            name: np.ascontiguousarray(value)
-            for name, value in (everything if config is TINY else slices)(config, outputs).items()
-        },
-        info={
-            **made_by(
-                "bert",
-                variant,
-                "transformers BertModel and BertForMaskedLM, float32, eager attention",
-                {**source, "digest": digest(params.weights(variant))},
-            ),
-            "dtype": "float32",
-        },
+        outputs={name: np.ascontiguousarray(value) for name, value in outputs.items()},
+        info={**made_by("bert", variant, implementation, source), "dtype": "float32"},
     )
+
+
+WORDS = 61
+"""Of published sizes that are cut."""
+
+
+def one_layer(config: BertConfig) -> BertConfig:
+    """A published size cut to one layer and few words: what is left has the true width, heads and epsilon."""
+    return replace(config, name=f"{config.name}-1-layer", layers=1, vocabulary=WORDS)
+
+
+def few_units(config: BertConfig, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the golden of a size that is cut holds: two tokens a sentence, and of them every fourth unit."""
+    kept = everything(config, outputs)
+    kept["hidden"] = kept["hidden"][:, :4:3, ::4]
+    if config.masked_lm:
+        kept["logits"] = kept["logits"][:, :4:3]
+    return kept
+
+
+def golden_of_one_layer(variant: str) -> Golden:
+    """The golden of a published size, cut; the reference is built from what is published, not from our config."""
+    told = published.config_json(FOLDER, variant, num_hidden_layers=1, vocab_size=WORDS)
+    return made_up(one_layer(CONFIGS[variant]), 12, few_units, told=told)
+
+
+LARGE_SCORES = 16.0
+"""How many times as large as usual the scores of the golden ``scores`` are: several tens, as trained models have."""
+
+
+def words_alone(config: BertConfig, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the golden ``scores`` holds: logits."""
+    return {"logits": everything(config, outputs)["logits"][..., ::5]}
 
 
 CASES = {
     "tiny": partial(golden, TINY.name, tokens=20),
     "base": partial(golden, BASE.name, tokens=24),
     "minilm": partial(golden, MINILM.name),
+    "large-1-layer": partial(golden_of_one_layer, LARGE.name),
+    "minilm-1-layer": partial(golden_of_one_layer, MINILM.name),
+    "scores": partial(made_up, TINY, 20, words_alone, scores=LARGE_SCORES),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.bert import config_keys, params, reference, sharding
-from zoo.bert.model import BASE, CONFIGS, MINILM, TINY, Bert, forward
+from zoo.bert.model import BASE, CONFIGS, LARGE, MINILM, TINY, Bert, forward
 from zoo.registry import GoldenCase, Model, tokens_of
 
 if TYPE_CHECKING:
@@ -49,6 +49,18 @@ def blocks(config: BertConfig) -> dict[str, str]:
             "decoder": "cls.predictions.decoder",
         }
     return found
+
+
+def _one_layer(config: BertConfig, case: str) -> GoldenCase:
+    cut = reference.one_layer(config)
+    return GoldenCase(
+        variant=config.name,
+        cut=reference.one_layer,
+        reference=reference.CASES[case],
+        weights=partial(params.synthetic, cut),
+        select=partial(reference.few_units, cut),
+        quick=("1x2",),
+    )
 
 
 def demo() -> Demo:
@@ -94,6 +106,15 @@ MODEL = Model(
             weights=partial(params.weights, MINILM.name),
             select=partial(reference.slices, MINILM),
             quick=("1x1", "1x8", "2x4"),
+        ),
+        "large-1-layer": _one_layer(LARGE, "large-1-layer"),
+        "minilm-1-layer": _one_layer(MINILM, "minilm-1-layer"),
+        "scores": GoldenCase(
+            variant=TINY.name,
+            reference=reference.CASES["scores"],
+            weights=partial(params.synthetic, TINY, reference.LARGE_SCORES),
+            select=partial(reference.words_alone, TINY),
+            meshes=("1x2",),
         ),
     },
     sources=params.SOURCES,

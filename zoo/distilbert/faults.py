@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jax.sharding import PartitionSpec as P
 
 from zoo.distilbert import model as distilbert
-from zoo.distilbert.model import TINY, DistilBertConfig, attention, attention_bias, gelu, layer_norm
-from zoo.sensitivity import Fault, changed, heads_mixed, moved, other_table, swapped
+from zoo.distilbert.model import BASE, TINY, DistilBertConfig, attention, attention_bias, gelu, layer_norm
+from zoo.distilbert.params import weights
+from zoo.sensitivity import Fault, changed, epsilon_of, heads_mixed, lying, moved, other_table, registered, swapped
 
 CASE = "tiny"
 
@@ -80,6 +82,15 @@ def ignore_mask(mask: jax.Array, dtype: Any) -> jax.Array:
     return attention_bias(jnp.ones_like(mask), dtype)
 
 
+NORMS = (
+    "norm",
+    *(f"layer_{index}/{norm}" for index in range(TINY.layers) for norm in ("attention_norm", "norm")),
+    "transform_norm",
+)
+
+WIDE_HEADS = replace(BASE, heads=6, head_size=128)
+"""The published size with as many units in other heads: its checkpoint loads all the same."""
+
 FAULTS: dict[str, Fault] = {
     "tanh GELU for erf GELU": wrong(gelu=nn.gelu),
     "ReLU for GELU": wrong(gelu=nn.relu),
@@ -111,5 +122,19 @@ FAULTS: dict[str, Fault] = {
     "head's LayerNorm bias missing": without_bias("transform_norm"),
     "head's bias missing": without_bias("decoder"),
     "head's rows moved by one": other_table("decoder", moved(1)),
+    **{f"eps {value:.0e} in {norm} alone": epsilon_of(norm, value) for norm in NORMS for value in (1e-5, 1e-6)},
+    "what is masked has a score of -30": replace(wrong(MASKED=-30.0), case="scores"),
+    "6 heads of 128": Fault(config=lambda right: WIDE_HEADS, params=lambda tree: weights(WIDE_HEADS), case="base"),
+    "registered with 6 heads of 128": registered("distilbert-base-uncased", heads=6, head_size=128),
+    "registered with 5 layers": registered("distilbert-base-uncased", layers=5),
+    "registered with 514 positions": registered("distilbert-base-uncased", positions=514),
+    "sentences on every chip": lying("input_specs", "input_ids", P()),
+    "logits on every chip of a row": lying("output_specs", "logits", P("batch", None, None)),
+    "query bias on every chip": lying("specs", "query/bias", P()),
+    "MLP up bias on every chip": lying("specs", "up/bias", P()),
+    "table spread by units": lying("specs", "word/embedding", P(None, "model")),
+    "table on every chip": lying("specs", "word/embedding", P()),
 }
 """By what is wrong. The bias of keys is not here: softmax takes it out of every output."""
+
+WITHIN_HW_BOUNDS = {"tanh GELU for erf GELU", "head without GELU", *(name for name in FAULTS if " eps " in f" {name}")}

@@ -94,12 +94,18 @@ def hub_config(config: DistilBertConfig) -> dict[str, Any]:
     }
 
 
-def synthetic_checkpoint(config: DistilBertConfig, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+SIZE = 0.03
+"""About how large hidden states are: what reads them has weights as many times larger."""
+
+
+def synthetic_checkpoint(
+    config: DistilBertConfig, seed: int = 0, scores: float = 1.0
+) -> Iterator[tuple[str, np.ndarray]]:
     """Names and float32 tensors of a made-up checkpoint, as DistilBertForMaskedLM is saved.
 
-    Attention is far from uniform, each branch and bias shows, and embeddings are small, as trained ones are, so that
-    the epsilon of the normalisation shows too. Deeper models get smaller branches, for otherwise the tokens of a
-    sentence grow equal on the way up.
+    Attention is far from uniform (scores are `scores` times as large where that is asked for), each branch and bias
+    shows, and what is normalised is small, so that the epsilon of each normalisation shows too. Deeper models get
+    smaller branches, for otherwise the tokens of a sentence grow equal on the way up.
     """
     hidden, inner = config.hidden, config.intermediate
     depth = min(1.0, 3.0 / config.layers)
@@ -114,28 +120,28 @@ def synthetic_checkpoint(config: DistilBertConfig, seed: int = 0) -> Iterator[tu
         yield tensor(f"{name}.weight", (outputs, inputs), gain * math.sqrt(3.0 / inputs))
         yield tensor(f"{name}.bias", (outputs,), bias)
 
-    def norm(name: str, bias: float = 0.4) -> Iterator[tuple[str, np.ndarray]]:
-        yield tensor(f"{name}.weight", (hidden,), 0.4, middle=1.0)
-        yield tensor(f"{name}.bias", (hidden,), bias)
+    def norm(name: str, bias: float = 0.4, size: float = SIZE) -> Iterator[tuple[str, np.ndarray]]:
+        yield tensor(f"{name}.weight", (hidden,), 0.4 * size, middle=size)
+        yield tensor(f"{name}.bias", (hidden,), bias * size)
 
     yield tensor("distilbert.embeddings.word_embeddings.weight", (config.vocabulary, hidden), 0.06)
     yield tensor("distilbert.embeddings.position_embeddings.weight", (config.positions, hidden), 0.06)
     yield from norm("distilbert.embeddings.LayerNorm")
     for index in range(config.layers):
         layer = f"distilbert.transformer.layer.{index}"
-        yield from dense(f"{layer}.attention.q_lin", hidden, hidden, sharper, 1.5)
-        yield from dense(f"{layer}.attention.k_lin", hidden, hidden, sharper, 0.6)
-        yield from dense(f"{layer}.attention.v_lin", hidden, hidden, 1.0, 0.6)
-        yield from dense(f"{layer}.attention.out_lin", hidden, hidden, 1.5 * depth, smaller)
+        yield from dense(f"{layer}.attention.q_lin", hidden, hidden, sharper * scores / SIZE, 1.5 * scores)
+        yield from dense(f"{layer}.attention.k_lin", hidden, hidden, sharper / SIZE, 0.6)
+        yield from dense(f"{layer}.attention.v_lin", hidden, hidden, 1.0 / SIZE, 0.6)
+        yield from dense(f"{layer}.attention.out_lin", hidden, hidden, 1.5 * depth * SIZE, smaller * SIZE)
         yield from norm(f"{layer}.sa_layer_norm", smaller)
-        yield from dense(f"{layer}.ffn.lin1", inner, hidden, 0.7, 0.5)
-        yield from dense(f"{layer}.ffn.lin2", hidden, inner, 2.0 * depth, smaller)
+        yield from dense(f"{layer}.ffn.lin1", inner, hidden, 0.7 / SIZE, 0.5)
+        yield from dense(f"{layer}.ffn.lin2", hidden, inner, 2.0 * depth * SIZE, smaller * SIZE)
         yield from norm(f"{layer}.output_layer_norm", smaller)
-    yield from dense("vocab_transform", hidden, hidden, 1.0, 0.5)
-    yield from norm("vocab_layer_norm", 0.8)
+    yield from dense("vocab_transform", hidden, hidden, 0.1 / SIZE, 0.05)
+    yield from norm("vocab_layer_norm", 0.8, size=1.0)
     yield tensor("vocab_projector.bias", (config.vocabulary,), 0.2)
 
 
-def weights(config: DistilBertConfig) -> dict[str, Any]:
-    """Parameters (NumPy) that the golden of `config` was made with."""
-    return convert_tensors(synthetic_checkpoint(config), config, KEYS)
+def weights(config: DistilBertConfig, scores: float = 1.0) -> dict[str, Any]:
+    """Parameters (NumPy) of the made-up checkpoint, with which the goldens of `config` were made."""
+    return convert_tensors(synthetic_checkpoint(config, scores=scores), config, KEYS)

@@ -51,22 +51,27 @@ def made_up_inputs(config: DistilBertConfig) -> dict[str, np.ndarray]:
     return {"input_ids": np.where(mask, ids, 0).astype(np.int32), "attention_mask": mask.astype(np.int32)}
 
 
-def run(config: DistilBertConfig, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def run(config: DistilBertConfig, inputs: Mapping[str, np.ndarray], scores: float = 1.0) -> dict[str, np.ndarray]:
     """Outputs of the made-up checkpoint, as ``zoo.distilbert.model.DistilBert`` names them."""
     import torch
 
-    model = loaded_model("DistilBertForMaskedLM", params.synthetic_checkpoint(config), params.hub_config(config))
+    checkpoint = params.synthetic_checkpoint(config, scores=scores)
+    model = loaded_model("DistilBertForMaskedLM", checkpoint, params.hub_config(config))
     tensors = {name: torch.from_numpy(value).long() for name, value in inputs.items()}
     with torch.inference_mode():
         hidden, logits = model.distilbert(**tensors).last_hidden_state, model(**tensors).logits
     return {"hidden": hidden.numpy(), "logits": logits.numpy()}
 
 
-def golden(config: DistilBertConfig) -> Golden:
+LARGE_SCORES = 12.0
+"""How many times as large as usual the scores of the golden ``scores`` are: several tens, as trained models have."""
+
+
+def golden(config: DistilBertConfig, scores: float = 1.0) -> Golden:
     """The golden of one variant, computed now."""
     inputs = made_up_inputs(config)
-    outputs = select(config, run(config, inputs))
-    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.weights(config))}
+    outputs = select(config, run(config, inputs, scores))
+    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.weights(config, scores))}
     implementation = "transformers DistilBertForMaskedLM, float32, eager attention"
     return Golden(
         inputs=inputs,

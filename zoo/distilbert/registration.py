@@ -31,14 +31,14 @@ def blocks(config: DistilBertConfig) -> dict[str, str]:
     return {"norm": "distilbert.embeddings.LayerNorm", **layers, **head}
 
 
-def case(config: DistilBertConfig, quick: tuple[str, ...] | None = None) -> GoldenCase:
-    """The golden of a variant; `quick` are the meshes of a usual run of the tests, None all."""
+def case(config: DistilBertConfig, *, scores: float = 1.0, **others: Any) -> GoldenCase:
+    """The golden of a variant; `scores`: how many times as large as usual those of attention are."""
     return GoldenCase(
         variant=config.name,
-        reference=partial(reference.golden, config),
-        weights=partial(params.weights, config),
+        reference=partial(reference.golden, config, scores),
+        weights=partial(params.weights, config, scores),
         select=partial(reference.select, config),
-        quick=quick,
+        **others,
     )
 
 
@@ -65,7 +65,11 @@ MODEL = Model(
     prepare=sharding.prepare,
     collectives=sharding.collectives,
     work=tokens_of,
-    cases={"tiny": case(TINY, quick=("1x1", "1x8", "2x4")), "base": case(BASE, quick=("1x8",))},
+    cases={
+        "tiny": case(TINY, quick=("1x1", "1x8", "2x4")),
+        "base": case(BASE, quick=("1x8",)),
+        "scores": case(TINY, scores=reference.LARGE_SCORES, meshes=("1x2",)),
+    },
     sources=params.SOURCES,
     keys=params.keys,
     synthetic=params.synthetic_checkpoint,

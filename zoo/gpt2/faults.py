@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import flatten
 from zoo.gpt2 import model as gpt2
 from zoo.gpt2.model import TINY, Attention, Block
-from zoo.sensitivity import Fault, changed, other_table, swapped
+from zoo.sensitivity import Fault, changed, epsilon_of, lying, other_table, registered, swapped
 from zoo.synthetic import uniform
 from zoo.weights import nested
 
@@ -121,6 +122,11 @@ def _activation(function: Callable[..., Any]) -> Fault:
     return Fault(patch=lambda: mock.patch.object(jax.nn, "gelu", lambda x, approximate=True: function(x)))
 
 
+def _masked(score: float) -> Fault:
+    """Too weak a mask: it shows where scores are as large as trained models have them."""
+    return Fault(patch=lambda: mock.patch.object(gpt2, "MASKED", score), case="scores")
+
+
 FAULTS = {
     "GELU by erf instead of tanh": _activation(partial(jax.nn.gelu, approximate=False)),
     "ReLU instead of GELU": _activation(jax.nn.relu),
@@ -155,4 +161,34 @@ FAULTS = {
     "scores not scaled": _scaled_scores(HEAD_SIZE**0.5),
     "scores scaled twice": _scaled_scores(HEAD_SIZE**-0.5),
     "head not tied to the embedding": other_table("lm_head", _untied),
+    **{
+        f"epsilon {value:.0e} in {norm} alone": epsilon_of(norm, value)
+        for norm in ("h_0/ln_1", "h_0/ln_2", "h_1/ln_1", "h_1/ln_2", "ln_f")
+        for value in (1e-6, 1e-12)
+    },
+    "what is masked has a score of -30": _masked(-30.0),
+    "32 heads of 32 in gpt2-medium": Fault(
+        config=lambda config: replace(config, heads=32, head_size=32), case="gpt2-medium-1-layer"
+    ),
+    "10 heads of 128 in gpt2-large": Fault(
+        config=lambda config: replace(config, heads=10, head_size=128), case="gpt2-large-1-layer"
+    ),
+    "epsilon 1e-6 in gpt2-xl": Fault(config=lambda config: replace(config, epsilon=1e-6), case="gpt2-xl-1-layer"),
+    "gpt2-medium registered with 32 heads of 32": registered("gpt2-medium", heads=32, head_size=32),
+    "gpt2-large registered with 35 layers": registered("gpt2-large", layers=35),
+    "gpt2-xl registered with epsilon 1e-6": registered("gpt2-xl", epsilon=1e-6),
+    "gpt2 registered with 2048 positions": registered("gpt2", positions=2048),
+    "tokens on one row of chips": lying("input_specs", "input_ids", P()),
+    "masks over model": lying("input_specs", "attention_mask", P("batch", "model")),
+    "logits on every chip of a row": lying("output_specs", "logits", P("batch")),
+    "bias of q on every chip": lying("specs", "attn/q/bias", P()),
+    "bias of the MLP on every chip": lying("specs", "fc/bias", P()),
+    "kernel behind the MLP on every chip": lying("specs", "proj/kernel", P()),
+    "table on every chip": lying("specs", "wte/embedding", P()),
+    "kernel of v spread by inputs": lying("specs", "attn/v/kernel", P("model", None)),
+}
+
+WITHIN_HW_BOUNDS = {
+    "GELU by erf instead of tanh",
+    *(name for name in FAULTS if "epsilon" in name and "registered" not in name),
 }

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
 from zoo.layouts import first_row
-from zoo.synthetic import uniform
+from zoo.synthetic import coarse_uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,18 +110,19 @@ def hugging_face_config(config: GPT2Config) -> dict[str, Any]:
     }
 
 
-def checkpoint(config: GPT2Config, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+def checkpoint(config: GPT2Config, seed: int = 0, scores: float = 1.0) -> Iterator[tuple[str, np.ndarray]]:
     """Made-up float32 tensors by the names that transformers' save_pretrained gives them.
 
-    Embeddings are small, so that the first layers' norms feel their epsilon. Scores spread by about 2 and biases are as
-    large as the products, so that attention is far from uniform and every part shows in the logits.
+    Embeddings and what the branches add to them are small, so that each norm, the last one too, feels its epsilon.
+    Scores spread by about 2, `scores` times as much where that is asked for, and biases are as large as the products:
+    attention is far from uniform and every part shows in the logits.
     """
     width, inner = config.width, config.inner
-    small, branch = 0.35 / math.sqrt(width), 1.0 / math.sqrt(2 * config.layers)
+    branch = SIZE / math.sqrt(2 * config.layers)
 
     def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
         name = f"transformer.{name}"
-        values = uniform(f"gpt2/{config.name}/{name}", shape, low=middle - bound, high=middle + bound, seed=seed)
+        values = coarse_uniform(f"gpt2/{config.name}/{name}", shape, low=middle - bound, high=middle + bound, seed=seed)
         return name, values
 
     def norm(name: str) -> Iterator[tuple[str, np.ndarray]]:
@@ -132,19 +133,25 @@ def checkpoint(config: GPT2Config, seed: int = 0) -> Iterator[tuple[str, np.ndar
         yield tensor(f"{name}.weight", (inputs, outputs), gain * math.sqrt(3.0 / inputs))
         yield tensor(f"{name}.bias", (outputs,), bias * gain)
 
-    yield tensor("wte.weight", (config.vocab, width), math.sqrt(3.0) * small)
-    yield tensor("wpe.weight", (config.positions, width), math.sqrt(3.0) * small)
+    yield tensor("wte.weight", (config.vocab, width), 0.05)
+    yield tensor("wpe.weight", (config.positions, width), 0.05)
     for index in range(config.layers):
         layer = f"h.{index}"
         yield from norm(f"{layer}.ln_1")
-        yield from dense(f"{layer}.attn.c_attn", width, 3 * width, 1.3, bias=1.2)
+        for name, values in dense(f"{layer}.attn.c_attn", width, 3 * width, 1.3, bias=1.2):
+            values[..., :width] *= np.float32(scores)  # the queries
+            yield name, values
         yield from dense(f"{layer}.attn.c_proj", width, width, branch, bias=0.5)
         yield from norm(f"{layer}.ln_2")
-        yield from dense(f"{layer}.mlp.c_fc", width, inner, 1.0, bias=0.3)
-        yield from dense(f"{layer}.mlp.c_proj", inner, width, 3 * branch, bias=0.4)
+        yield from dense(f"{layer}.mlp.c_fc", width, inner, 1.0, bias=0.5)
+        yield from dense(f"{layer}.mlp.c_proj", inner, width, 4 * branch, bias=0.4)
     yield from norm("ln_f")
 
 
-def synthetic(config: GPT2Config, seed: int = 0) -> dict[str, Any]:
+SIZE = 0.1
+"""About how large what the branches add up to is."""
+
+
+def synthetic(config: GPT2Config, seed: int = 0, scores: float = 1.0) -> dict[str, Any]:
     """The parameters that `checkpoint` gives, float32 on the host."""
-    return convert_tensors(checkpoint(config, seed), config, KEYS)
+    return convert_tensors(checkpoint(config, seed, scores), config, KEYS)

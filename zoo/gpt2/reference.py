@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_tt.golden import Golden, digest
+from zoo import published
 from zoo import transformers_reference as common
 from zoo.gpt2 import params
 from zoo.gpt2.model import CONFIGS, TINY
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from zoo.gpt2.model import GPT2Config
+
+FOLDER = Path(__file__).parent
 
 NEW_TOKENS = 24
 
@@ -40,31 +45,62 @@ def select(config: GPT2Config, outputs: Mapping[str, np.ndarray]) -> dict[str, n
     return common.kept_logits(outputs["logits"][..., : config.vocab], inputs(config)["attention_mask"], every=97)
 
 
-def torch_model(config: GPT2Config, seed: int = 0) -> Any:
-    """transformers' model with the made-up weights, read from a checkpoint that holds them."""
-    tensors = params.checkpoint(config, seed)
-    return common.loaded_model("GPT2LMHeadModel", tensors, params.hugging_face_config(config))
+def torch_model(config: GPT2Config, scores: float = 1.0, told: Mapping[str, Any] | None = None) -> Any:
+    """transformers' model with the made-up weights, read from a checkpoint that holds them.
+
+    `told`: its config.json; None: what ours says.
+    """
+    tensors = params.checkpoint(config, scores=scores)
+    return common.loaded_model("GPT2LMHeadModel", tensors, told or params.hugging_face_config(config))
 
 
-def _info(config: GPT2Config, implementation: str) -> dict[str, Any]:
-    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic(config))}
+def _info(config: GPT2Config, implementation: str, scores: float = 1.0) -> dict[str, Any]:
+    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic(config, scores=scores))}
     return common.made_by("gpt2", config.name, implementation, weights)
+
+
+def _golden(config: GPT2Config, scores: float = 1.0, told: Mapping[str, Any] | None = None) -> Golden:
+    given = inputs(config)
+    implementation = "transformers GPT2LMHeadModel, eager attention, float32"
+    return Golden(
+        inputs=given,
+        outputs=select(config, {"logits": common.logits_of(torch_model(config, scores, told), given)}),
+        info={**_info(config, implementation, scores), "dtype": "float32"},
+    )
 
 
 def golden(variant: str) -> Golden:
     """Logits of a ragged batch."""
-    config = CONFIGS[variant]
-    given = inputs(config)
-    return Golden(
-        inputs=given,
-        outputs=select(config, {"logits": common.logits_of(torch_model(config), given)}),
-        info={**_info(config, "transformers GPT2LMHeadModel, eager attention, float32"), "dtype": "float32"},
-    )
+    return _golden(CONFIGS[variant])
+
+
+WORDS = 61
+"""Of published sizes that are cut."""
+
+
+def one_layer(config: GPT2Config) -> GPT2Config:
+    """A published size cut to one layer and few words: what is left has the true width, heads and epsilon."""
+    return replace(config, name=f"{config.name}-1-layer", layers=1, vocab=WORDS, logits=WORDS)
+
+
+def golden_of_one_layer(variant: str) -> Golden:
+    """The same of a published size, cut; the reference is built from what is published, not from our config."""
+    words = {"vocab_size": WORDS, "bos_token_id": WORDS - 1, "eos_token_id": WORDS - 1}
+    return _golden(one_layer(CONFIGS[variant]), told=published.config_json(FOLDER, variant, n_layer=1, **words))
+
+
+LARGE = 12.0
+"""How many times as large as usual the scores of the golden ``scores`` are: several tens, as trained models have."""
+
+
+def golden_of_large_scores() -> Golden:
+    """The same of the tiny variant with large scores."""
+    return _golden(TINY, LARGE)
 
 
 def prompts() -> list[list[int]]:
     """Prompts of 1 to 9 tokens for the tiny variant."""
-    return common.made_up_prompts("gpt2", TINY.name, TINY.vocab, seed=15)  # no two tokens tie
+    return common.made_up_prompts("gpt2", TINY.name, TINY.vocab, seed=16)  # no two tokens tie
 
 
 def generation() -> Golden:

@@ -51,6 +51,18 @@ def _logits_case(variant: str, quick: tuple[str, ...] | None = None) -> GoldenCa
     )
 
 
+def _one_layer(variant: str, quick: tuple[str, ...]) -> GoldenCase:
+    config = reference.one_layer(CONFIGS[variant])
+    return GoldenCase(
+        variant=variant,
+        cut=reference.one_layer,
+        reference=partial(reference.golden_of_one_layer, variant),
+        weights=partial(params.synthetic, config),
+        select=partial(reference.select, config),
+        quick=quick,
+    )
+
+
 def blocks(config: GPT2Config) -> dict[str, str]:
     """Modules of ours, and those of GPT2LMHeadModel that give the same."""
     found = {"wte": "transformer.wte", "wpe": "transformer.wpe"}
@@ -87,6 +99,16 @@ MODEL = Model(
     cases={
         "tiny": _logits_case("tiny"),
         "gpt2": _logits_case("gpt2", quick=("1x2", "1x8")),
+        "gpt2-medium-1-layer": _one_layer("gpt2-medium", ("1x2",)),
+        "gpt2-large-1-layer": _one_layer("gpt2-large", ()),
+        "gpt2-xl-1-layer": _one_layer("gpt2-xl", ()),
+        "scores": GoldenCase(
+            variant=TINY.name,
+            reference=reference.golden_of_large_scores,
+            weights=partial(params.synthetic, TINY, scores=reference.LARGE),
+            select=partial(reference.select, TINY),
+            meshes=("1x2",),
+        ),
         # No logits to compare on a mesh: test_generation.py compares the tokens.
         "generation": GoldenCase(
             variant=TINY.name, reference=reference.generation, weights=partial(params.synthetic, TINY), meshes=()

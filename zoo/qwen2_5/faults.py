@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import flatten
 from zoo.qwen2_5 import model as qwen2
 from zoo.qwen2_5.model import CONFIGS, Attention, Block, RMSNorm
-from zoo.sensitivity import Fault, changed, swapped
+from zoo.sensitivity import Fault, changed, epsilon_of, lying, registered, swapped
 from zoo.synthetic import uniform
 from zoo.weights import nested
 
@@ -110,7 +111,7 @@ def _one_fewer(allowed: np.ndarray) -> np.ndarray:
     return np.concatenate([allowed[..., 1:], np.zeros_like(allowed[..., :1])], axis=-1)
 
 
-def _patched(name: str, function: Callable[..., Any], case: str | None = None) -> Fault:
+def _patched(name: str, function: Any, case: str | None = None) -> Fault:
     return Fault(patch=lambda: mock.patch.object(qwen2, name, function), case=case)
 
 
@@ -159,6 +160,22 @@ def _untied(tree: Any) -> Any:
     return nested({**flatten(tree), "params/head/weight": head})
 
 
+def _masked(score: float) -> Fault:
+    """Too weak a mask: it shows where scores are as large as trained models have them."""
+    return _patched("MASKED", score, "scores")
+
+
+def _config(case: str, **fields: Any) -> Fault:
+    return Fault(config=lambda config: replace(config, **fields), case=case)
+
+
+def _angles_in_bfloat16(positions: jax.Array, config: Any) -> Any:
+    """Angles as products of rounded numbers."""
+    frequencies = config.theta ** (-jnp.arange(0, config.head_size, 2, dtype=jnp.float32) / config.head_size)
+    angles = positions[..., None].astype(jnp.bfloat16) * frequencies.astype(jnp.bfloat16)
+    return jnp.cos(angles).astype(jnp.float32), jnp.sin(angles).astype(jnp.float32)
+
+
 FAULTS = {
     "rotation's base 10,000": Fault(config=lambda config: replace(config, theta=1e4)),
     "rotation's base 500,000": Fault(config=lambda config: replace(config, theta=5e5)),
@@ -198,4 +215,38 @@ FAULTS = {
     "cache written one slot late": _written(1),
     "a step sees one slot more": _seen(_one_more),
     "a step does not see itself": _seen(_one_fewer),
+    **{
+        f"epsilon {value:.0e} in {norm} alone": epsilon_of(norm, value)
+        for norm in (
+            "layers_0/input_norm",
+            "layers_0/post_attention_norm",
+            "layers_1/input_norm",
+            "layers_1/post_attention_norm",
+            "norm",
+        )
+        for value in (1e-5, 1e-12)
+    },
+    "what is masked has a score of -30": _masked(-30.0),
+    "angles in bfloat16": _patched("rotations", _angles_in_bfloat16, "bfloat16"),
+    "28 heads of 32 in 0.5B": _config("0.5b-1-layer", heads=28, kv_heads=4, head_size=32),
+    "rotation's base 10,000 in 0.5B": _config("0.5b-1-layer", theta=1e4),
+    "norm's epsilon 1e-5 in 1.5B": _config("1.5b-1-layer", epsilon=1e-5),
+    "rotation's base 10,000 in 3B": _config("3b-1-layer", theta=1e4),
+    "qwen2.5-0.5b registered with rotation's base 10,000": registered("qwen2.5-0.5b", theta=1e4),
+    "qwen2.5-1.5b-instruct registered with long positions": registered("qwen2.5-1.5b-instruct", positions=131072),
+    "qwen2.5-3b registered with 8 heads of 256": registered("qwen2.5-3b", heads=8, head_size=256),
+    "qwen2.5-7b registered with epsilon 1e-5": registered("qwen2.5-7b", epsilon=1e-5),
+    "qwen2.5-7b registered with a tied head": registered("qwen2.5-7b", tied=True),
+    "rows on every chip": lying("input_specs", "input_ids", P()),
+    "rows over all chips": lying("input_specs", "position_ids", P(("batch", "model"), None)),
+    "logits spread by vocabulary": lying("output_specs", "logits", P("batch", None, "model")),
+    "bias of q on every chip": lying("specs", "attention/q/bias", P()),
+    "embedding on every chip": lying("specs", "embed/embedding", P()),
+    "weight of down spread by outputs": lying("specs", "mlp/down/weight", P("model", None)),
+}
+
+WITHIN_HW_BOUNDS = {
+    "rotation's base 500,000",
+    "a step sees one slot more",
+    *(name for name in FAULTS if "epsilon" in name and "registered" not in name),
 }

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import ml_dtypes
 import numpy as np
 
+from pytest_tt.compare import flatten
 from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
 from zoo.layouts import first_row
 from zoo.synthetic import coarse_uniform
+from zoo.weights import nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,15 +81,20 @@ def hugging_face_config(config: Qwen2Config) -> dict[str, Any]:
     }
 
 
-def checkpoint(config: Qwen2Config, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+SIZE = 0.1
+"""About how large what the branches add up to is."""
+
+
+def checkpoint(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> Iterator[tuple[str, np.ndarray]]:
     """Made-up tensors, in the config's dtype, by the names and in the order of the published checkpoints.
 
-    Embeddings are small, so that the first norms feel their epsilon. Scores spread by about 2 and biases are as large
-    as the products, so that attention is far from uniform and every part shows in the logits.
+    Embeddings and what the branches add to them are small, so that each norm, the last one too, feels its epsilon.
+    Scores spread by about 2, `scores` times as much where that is asked for, and biases are as large as the products:
+    attention is far from uniform and every part shows in the logits.
     """
     width, inner, dtype = config.width, config.inner, _DTYPES[config.dtype]
     queries, keys = config.heads * config.head_size, config.kv_heads * config.head_size
-    branch = 1.0 / math.sqrt(2 * config.layers)
+    branch = SIZE / math.sqrt(2 * config.layers)
 
     def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
         values = coarse_uniform(
@@ -98,12 +105,13 @@ def checkpoint(config: Qwen2Config, seed: int = 0) -> Iterator[tuple[str, np.nda
     def weight(name: str, outputs: int, inputs: int, gain: float) -> tuple[str, np.ndarray]:
         return tensor(f"{name}.weight", (outputs, inputs), gain * math.sqrt(3.0 / inputs))
 
-    yield tensor("model.embed_tokens.weight", (config.vocab, width), 0.35 * math.sqrt(3.0 / width))
+    yield tensor("model.embed_tokens.weight", (config.vocab, width), 0.04)
     for index in range(config.layers):
         layer = f"model.layers.{index}"
         for name, outputs in (("q", queries), ("k", keys), ("v", keys)):
-            yield weight(f"{layer}.self_attn.{name}_proj", outputs, width, 1.3)
-            yield tensor(f"{layer}.self_attn.{name}_proj.bias", (outputs,), 1.5)
+            times = scores if name == "q" else 1.0
+            yield weight(f"{layer}.self_attn.{name}_proj", outputs, width, 1.3 * times)
+            yield tensor(f"{layer}.self_attn.{name}_proj.bias", (outputs,), 1.5 * times)
         yield weight(f"{layer}.self_attn.o_proj", width, queries, branch)
         yield weight(f"{layer}.mlp.gate_proj", inner, width, 1.0)
         yield weight(f"{layer}.mlp.up_proj", inner, width, 1.0)
@@ -115,6 +123,8 @@ def checkpoint(config: Qwen2Config, seed: int = 0) -> Iterator[tuple[str, np.nda
         yield weight("lm_head", config.vocab, width, 1.0)
 
 
-def synthetic(config: Qwen2Config, seed: int = 0) -> dict[str, Any]:
-    """The parameters that `checkpoint` gives, in their dtypes, on the host."""
-    return convert_tensors(checkpoint(config, seed), config, keys(config))
+def synthetic(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> dict[str, Any]:
+    """The parameters that `checkpoint` gives, in the dtypes of the module's, on the host."""
+    leaves = flatten(convert_tensors(checkpoint(config, seed, scores), config, keys(config)))
+    norms = {path: leaf.astype(np.float32, copy=False) for path, leaf in leaves.items() if path.endswith("/scale")}
+    return nested({**leaves, **norms})

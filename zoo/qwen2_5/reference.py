@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_tt.golden import Golden, digest
+from zoo import published
 from zoo import transformers_reference as common
 from zoo.qwen2_5 import params
 from zoo.qwen2_5.model import CONFIGS
@@ -17,11 +20,13 @@ if TYPE_CHECKING:
 
     from zoo.qwen2_5.model import Qwen2Config
 
+FOLDER = Path(__file__).parent
+
 IMPLEMENTATION = "transformers Qwen2ForCausalLM, eager attention, float32"
 
 NEW_TOKENS = 16
 
-SEEDS = {"tiny-28-4": 5, "tiny-14-2": 12}
+SEEDS = {"tiny-28-4": 6, "tiny-14-2": 12}
 """Of the prompts: with these no two tokens tie."""
 
 TEXT, GIVEN = 28, 16
@@ -31,10 +36,13 @@ TEXT, GIVEN = 28, 16
 def inputs(config: Qwen2Config) -> dict[str, np.ndarray]:
     """Token numbers, masks and positions [batch, length] int32; half of the rows begin with padding.
 
-    One row without padding begins at position 48, so that angles of both tables of `rotations` are compared.
+    One row without padding begins at position 48, so that angles of both tables of `rotations` are compared. In
+    bfloat16 three begin at 3000, where bfloat16 has one number in sixteen: positions and angles must not be in it.
     """
     given = common.ragged_inputs("qwen2_5", config.name, config.vocab)
-    given["position_ids"][2] += 48
+    given["position_ids"][[2, 4, 6] if config.dtype == "bfloat16" else [2]] += (
+        3000 if config.dtype == "bfloat16" else 48
+    )
     return given
 
 
@@ -43,26 +51,68 @@ def select(config: Qwen2Config, outputs: Mapping[str, np.ndarray]) -> dict[str, 
     return common.kept_logits(outputs["logits"][..., : config.vocab], inputs(config)["attention_mask"], every=29)
 
 
-def torch_model(config: Qwen2Config, seed: int = 0) -> Any:
-    """transformers' model with the made-up weights, read from a checkpoint that holds them."""
-    tensors = params.checkpoint(config, seed)
-    return common.loaded_model("Qwen2ForCausalLM", tensors, params.hugging_face_config(config))
+def torch_model(config: Qwen2Config, scores: float = 1.0, told: Mapping[str, Any] | None = None) -> Any:
+    """transformers' model with the made-up weights, read from a checkpoint that holds them.
+
+    `told`: its config.json; None: what ours says.
+    """
+    tensors = params.checkpoint(config, scores=scores)
+    return common.loaded_model("Qwen2ForCausalLM", tensors, told or params.hugging_face_config(config))
 
 
-def _info(config: Qwen2Config, implementation: str = IMPLEMENTATION) -> dict[str, Any]:
-    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic(config))}
+def _info(config: Qwen2Config, implementation: str = IMPLEMENTATION, scores: float = 1.0) -> dict[str, Any]:
+    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic(config, scores=scores))}
     return common.made_by("qwen2_5", config.name, implementation, weights)
+
+
+def _golden(config: Qwen2Config, scores: float = 1.0, told: Mapping[str, Any] | None = None) -> Golden:
+    given = inputs(config)
+    return Golden(
+        inputs=given,
+        outputs=select(config, {"logits": common.logits_of(torch_model(config, scores, told), given)}),
+        info={**_info(config, scores=scores), "dtype": "float32"},
+    )
 
 
 def golden(variant: str) -> Golden:
     """Logits of a ragged batch."""
-    config = CONFIGS[variant]
-    given = inputs(config)
-    return Golden(
-        inputs=given,
-        outputs=select(config, {"logits": common.logits_of(torch_model(config), given)}),
-        info={**_info(config), "dtype": "float32"},
-    )
+    return _golden(CONFIGS[variant])
+
+
+WORDS = 61
+"""Of published sizes that are cut."""
+
+
+def one_layer(config: Qwen2Config) -> Qwen2Config:
+    """A published size cut to one layer and few words, in float32: the true width, heads, base and epsilon are left."""
+    return replace(config, name=f"{config.name}-1-layer", layers=1, vocab=WORDS, table=WORDS, dtype="float32")
+
+
+def golden_of_one_layer(variant: str) -> Golden:
+    """The same of a published size, cut; the reference is built from what is published, not from our config."""
+    told = published.config_json(FOLDER, variant, num_hidden_layers=1, vocab_size=WORDS, torch_dtype="float32")
+    return _golden(one_layer(CONFIGS[variant]), told=told)
+
+
+LARGE = 12.0
+"""How many times as large as usual the scores of the golden ``scores`` are: several tens, as trained models have."""
+
+
+def golden_of_large_scores(variant: str) -> Golden:
+    """The same with large scores."""
+    return _golden(CONFIGS[variant], LARGE)
+
+
+def in_bfloat16(config: Qwen2Config) -> Qwen2Config:
+    """With weights, cache and factors in bfloat16, and positions for texts of some length."""
+    return replace(config, dtype="bfloat16", positions=4096)
+
+
+def golden_of_bfloat16(variant: str) -> Golden:
+    """The same with weights rounded to bfloat16; the reference computes in float32 all the same."""
+    golden = _golden(in_bfloat16(CONFIGS[variant]))
+    bounds = {"pcc": 0.999, "rel_l2": 0.02, "reason": "factors of products are rounded to bfloat16"}
+    return replace(golden, info={**golden.info, "dtype": "bfloat16", "bounds": {"sim": bounds}})
 
 
 def text(variant: str) -> Golden:

@@ -82,6 +82,19 @@ def _logits_case(variant: str, quick: tuple[str, ...] | None = None) -> GoldenCa
     return _case(variant, reference.golden, select=partial(reference.select, CONFIGS[variant]), quick=quick)
 
 
+def _one_layer(variant: str, quick: tuple[str, ...]) -> GoldenCase:
+    config = reference.one_layer(CONFIGS[variant])
+    return GoldenCase(
+        variant=variant,
+        cut=reference.one_layer,
+        reference=partial(reference.golden_of_one_layer, variant),
+        weights=partial(params.synthetic, config),
+        select=partial(reference.select, config),
+        meshes=("1x2", "1x8"),
+        quick=quick,
+    )
+
+
 def blocks(config: Qwen2Config) -> dict[str, str]:
     """Modules of ours, and those of Qwen2ForCausalLM that give the same."""
     found = {"embed": "model.embed_tokens"}
@@ -126,6 +139,25 @@ MODEL = Model(
         "tiny-14-2": _logits_case("tiny-14-2"),
         # Two gigabytes of weights.
         "7b-2-layers": _logits_case("7b-2-layers-4k-words", quick=()),
+        "0.5b-1-layer": _one_layer("qwen2.5-0.5b", ("1x2",)),
+        "1.5b-1-layer": _one_layer("qwen2.5-1.5b", ()),
+        "3b-1-layer": _one_layer("qwen2.5-3b", ()),
+        "7b-1-layer": _one_layer("qwen2.5-7b", ()),
+        "scores": GoldenCase(
+            variant="tiny-28-4",
+            reference=partial(reference.golden_of_large_scores, "tiny-28-4"),
+            weights=partial(params.synthetic, CONFIGS["tiny-28-4"], scores=reference.LARGE),
+            select=partial(reference.select, CONFIGS["tiny-28-4"]),
+            meshes=("1x2",),
+        ),
+        "bfloat16": GoldenCase(
+            variant="tiny-28-4",
+            cut=reference.in_bfloat16,
+            reference=partial(reference.golden_of_bfloat16, "tiny-28-4"),
+            weights=partial(params.synthetic, reference.in_bfloat16(CONFIGS["tiny-28-4"])),
+            select=partial(reference.select, reference.in_bfloat16(CONFIGS["tiny-28-4"])),
+            meshes=("1x2", "1x8"),
+        ),
         # No logits of one pass: test_generation.py compares these.
         "text": _case("tiny-28-4", reference.text, meshes=(), forward=_through_the_cache),
         "generation-28-4": _case("tiny-28-4", reference.generation, meshes=()),

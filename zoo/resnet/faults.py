@@ -9,21 +9,19 @@ from unittest import mock
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import flatten
 from zoo.resnet import model as resnet
 from zoo.resnet.images import Preparation
 from zoo.resnet.model import Block, ConvNorm, ResNetConfig
-from zoo.sensitivity import Fault, changed
+from zoo.sensitivity import Fault, changed, epsilon_of, lying, registered
 from zoo.weights import nested
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CASE = "tiny"
-
-BOTTLENECKS_ONLY = frozenset({"the 1x1 halves the image, as in v1"})
-"""What cannot go wrong in a net of basic layers, which has no such convolution."""
 
 
 def _swapped(one: str, other: str) -> Fault:
@@ -90,6 +88,14 @@ def _statistics_of_batch(module: nn.BatchNorm, x: Any, call: Any) -> Any:
     var: Any = module.get_variable("batch_stats", "var")
     unit = (x - x.mean((0, 1, 2))) / jnp.sqrt(x.var((0, 1, 2)) + resnet.EPSILON)
     return call(unit * jnp.sqrt(var + resnet.EPSILON) + mean)
+
+
+def _norm_in_bfloat16(module: nn.BatchNorm, x: Any, call: Any) -> Any:
+    """All of batch norm in the dtype of what it gets: statistics, scale and bias too."""
+    variables: Any = [("batch_stats", "mean"), ("batch_stats", "var"), ("params", "scale"), ("params", "bias")]
+    mean, var, scale, bias = (jnp.asarray(module.get_variable(*where), x.dtype) for where in variables)
+    unit = (x - mean) * (1 / jnp.sqrt(var + jnp.asarray(resnet.EPSILON, x.dtype)))
+    return unit * scale + bias
 
 
 def _no_relu(*names: str) -> Fault:
@@ -173,6 +179,24 @@ _MEAN, _STD = (np.asarray(values, np.float32) for values in (Preparation().mean,
 _max_pool: Any = nn.max_pool
 _avg_pool: Any = nn.avg_pool
 
+NORMS = (
+    "stem",
+    *(
+        f"stage_{stage}_layer_{layer}/{convolution}"
+        for stage, layer, convolution in (
+            (0, 0, "conv_0"),
+            (0, 0, "shortcut"),
+            (0, 1, "conv_2"),
+            (1, 0, "conv_1"),
+            (1, 1, "conv_0"),
+            (2, 0, "conv_2"),
+            (2, 0, "shortcut"),
+        )
+    ),
+)
+"""Batch norms of the first, middle and last layers."""
+
+
 FAULTS = {
     "the 1x1 halves the image, as in v1": _of(ConvNorm, _stride_as_in_v1),
     "the first stage halves the image": _of(Block, _halved_in_first_stage),
@@ -210,4 +234,28 @@ FAULTS = {
     "images with channels first, reshaped": _images(lambda x: x.transpose(0, 3, 1, 2).reshape(x.shape)),
     "blue, green, red": _images(lambda x: x[..., ::-1]),
     "images not normalised": _images(lambda x: x * _STD + _MEAN),
+    **{
+        f"epsilon {value:.0e} in {place} alone": epsilon_of(f"{place}/normalization", value)
+        for place in NORMS
+        for value in (1e-3, 1e-6)
+    },
+    "epsilon 1e-3 in a net of basic layers": replace(_epsilon(1e-3), case="tiny-basic"),
+    "ReLU before the sum in a net of basic layers": replace(_of(ConvNorm, _relu_before_sum), case="tiny-basic"),
+    "no shortcut in a net of basic layers": replace(_without_shortcut(kept=True), case="tiny-basic"),
+    "one-sided padding in a net of basic layers": replace(_of(nn.Conv, _same_padding), case="tiny-basic"),
+    "epsilon 1e-6 in resnet-18": replace(_epsilon(1e-6), case="resnet-18"),
+    "the 1x1 halves the image in resnet-50": replace(_of(ConvNorm, _stride_as_in_v1), case="resnet-50"),
+    "batch norm in bfloat16": replace(_of(nn.BatchNorm, _norm_in_bfloat16), case="bfloat16"),
+    "resnet-34 registered with depths of resnet-18": registered("resnet-34", depths=(2, 2, 2, 2)),
+    "resnet-50 registered with an embedding of 32": registered("resnet-50", embedding_size=32),
+    "resnet-101 registered with depths of resnet-50": registered("resnet-101", depths=(3, 4, 6, 3)),
+    "resnet-152 registered with 21,843 labels": registered("resnet-152", num_labels=21843),
+    "resnet-18 registered with bottlenecks": registered("resnet-18", layer_type="bottleneck"),
+    "images on one axis only": lying("input_specs", "pixel_values", P("batch")),
+    "images on every chip": lying("input_specs", "pixel_values", P()),
+    "logits on one axis only": lying("output_specs", "logits", P("batch")),
+    "parameters spread over model": lying("specs", "params", P("model")),
 }
+
+WITHIN_HW_BOUNDS = {"batch norm in bfloat16", *(name for name in FAULTS if "epsilon" in name)}
+WITHIN_HW_BOUNDS -= {"batch norm's epsilon 1e-3"}

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
+import ml_dtypes
 import numpy as np
 
 from zoo.checkpoint import KeyMap, Rule, Unused, convert_tensors
@@ -16,7 +17,7 @@ from zoo.resnet.model import REDUCTION, ResNet, ResNetConfig
 from zoo.synthetic import integers, uniform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 # Where a convolution with its batch norm is in a checkpoint (a pattern), and which module it is here.
 _PLACES = {
@@ -132,6 +133,18 @@ GRAIN = 1 << 16
 def synthetic(config: ResNetConfig, seed: int = 0) -> dict[str, Any]:
     """The variables of ``ResNet(config)`` with the made-up checkpoint in them: NumPy leaves, float32."""
     return convert_tensors(dict(synthetic_checkpoint(config, seed)), config, keys(config), shapes(config))
+
+
+def rounded(tensors: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
+    """`tensors` with the weights of convolutions rounded to bfloat16, in float32 all the same."""
+    for name, values in tensors:
+        kept = values.astype(ml_dtypes.bfloat16).astype(np.float32) if name.endswith("convolution.weight") else values
+        yield name, kept
+
+
+def synthetic_rounded(config: ResNetConfig) -> dict[str, Any]:
+    """As `synthetic`, of the `rounded` checkpoint."""
+    return convert_tensors(dict(rounded(synthetic_checkpoint(config))), config, keys(config), shapes(config))
 
 
 def shapes(config: ResNetConfig) -> Any:

@@ -11,20 +11,32 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ml_dtypes
 import numpy as np
 
 from pytest_tt.golden import Golden, digest
+from zoo import published
 from zoo.checkpoint import save_checkpoint
 from zoo.resnet.inputs import made_up_images
 from zoo.resnet.model import CONFIGS
-from zoo.resnet.params import config_json, synthetic, synthetic_checkpoint
+from zoo.resnet.params import config_json, rounded, synthetic, synthetic_checkpoint, synthetic_rounded
 from zoo.synthetic import integers, uniform
 from zoo.transformers_reference import made_by
 
 if TYPE_CHECKING:
     from zoo.resnet.model import ResNetConfig
 
-IMAGES = {"tiny": (32, 32, 24), "tiny-basic": (32, 32, 24), "resnet-50": (8, 72, 56)}
+FOLDER = Path(__file__).parent
+
+IMAGES = {
+    "tiny": (32, 32, 24),
+    "tiny-basic": (32, 32, 24),
+    "resnet-50": (8, 72, 56),
+    "resnet-18": (8, 40, 33),
+    "resnet-34": (8, 40, 33),
+    "resnet-101": (8, 40, 33),
+    "resnet-152": (8, 40, 33),
+}
 """Variant -> batch, height and width of its golden: upright images, with odd sides on the way down."""
 
 PROCESSORS: dict[str, dict[str, Any]] = {
@@ -89,19 +101,35 @@ def forward(model: Any, pixel_values: np.ndarray) -> np.ndarray:
     return np.asarray(logits.numpy())
 
 
-def write_checkpoint(directory: Path, config: ResNetConfig, seed: int = 0) -> None:
-    """The made-up checkpoint of a variant, in the Hugging Face layout."""
-    save_checkpoint(directory, synthetic_checkpoint(config, seed), config=config_json(config))
+def write_checkpoint(directory: Path, config: ResNetConfig, *, bfloat16: bool = False) -> None:
+    """The made-up checkpoint of a variant, in the Hugging Face layout; `bfloat16`: convolutions rounded to that.
+
+    The config.json of a published size is the published one, not what our config says.
+    """
+    told = config_json(config)
+    if config.name in published.read(FOLDER / published.FILE)["variants"]:
+        told = {**told, **published.config_json(FOLDER, config.name)}
+    tensors = synthetic_checkpoint(config)
+    save_checkpoint(directory, rounded(tensors) if bfloat16 else tensors, config=told)
 
 
-def synthetic_golden(variant: str) -> Golden:
-    """The golden of a variant with made-up weights, computed now."""
+BFLOAT16_BOUNDS = {
+    "sim": {"pcc": 0.999, "rel_l2": 0.01, "reason": "images and factors of products are rounded to bfloat16"}
+}
+"""Where all but batch norm is in bfloat16. Batch norm in it too makes twice the error."""
+
+
+def synthetic_golden(variant: str, *, bfloat16: bool = False) -> Golden:
+    """The golden of a variant with made-up weights, computed now; `bfloat16`: of images and convolutions in that."""
     config = CONFIGS[variant]
     batch, height, width = IMAGES[variant]
     pixel_values = made_up_images(f"resnet/{variant}", batch, height, width, config.num_channels)
+    if bfloat16:
+        pixel_values = pixel_values.astype(ml_dtypes.bfloat16)
     with tempfile.TemporaryDirectory() as directory:
-        write_checkpoint(Path(directory), config)
-        logits = forward(load(Path(directory)).double(), pixel_values).astype(np.float32)
+        write_checkpoint(Path(directory), config, bfloat16=bfloat16)
+        logits = forward(load(Path(directory)).double(), pixel_values.astype(np.float32)).astype(np.float32)
+    weights = synthetic_rounded(config) if bfloat16 else synthetic(config)
     return Golden(
         inputs={"pixel_values": pixel_values},
         outputs={"logits": logits},
@@ -110,9 +138,9 @@ def synthetic_golden(variant: str) -> Golden:
                 "resnet",
                 variant,
                 "transformers ResNetForImageClassification, float64 rounded to float32",
-                {"kind": "synthetic", "seed": 0, "digest": digest(synthetic(config))},
+                {"kind": "synthetic", "seed": 0, "digest": digest(weights)},
             ),
-            "dtype": "float32",
+            **({"dtype": "bfloat16", "bounds": BFLOAT16_BOUNDS} if bfloat16 else {"dtype": "float32"}),
         },
     )
 

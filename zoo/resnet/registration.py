@@ -10,7 +10,7 @@ from zoo.registry import GoldenCase, Model, apply_as, images_of
 from zoo.resnet import config_keys, reference
 from zoo.resnet.inputs import example
 from zoo.resnet.model import CONFIGS, ResNet
-from zoo.resnet.params import config_json, keys, synthetic, synthetic_checkpoint
+from zoo.resnet.params import config_json, keys, synthetic, synthetic_checkpoint, synthetic_rounded
 from zoo.resnet.sharding import input_specs, output_specs, param_specs
 
 if TYPE_CHECKING:
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from zoo.resnet.model import ResNetConfig
 
 MESHES = ("1x1", "1x2", "1x4", "1x8", "2x4", "8x4")
+
+QUICK: dict[str, tuple[str, ...]] = {
+    "resnet-18": ("1x2",),
+    "resnet-34": (),
+    "resnet-50": ("1x2", "2x4"),
+    "resnet-101": (),
+    "resnet-152": (),
+}
+"""Meshes of a usual run of the tests, of the goldens that take long."""
 
 
 def blocks(config: ResNetConfig) -> dict[str, str]:
@@ -58,10 +67,16 @@ MODEL = Model(
                 weights=partial(synthetic, CONFIGS[variant]),
                 # A golden has to be small, so its batch is: it must divide by the chips.
                 meshes=None if batch % 32 == 0 else MESHES[:-1],
-                quick=("1x2", "2x4") if variant == "resnet-50" else None,
+                quick=QUICK.get(variant),
             )
             for variant, (batch, _, _) in reference.IMAGES.items()
         },
+        "bfloat16": GoldenCase(
+            variant="tiny",
+            reference=partial(reference.synthetic_golden, "tiny", bfloat16=True),
+            weights=partial(synthetic_rounded, CONFIGS["tiny"]),
+            meshes=("1x2", "1x8"),
+        ),
         # Not of the net but of the images before it: test_images.py compares them, on no chips at all.
         "preparation": GoldenCase(variant="resnet-50", reference=reference.preparation_golden, weights=dict, meshes=()),
     },

@@ -1,4 +1,4 @@
-"""The published sizes and names, other dtypes and checkpoints, and proof that the goldens catch wrong models.
+"""The published sizes and names, other dtypes and checkpoints.
 
 That each variant's golden agrees on every mesh, `zoo/test_contract.py` shows.
 """
@@ -6,7 +6,6 @@ That each variant's golden agrees on every mesh, `zoo/test_contract.py` shows.
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +20,12 @@ from pytest_tt.compare import compare, flatten
 from pytest_tt.golden import load
 from zoo.checkpoint import CheckpointError, convert_tensors, save_checkpoint
 from zoo.placing import load_params
-from zoo.resnet.faults import BOTTLENECKS_ONLY, CASE, FAULTS
 from zoo.resnet.inputs import made_up_images
 from zoo.resnet.labels import Guess, read_labels, top
 from zoo.resnet.model import CONFIGS, TINY, TINY_BASIC, ResNet, ResNetConfig
 from zoo.resnet.params import config_json, keys, read_config, shapes, synthetic, synthetic_checkpoint
 from zoo.resnet.registration import MODEL
 from zoo.resnet.sharding import BATCH, param_specs
-from zoo.sensitivity import Fault, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,63 +142,6 @@ def test_images_are_told_apart(tt_mesh: Any, tt_jit: Any, weights: Any) -> None:
     np.testing.assert_allclose(turned[::-1], logits, rtol=0, atol=1e-5)
     distances = [np.abs(logits[i] - logits[j]).max() for i in range(8) for j in range(i)]
     assert min(distances) > 0.1
-
-
-def test_goldens_agree_without_a_fault(weights: Any) -> None:
-    for case in weights:
-        sim, hw = judge(MODEL, case, weights[case])
-        assert sim.passed, sim.text()
-        assert hw.passed, hw.text()
-
-
-WITHIN_HW_BOUNDS = {"batch norm's epsilon 1e-6"}
-"""Faults that move logits by less than bfloat16 arithmetic may. Simulated chips compute in float32 and catch these."""
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_fault_is_caught(fault: str, weights: Any) -> None:
-    sim, hw = judge(MODEL, CASE, weights[CASE], FAULTS[fault])
-    assert not sim.passed, sim.metrics()
-    assert hw.passed == (fault in WITHIN_HW_BOUNDS), hw.metrics()
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "batch norm's epsilon 1e-3",
-        "ReLU before the sum",
-        "no shortcut where shapes agree",
-        "convolutions padded on one side (SAME)",
-    ],
-)
-def test_fault_of_basic_layers_is_caught(fault: str, weights: Any) -> None:
-    sim, _ = judge(MODEL, "tiny-basic", weights["tiny-basic"], FAULTS[fault])
-    assert not sim.passed, sim.metrics()
-
-
-@pytest.mark.parametrize("fault", sorted(BOTTLENECKS_ONLY))
-def test_what_basic_layers_do_not_have(fault: str, weights: Any) -> None:
-    sim, _ = judge(MODEL, "tiny-basic", weights["tiny-basic"], FAULTS[fault])
-    assert sim.passed
-
-
-def test_fault_at_full_size_is_caught() -> None:
-    """The same of resnet-50, for a few: compiled, because it is large."""
-    golden, params = load(MODEL.golden_path("resnet-50")), MODEL.cases["resnet-50"].weights()
-
-    def compiled(fault: Fault) -> Any:
-        images = golden.inputs["pixel_values"]
-        with jax.default_device(jax.devices("cpu")[0]), nullcontext() if fault.patch is None else fault.patch():
-            return jax.jit(ResNet(CONFIGS["resnet-50"]).apply).lower(params, images).compile()
-
-    as_it_is = compiled(Fault())
-    for name in ("none", "no bias in the head", "no recorded mean", "no bias in the norms", "kernels flipped"):
-        fault = FAULTS.get(name, Fault())
-        faulty = params if fault.params is None else fault.params(params)
-        logits = np.asarray(as_it_is(faulty, golden.inputs["pixel_values"]))
-        assert compare({"logits": logits}, golden.outputs).passed == (name == "none"), name
-    logits = np.asarray(compiled(FAULTS["the 1x1 halves the image, as in v1"])(params, golden.inputs["pixel_values"]))
-    assert not compare({"logits": logits}, golden.outputs).passed
 
 
 def test_labels() -> None:
