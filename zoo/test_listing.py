@@ -67,7 +67,7 @@ def test_nothing_is_imported_for_our_own() -> None:
     assert max(map(len, lines)) <= WIDTH
     # What is indented more goes on with a long list of goldens.
     assert {line.split()[0] for line in lines if re.match(r"  \S", line)} == {row.variant for row in all_rows()}
-    assert "none; shapes, and the code by tiny-basic" in next(line for line in lines if line.startswith("  resnet-18"))
+    assert "none; shapes, and the code by 3b-1-layer" in next(line for line in lines if "2.5-3b-instruct" in line)
 
 
 def test_changed_files_and_other_packages(
