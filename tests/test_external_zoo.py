@@ -79,8 +79,9 @@ def test_its_golden_is_what_its_reference_gives_and_catches_its_faults(installed
     assert done.stdout.startswith("external_mixer/tiny: good")
     done = installed.run("zoo.sensitivity", "external_mixer")
     assert done.returncode == 0, done.stdout + done.stderr
-    header, _, right, *faults = done.stdout.splitlines()
+    header, _, right, *faults, total = done.stdout.splitlines()
     assert header == "external_mixer, golden case tiny"
     assert right.split()[-2:] == ["agrees", "agrees"]
     assert len(faults) == 11
+    assert total == "11 faults of 1 models, 0 wrong"
     assert {fault.split()[-2] for fault in faults} == {"caught"}
