@@ -217,8 +217,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if session.settings.mesh.given:
             others = on_other_meshes(ours, session.settings.mesh.value)
             if others:
-                ours = [item for item in ours if item not in others]
-                items[:] = [item for item in items if item not in others]
+                left_out = set(others)
+                ours = [item for item in ours if item not in left_out]
+                items[:] = [item for item in items if item not in left_out]
                 config.hook.pytest_deselected(items=others)
         for item in ours:
             recorder_of(item)

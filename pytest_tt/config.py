@@ -244,13 +244,13 @@ def read_outside_pytest(
 
 
 def _check_names(environ: Mapping[str, str]) -> None:
-    """Refuse a variable that looks like a setting and is none: a typing slip would be ignored."""
+    """Refuse a variable that looks like a setting but is not one: a typing error would be ignored."""
     known = {option.env for option in OPTIONS}
     for name in sorted(environ):
         if name.startswith("PYTEST_TT_") and name not in known and name not in _NO_SETTINGS:
             raise pytest.UsageError(
-                f"{name}: pytest-tt reads no variable of this name{nearest(name, known)}: expected one of "
-                f"{', '.join(sorted(known))}"
+                f"{name} is not a setting of pytest-tt{nearest(name, known)}: expected one of "
+                f"{', '.join(sorted(known))}, or unset it"
             )
 
 

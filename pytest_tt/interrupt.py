@@ -3,8 +3,9 @@
 Python raises KeyboardInterrupt between two instructions of the main thread. That thread may wait in native code for
 ever: for a collective whose other participants do not come, or, when jax is closed, for a program that does not end.
 So a thread is told of each SIGINT by the signal handler itself. Where the main thread stands still for a while after
-one, it says where that is, has the results written, and ends the process as pytest ends an interrupted run. A second
-Ctrl-C does not wait. A test under --tt-isolate needs none of this: its process is killed.
+one, and does not react to another signal either, it says where that is, has the results written, and ends the process
+as pytest ends an interrupted run. A second Ctrl-C does not wait. A test under --tt-isolate needs none of this: its
+process is killed.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 STILL_S = 3.0
 STILL_HW_S = 15.0
 _POLL_S = 0.1
+# Asks the main thread whether it reacts to signals. Where nobody has a handler it is ignored.
+_QUESTION = signal.SIGURG
+_ANSWER_S = 0.5
 
 
 class InterruptWatch:
@@ -51,6 +55,7 @@ class InterruptWatch:
         self._ended = False
         self._exiting = False
         self._debugged = False
+        self._answered = False
         self._stderr = -1
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -76,6 +81,8 @@ class InterruptWatch:
     def pytest_unconfigure(self) -> None:
         self._item = None
         self._ended = True
+        if signal.getsignal(_QUESTION) == self._answer:
+            signal.signal(_QUESTION, signal.SIG_DFL)
         atexit.register(self._begin_exit)  # called first, before jax's own
 
     def _begin_exit(self) -> None:
@@ -93,6 +100,8 @@ class InterruptWatch:
             os.close(ours)
             os.close(theirs)
             return
+        if signal.getsignal(_QUESTION) is signal.SIG_DFL:
+            signal.signal(_QUESTION, self._answer)
         threading.Thread(target=self._watch, args=(ours,), name="tt interrupt", daemon=True).start()
 
     def _watch(self, descriptor: int) -> None:
@@ -125,10 +134,24 @@ class InterruptWatch:
         if self._ended and not self._exiting:
             return False  # what called pytest.main goes on
         if not self._ended and not self._interrupted:
-            return not moved  # a test may have caught it
+            return not moved and not self._reacts()  # a test may have caught it
         # A teardown may sleep for good reasons.
         frame = self._frame()
         return frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "jax"
+
+    def _reacts(self) -> bool:
+        """Whether the main thread runs Python's handlers of signals where it stands, so that of SIGINT too."""
+        if signal.getsignal(_QUESTION) != self._answer:
+            return False
+        self._answered = False
+        signal.pthread_kill(self._main.ident or 0, _QUESTION)
+        deadline = time.monotonic() + _ANSWER_S
+        while not self._answered and time.monotonic() < deadline:
+            time.sleep(_POLL_S / 10)
+        return self._answered
+
+    def _answer(self, number: int, frame: FrameType | None) -> None:
+        self._answered = True
 
     def _leave(self) -> None:
         with tempfile.TemporaryFile() as file:

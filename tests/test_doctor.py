@@ -374,6 +374,14 @@ def test_python(install: Callable[..., Path]) -> None:
     only([software.look_at_python("3.12.3")], "python", BLOCKS, "needs >=3.14", "use a Python that is >=3.14")
 
 
+def test_a_plugin_without_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "jax_plugins").mkdir()
+    (tmp_path / "jax_plugins/libtt.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert [finding.what for finding in software.look_at_wheel()] == ["module jax_plugins.libtt"]
+    assert software.look_at_python("3.14.0") == ok("python", "Python 3.14.0")
+
+
 def test_flax_that_jax_cannot_have(install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     broken = install() / "flax"
     broken.mkdir()

@@ -58,25 +58,34 @@ NATIVE = """
 """
 
 
-# Reacts, and has a reason to stand still afterwards.
+# Reacts, and has a reason to stand still afterwards: at once, later, and where it stood before.
 CATCHES = """
     import os
     import signal
+    import threading
     import time
     from pathlib import Path
     import pytest
 
     def test_catches(tt_run):
+        Path("waits").touch()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(4)
+
+    def test_goes_on(tt_run):
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
             for _ in range(100):
                 time.sleep(0.01)
-        for _ in range(50):
+        for _ in range(20):
             time.sleep(0.01)
-        Path("waits").touch()
 
-    def test_sleeps(tt_run):
-        time.sleep(4)
+    def test_tries_again(tt_run):
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+                time.sleep(60)
 """
 
 

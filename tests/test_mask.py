@@ -107,7 +107,7 @@ def test_other_dtypes(dtype: Any) -> None:
         (np.ones((2, 3), bool), "mask of 'logits' has shape (2, 3), the leaf (2, 4, 8): expected the leaf's first"),
         (np.ones((2, 4, 8, 1), bool), "mask of 'logits' has shape (2, 4, 8, 1)"),
         (np.full((2, 4), 0.0), "mask of 'logits' holds float64: expected bools, or integers 0 and 1"),
-        (np.full((2, 4), 2), "mask of 'logits' holds int64: expected bools, or integers 0 and 1"),
+        (np.full((2, 4), 2), "mask of 'logits' holds 2: expected bools, or integers 0 and 1"),
     ],
 )
 def test_masks_that_do_not_fit(mask: np.ndarray, text: str) -> None:
@@ -164,7 +164,8 @@ def test_checker_uses_both(tmp_path: Path) -> None:
     check({"logits": wrong}, masks={"logits": np.array([True, False])})
     with pytest.raises(pytest.fail.Exception) as caught:
         check({"logits": logits()}, masks={"logits": np.array([[0, 0, 0, 1], [0, 0, 1, 1]])})
-    assert str(caught.value) == ("golden 'case': mask of 'logits' hides all 64 elements: nothing is left to compare")
+    problem = "masks of 'logits', stored and given, together hide all 64 elements: nothing is left to compare"
+    assert str(caught.value) == f"golden 'case': {problem}"
 
 
 def test_recorded_and_reported(run_tt: RunTT, pytester: pytest.Pytester) -> None:

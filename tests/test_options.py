@@ -70,7 +70,7 @@ def test_bad_option_is_one_clear_line(run_tt: RunTT, args: tuple[str, ...], mess
     [
         ({"PYTEST_TT_MESH": "banana"}, "", "*PYTEST_TT_MESH: 'banana' is not a mesh*"),
         ({"PYTEST_TT_REQUIRE": "perhaps"}, "", "*PYTEST_TT_REQUIRE: 'perhaps' is neither true nor false*"),
-        ({"PYTEST_TT_MEHS": "1x2"}, "", "*PYTEST_TT_MEHS: pytest-tt reads no variable*(did you mean PYTEST_TT_MESH?)*"),
+        ({"PYTEST_TT_MEHS": "1x2"}, "", "*PYTEST_TT_MEHS is not a setting*(did you mean PYTEST_TT_MESH?)*unset it*"),
         ({}, "tt_system = t4k", "*ini tt_system: *t4k*t3k*"),
         ({}, "tt_compiler_option = enable_trace=true x=1", "*ini tt_compiler_option: *x*"),
     ],

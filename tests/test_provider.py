@@ -105,6 +105,7 @@ def test_platform_that_is_started_already_is_one_clear_error(
         ["ERROR: chips cannot be simulated: jax has started in this process already, with the platform tt of *"]
     )
     assert "someones-build 0.3" in result.stderr.str()
+    assert "start jax in a conftest" in result.stderr.str()
     pytester.runpytest_subprocess(*command, "test_plain.py").assert_outcomes(passed=1)
     script = pytester.makepyfile(script="import eager, pytest_tt\npytest_tt.open_chips('1x2')")
     result = pytester.runpython(script)

@@ -120,8 +120,8 @@ def add_common(parser: argparse.ArgumentParser, model: Model) -> None:
         "--backend",
         choices=("auto", "sim", "hw"),
         default="auto",
-        help="simulated chips (sim) or Tenstorrent chips (hw); auto takes hw if chips are found and pjrt-plugin-tt is "
-        "installed (default: auto)",
+        help="simulated chips (sim) or Tenstorrent chips (hw); auto takes hw if chips are found and a plugin for "
+        "them, such as pjrt-plugin-tt, is installed (default: auto)",
     )
     group.add_argument(
         "--checkpoint",

@@ -63,7 +63,8 @@ class SimulatedChips:
             by = provider.names(provider.loaded_providers()) or "another plugin"
             raise PlatformTakenError(
                 f"chips cannot be simulated: jax has started in this process already, with the platform {PLATFORM} of "
-                f"{by}; load pytest-tt before what starts jax (-p pytest_tt), or set JAX_PLATFORMS=cpu for that"
+                f"{by}; load pytest-tt (-p pytest_tt) and start jax in a conftest, a hook or a fixture, not in the "
+                "import of a plugin, or set JAX_PLATFORMS=cpu"
             )
         if not jax_private.started():
             set_collective_timeouts(os.environ)

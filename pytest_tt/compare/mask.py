@@ -35,10 +35,13 @@ def counted(
     where nothing of the leaf would be left to compare.
     """
     found = np.ones(shape, bool)
-    for mask in masks:
-        found &= _checked(name, np.asarray(mask), shape)
+    each = [_checked(name, np.asarray(mask), shape) for mask in masks]
+    for mask in each:
+        found &= mask
     if found.size and not found.any():
-        raise ValueError(f"mask of {name!r} hides all {found.size} elements: nothing is left to compare")
+        together = all(mask.any() for mask in each)
+        who = f"masks of {name!r}, stored and given, together hide" if together else f"mask of {name!r} hides"
+        raise ValueError(f"{who} all {found.size} elements: nothing is left to compare")
     if found.all():
         return None
     return found if real is None else np.broadcast_to(found.reshape(shape + (1,) * (len(real) - len(shape))), real)
@@ -55,8 +58,11 @@ def blank(array: Array, mask: Array | None) -> Array:
 
 
 def _checked(name: str, mask: Array, shape: tuple[int, ...]) -> Array:
-    if kind_of(mask.dtype) not in ("bool", "integer") or not np.isin(mask, (0, 1)).all():
+    if kind_of(mask.dtype) not in ("bool", "integer"):
         raise ValueError(f"mask of {name!r} holds {mask.dtype.name}: expected bools, or integers 0 and 1")
+    others = mask[~np.isin(mask, (0, 1))]
+    if others.size:
+        raise ValueError(f"mask of {name!r} holds {others[0]}: expected bools, or integers 0 and 1")
     fits = mask.ndim <= len(shape) and all(size in (1, whole) for size, whole in zip(mask.shape, shape, strict=False))
     if not fits:
         raise ValueError(

@@ -55,7 +55,9 @@ def look_at_python(version: str | None = None) -> Finding:
 
     version = version or ".".join(map(str, sys.version_info[:3]))
     installed = _installed()
-    wanted = WHEEL_PYTHON if installed is None else _requires_python(installed) or ""
+    # A plugin without metadata does not say what it needs.
+    missing = installed is None and not find_providers()
+    wanted = WHEEL_PYTHON if missing else (installed and _requires_python(installed)) or ""
     if version in SpecifierSet(wanted, prereleases=True):
         return ok("python", f"Python {version}")
     return blocks(
