@@ -75,6 +75,23 @@ def test_quick_numbers_are_no_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(quick.uniform("a", (3,), dtype="bfloat16").dtype) == "bfloat16"
 
 
+@pytest.mark.parametrize("name", ["bert", "distilbert", "gpt2", "qwen2_5", "resnet"])
+def test_quick_checkpoints_have_the_tensors_of_the_made_up_ones(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zoo import registry
+    from zoo.tensor_files import TensorFiles
+
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import quick
+
+    model = registry.model(name)
+    variant = next(variant for variant in model.variants if variant.startswith("tiny"))
+    quick.write(name, variant, tmp_path)
+    wanted = {name: (tensor.shape, tensor.dtype) for name, tensor in registry.synthetic_checkpoint(model, variant)}
+    assert {name: (tensor.shape, tensor.dtype) for name, tensor in TensorFiles(tmp_path).items()} == wanted
+
+
 def test_the_plain_model_computes_what_the_zoo_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else `benchmarks/yardstick.py` would measure two different things."""
     import jax

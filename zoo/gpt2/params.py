@@ -119,6 +119,7 @@ def checkpoint(config: GPT2Config, seed: int = 0, scores: float = 1.0) -> Iterat
     """
     width, inner = config.width, config.inner
     branch = SIZE / math.sqrt(2 * config.layers)
+    queries = np.repeat(np.array([scores, 1.0, 1.0], np.float32), width)  # of the fused projection
 
     def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
         name = f"transformer.{name}"
@@ -139,8 +140,7 @@ def checkpoint(config: GPT2Config, seed: int = 0, scores: float = 1.0) -> Iterat
         layer = f"h.{index}"
         yield from norm(f"{layer}.ln_1")
         for name, values in dense(f"{layer}.attn.c_attn", width, 3 * width, 1.3, bias=1.2):
-            values[..., :width] *= np.float32(scores)  # the queries
-            yield name, values
+            yield name, values if scores == 1.0 else values * queries
         yield from dense(f"{layer}.attn.c_proj", width, width, branch, bias=0.5)
         yield from norm(f"{layer}.ln_2")
         yield from dense(f"{layer}.mlp.c_fc", width, inner, 1.0, bias=0.5)
