@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from mmap import PAGESIZE, mmap
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PAGESIZE, mmap
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -113,7 +113,9 @@ def _aligned_copy(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     but zeros, as the heads are that padding adds for a chip, are pages that take no memory because nobody writes them.
     """
     if values.nbytes >= PAGESIZE and not values[(0,) * values.ndim] and not values.any():
-        return np.ndarray(values.shape, dtype, buffer=mmap(-1, math.prod(values.shape) * dtype.itemsize))
+        # Private: reading a page of a shared mapping would make one.
+        pages = mmap(-1, math.prod(values.shape) * dtype.itemsize, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+        return np.ndarray(values.shape, dtype, buffer=pages)
     memory = np.empty(math.prod(values.shape) * dtype.itemsize + 64, np.uint8)
     start = -memory.ctypes.data % 64
     copy = np.ndarray(values.shape, dtype, buffer=memory, offset=start)
