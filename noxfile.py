@@ -347,11 +347,11 @@ def slow(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def mutants(session: nox.Session) -> None:
-    """Known faults of every model: each must be caught by a golden, or by the contract, and nothing else may be."""
+    """Known mutants of every model: each must be caught by a golden, or by the contract, and nothing else may be."""
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[zoo]")
     install_minilm(session)
-    session.run("python", "-m", "zoo.sensitivity")
+    session.run("python", "-m", "zoo.authoring.mutation")
 
 
 @nox.session(python="3.11")
@@ -369,4 +369,4 @@ def goldens(session: nox.Session) -> None:
     install_references(session)
     install_minilm(session)
     session.run("python", "-m", "zoo", "golden", "--check")
-    session.run("pytest", "zoo/test_transformers.py")
+    session.run("pytest", "zoo/checkpoints/test_transformers.py")

@@ -55,7 +55,7 @@ def main() -> int:
 
 def write(model_name: str, variant: str, directory: Path, shards: int) -> int:
     """Bytes of a checkpoint with the names and shapes that the model makes up, written unless there is one."""
-    from zoo.tensor_files import INDEX, SINGLE, TensorFiles
+    from zoo.checkpoints.tensor_files import INDEX, SINGLE, TensorFiles
 
     if (directory / SINGLE).exists() or (directory / INDEX).exists():
         return TensorFiles(directory).nbytes
@@ -66,9 +66,9 @@ def load(model_name: str, variant: str, directory: Path, mesh_text: str) -> None
     """Print peak anonymous bytes, peak resident bytes and seconds of one load."""
     import jax
 
-    from pytest_tt.mesh import MeshShape, build_mesh
+    from pytest_tt.targets.mesh import MeshShape, build_mesh
     from zoo import registry
-    from zoo.placing import load_params
+    from zoo.checkpoints.placement import load_params
 
     shape = MeshShape.parse(mesh_text)
     jax.config.update("jax_platforms", "cpu")

@@ -34,7 +34,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import quick  # noqa: E402
 from memory import peak_of  # noqa: E402
 
-from pytest_tt.mesh import MeshShape  # noqa: E402
+from pytest_tt.targets.mesh import MeshShape  # noqa: E402
 
 THREADS = "2"
 PRODUCT = (128, 768, 3072)
@@ -95,7 +95,7 @@ def _against_pytorch(works: Sequence[Work], checkpoint: Path, size: int, rounds:
             theirs, ours = pytorch.prepare(work.title), zoo.prepare(work.title, "1x1")
             loads = loads or {"PyTorch": theirs["load"], "zoo on 1x1": ours["load"]}
             difference = _relative_l2(ours["result"], theirs["result"])
-            pairs = [(pytorch.run(), zoo.run()) for _ in range(rounds)]
+            pairs = [(pytorch.run(), zoo.cli.run()) for _ in range(rounds)]
             before, after = (median(times) for times in zip(*pairs, strict=True))
             print(
                 f"| {work.title} | {work.shown(before)} | {work.shown(after)} | {before / after:.2f} | {work.aim} "
@@ -121,7 +121,7 @@ def _over_meshes(works: Sequence[Work], checkpoint: Path, rounds: int, meshes: S
                 continue
             with Side("zoo", checkpoint) as zoo:
                 ready = zoo.prepare(work.title, mesh)
-                run = median(zoo.run() for _ in range(rounds))
+                run = median(zoo.cli.run() for _ in range(rounds))
             compiling = max(0.01, ready["first_s"] - run)
             first = first or (run, compiling)
             print(
@@ -260,8 +260,8 @@ def _mesh(text: str) -> Any:
     """Simulated chips, as tests get them."""
     import jax
 
-    from pytest_tt.backend.simulated import SimulatedChips, attached
-    from pytest_tt.mesh import build_mesh
+    from pytest_tt.targets.mesh import build_mesh
+    from pytest_tt.targets.simulated import SimulatedChips, attached
 
     shape = MeshShape.parse(text)
     if attached() is None:

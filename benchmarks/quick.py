@@ -28,7 +28,7 @@ BLOCK = 4_194_301
 def write(model_name: str, variant: str, directory: Path, *, shards: int = 1) -> int:
     """Write a checkpoint of a model of the zoo with its config.json; bytes of its tensors."""
     from zoo import registry
-    from zoo.tensor_files import save_checkpoint
+    from zoo.checkpoints.tensor_files import save_checkpoint
 
     model = registry.model(model_name)
     facts = model.hub_config(model.config(variant)) if model.hub_config else None
@@ -52,7 +52,7 @@ def size_of(model_name: str, variant: str) -> int:
 def uniform(
     name: str, shape: Sequence[int], *, low: float = -1.0, high: float = 1.0, seed: int = 0, dtype: str = "float32"
 ) -> np.ndarray:
-    """As `zoo.synthetic.uniform`, of numbers that repeat after `BLOCK`."""
+    """As `zoo.checkpoints.synthetic.uniform`, of numbers that repeat after `BLOCK`."""
     block = _block(low, high, dtype)
     flat = np.empty(math.prod(shape), block.dtype)
     begin = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "little") % BLOCK
@@ -77,7 +77,7 @@ def _block(low: float, high: float, dtype: str) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _unit() -> np.ndarray:
     """Uniform in [0, 1), float32 [BLOCK]."""
-    from zoo import synthetic
+    from zoo.checkpoints import synthetic
 
     return synthetic.uniform("benchmarks/quick", (BLOCK,), low=0.0)
 

@@ -115,9 +115,9 @@ def check(options: argparse.Namespace) -> int:
     """Bytes of the checkpoint. RefusedError if the run cannot be: unknown names, too little disk or memory."""
     from jax.sharding import AbstractMesh
 
-    from pytest_tt.mesh import MeshShape
+    from pytest_tt.targets.mesh import MeshShape
     from zoo import registry
-    from zoo.placing import bytes_per_chip
+    from zoo.checkpoints.placement import bytes_per_chip
 
     model = registry.model(MODEL)
     try:
@@ -153,8 +153,8 @@ def check(options: argparse.Namespace) -> int:
 def is_there(variant: str, directory: Path, size: int) -> bool:
     """Whether `directory` has a checkpoint of `variant`. RefusedError if it has another, or a damaged one."""
     from zoo import registry
-    from zoo.config_keys import contradictions
-    from zoo.tensor_files import INDEX, SINGLE, CheckpointError, TensorFiles
+    from zoo.checkpoints.config_keys import contradictions
+    from zoo.checkpoints.tensor_files import INDEX, SINGLE, CheckpointError, TensorFiles
 
     facts = directory / "config.json"
     if not any((directory / name).exists() for name in (SINGLE, INDEX, facts.name)):
@@ -205,10 +205,10 @@ def zoo_side(variant: str, mesh_text: str, directory: Path, room: Path) -> None:
 
     from pytest_tt import open_chips
     from zoo import registry
-    from zoo.demo import bytes_on_fullest_chip
-    from zoo.placing import bytes_per_chip, load_params
+    from zoo.checkpoints.placement import bytes_per_chip, load_params
+    from zoo.checkpoints.synthetic import integers
+    from zoo.cli.demo import bytes_on_fullest_chip
     from zoo.qwen2_5.generate import Generator
-    from zoo.synthetic import integers
 
     model = registry.model(MODEL)
     config = model.config(variant)

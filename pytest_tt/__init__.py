@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_tt.config import add_options, read_settings
 from pytest_tt.files import usable_directory
 from pytest_tt.fixtures import (
     FIXTURES,
@@ -27,7 +26,7 @@ from pytest_tt.fixtures import (
     tt_run,
     tt_shared_mesh,
 )
-from pytest_tt.isolate.choice import choose_isolation, is_child
+from pytest_tt.isolation.options import choose_isolation, is_child
 from pytest_tt.items import (
     MESH_PARAMETER,
     SESSION,
@@ -38,23 +37,24 @@ from pytest_tt.items import (
     session_of,
     uses_tt,
 )
-from pytest_tt.mesh import DEFAULT_AXES
 from pytest_tt.misplaced import check_places
+from pytest_tt.options import add_options, read_settings
 from pytest_tt.parameters import SHARED_MESH, TAKE_A_MESH, mesh_id, on_other_meshes, parametrized
 from pytest_tt.run_hooks import install_run_hooks
 from pytest_tt.session import Session
+from pytest_tt.targets.mesh import DEFAULT_AXES
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from pytest_tt.box import ChipsError
-    from pytest_tt.config import Setting
+    from pytest_tt.compiler.tt_jit import TTJit
     from pytest_tt.golden import Golden, GoldenChecker
-    from pytest_tt.jit import TTJit
-    from pytest_tt.mesh import MeshShape
+    from pytest_tt.options import Setting
     from pytest_tt.run import TTRun
     from pytest_tt.standalone import Chips, open_chips, simulate
+    from pytest_tt.targets.mesh import MeshShape
 
 __version__ = "0.1.0"
 
@@ -90,7 +90,7 @@ _LAZY = {
     "ChipsError": "pytest_tt.box",
     "Golden": "pytest_tt.golden",
     "GoldenChecker": "pytest_tt.golden",
-    "TTJit": "pytest_tt.jit",
+    "TTJit": "pytest_tt.compiler.tt_jit",
     "TTRun": "pytest_tt.run",
     "open_chips": "pytest_tt.standalone",
     "simulate": "pytest_tt.standalone",
@@ -264,8 +264,8 @@ def _isolate(config: pytest.Config, session: Session, items: list[pytest.Item]) 
     isolation = session.isolation
     if isolation is None or not isolation.on or not session.may_isolate(isolation):
         return False
-    from pytest_tt.isolate.neighbours import needs_one_process
-    from pytest_tt.isolate.parent import isolate
+    from pytest_tt.isolation.neighbours import needs_one_process
+    from pytest_tt.isolation.parent import isolate
 
     why = needs_one_process(config, items)
     if why is not None:

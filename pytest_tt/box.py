@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pytest_tt.backend import hardware, jax_private
-from pytest_tt.backend.platforms import PLATFORM, put_chips_first
-from pytest_tt.ground import Ground
-from pytest_tt.mesh import MeshShape
-from pytest_tt.systems import SYSTEMS
+from pytest_tt.targets import card, jax_private
+from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.targets.platforms import PLATFORM, put_chips_first
+from pytest_tt.targets.systems import SYSTEMS
+from pytest_tt.targets.target import Ground
 from pytest_tt.versions import package_version
 
 _present: Ground | None = None
@@ -27,7 +27,7 @@ def describe_box(system: str | None, shape: MeshShape | None, why: str) -> tuple
     Without a system it has just the chips of `shape`, without both as many as tests get. Raises ValueError where the
     system has too few chips for `shape`.
     """
-    from pytest_tt.backend.simulated import DEFAULT_CHIPS
+    from pytest_tt.targets.simulated import DEFAULT_CHIPS
 
     if system is None:
         shape = shape or MeshShape(1, DEFAULT_CHIPS)
@@ -53,10 +53,10 @@ def provide_box(box: Ground, *, first: bool = True) -> None:
     ChipsError.
     """
     global _present
-    from pytest_tt.backend.simulated import PlatformTakenError, SimulatedChips, attached
+    from pytest_tt.targets.simulated import PlatformTakenError, SimulatedChips, attached
 
     assert box.chips is not None
-    if hardware.prepared():
+    if card.prepared():
         raise ChipsError("this process runs on real chips: simulate chips in another one")
     chips = attached()
     if chips is not None and _present is None:

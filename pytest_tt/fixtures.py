@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_tt.backend.platforms import PLATFORM
 from pytest_tt.items import MESH_PARAMETER, STATUS_BOUNDS, find_recorder, late_marker, recorder_of, run_of, session_of
-from pytest_tt.mesh import MeshShape
 from pytest_tt.parameters import SHARED_MESH, TAKE_A_MESH, TAKE_NONE, check_request
+from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.targets.platforms import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import jax
     from jax.sharding import Mesh
 
+    from pytest_tt.compiler.tt_jit import TTJit
     from pytest_tt.golden import GoldenChecker
-    from pytest_tt.jit import TTJit
     from pytest_tt.run import TTRun
 
 FIXTURES = frozenset({*TAKE_A_MESH, *TAKE_NONE})
@@ -52,7 +52,7 @@ def tt_mesh(request: pytest.FixtureRequest, tt_run: TTRun) -> Mesh:
     """jax.sharding.Mesh of this test's chips, axes ("batch", "model") unless the marker names others."""
     check_request(request)
     devices = _chips(tt_run.mesh, tt_run.backend)
-    from pytest_tt.mesh import build_mesh
+    from pytest_tt.targets.mesh import build_mesh
 
     return build_mesh(tt_run.mesh, tt_run.axes, devices)
 
@@ -75,7 +75,7 @@ def tt_shared_mesh(request: pytest.FixtureRequest, _tt_mesh: tuple[MeshShape | N
     shape, axes = _tt_mesh
     shape = MeshShape.of(request.param) if shape is None else shape
     devices = _chips(shape, session_of(request.config).ground.backend)
-    from pytest_tt.mesh import build_mesh
+    from pytest_tt.targets.mesh import build_mesh
 
     return build_mesh(shape, axes, devices)
 
@@ -92,8 +92,8 @@ def tt_device(request: pytest.FixtureRequest, tt_mesh: Mesh) -> jax.Device:
 def tt_jit(request: pytest.FixtureRequest, tt_run: TTRun, tt_mesh: Mesh) -> TTJit:
     """jax.jit for this test's chips and compiler options; records times, bytes per chip and collectives."""
     check_request(request)
-    from pytest_tt.artifacts import artifacts_of
-    from pytest_tt.jit import TTJit
+    from pytest_tt.compiler.artifacts import artifacts_of
+    from pytest_tt.compiler.tt_jit import TTJit
 
     root = session_of(request.config).artifacts
     directory = None if root is None else artifacts_of(root, request.node.nodeid)
@@ -124,9 +124,9 @@ def cpu_init_params(request: pytest.FixtureRequest, tt_mesh: Mesh) -> Callable[.
     check_request(request)
     import jax
 
-    from pytest_tt.memory import TTMemoryError
-    from pytest_tt.params import init_params
-    from pytest_tt.sharding import ParamsError
+    from pytest_tt.compiler.memory import TTMemoryError
+    from pytest_tt.params.init import init_params
+    from pytest_tt.params.sharding import ParamsError
 
     host = jax.devices("cpu")[0]
 

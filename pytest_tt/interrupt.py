@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tt.isolate.death import head, readable_dump
+from pytest_tt.isolation.crash import head, readable_dump
 from pytest_tt.items import find_recorder
 
 if TYPE_CHECKING:
@@ -172,6 +172,6 @@ def _pending_arrays_described() -> AbstractContextManager[None]:
     """Have pytest show arrays that are still being computed without waiting for them."""
     if "jax" not in sys.modules:
         return nullcontext()
-    from pytest_tt.backend import jax_private
+    from pytest_tt.targets import jax_private
 
     return jax_private.pending_arrays_described()

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from pytest_tt.compare.bounds import Bounds
     from pytest_tt.marker import TTMarker
-    from pytest_tt.mesh import MeshShape
-    from pytest_tt.recorder import Recorder
+    from pytest_tt.results.recorder import Recorder
     from pytest_tt.run import TTRun
     from pytest_tt.session import Session
+    from pytest_tt.targets.mesh import MeshShape
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _RUN: pytest.StashKey[TTRun] = pytest.StashKey()
@@ -142,7 +142,7 @@ def _check_options(item: pytest.Item) -> None:
     """Refuse options that are good one by one but not together; TT's compiler would abort the process."""
     options = item.stash[_RUN].options
     if options:
-        from pytest_tt.backend.compiler_options import check_together
+        from pytest_tt.compiler.options import check_together
 
         try:
             check_together(options)
@@ -153,7 +153,7 @@ def _check_options(item: pytest.Item) -> None:
 def recorder_of(item: pytest.Item) -> Recorder:
     """The recorder of `item`."""
     if _RECORDER not in item.stash:
-        from pytest_tt.recorder import Recorder
+        from pytest_tt.results.recorder import Recorder
         from pytest_tt.results.row import Row
 
         item.stash[_RECORDER] = Recorder(Row.begin(item.nodeid, run_of(item)), session_of(item.config).tell_phase)

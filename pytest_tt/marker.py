@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_tt.mesh import MeshShape
+from pytest_tt.targets.mesh import MeshShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,7 +84,7 @@ def _axes(value: object) -> tuple[str, str]:
 
 
 def _systems(value: object) -> tuple[str, ...]:
-    from pytest_tt.systems import get_system
+    from pytest_tt.targets.systems import get_system
 
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
@@ -93,11 +93,11 @@ def _systems(value: object) -> tuple[str, ...]:
 
 
 def _options(value: object) -> dict[str, str]:
-    from pytest_tt.backend import compiler_options
+    from pytest_tt.compiler import options
 
     if not isinstance(value, dict):
         raise ValueError(f'{value!r} is not a dict of TT compiler options such as {{"optimization_level": 1}}')
-    return compiler_options.check(value)
+    return options.check(value)
 
 
 def _name(value: object) -> str:

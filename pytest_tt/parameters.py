@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_tt.mesh import MeshShape
+from pytest_tt.targets.mesh import MeshShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_tt.mesh import DEFAULT_AXES, MeshShape
-from pytest_tt.systems import SYSTEMS
+from pytest_tt.targets.mesh import DEFAULT_AXES, MeshShape
+from pytest_tt.targets.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_tt.config import Settings
-    from pytest_tt.ground import Ground
     from pytest_tt.marker import TTMarker
+    from pytest_tt.options import Settings
+    from pytest_tt.targets.target import Ground
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tt.backend.device_root import nodes_directory
-from pytest_tt.backend.jax_import import when_imported
-from pytest_tt.backend.platforms import PLATFORM
-from pytest_tt.ground import Ground
+from pytest_tt.targets.device_root import nodes_directory
+from pytest_tt.targets.jax_import import when_imported
+from pytest_tt.targets.platforms import PLATFORM
+from pytest_tt.targets.target import Ground
 from pytest_tt.versions import package_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pytest_tt.backend.chips import Box
-    from pytest_tt.backend.compile_cache import CompileCache
-    from pytest_tt.backend.lock import ChipLock
-    from pytest_tt.backend.simulated import SimulatedChips
-    from pytest_tt.config import Settings
-    from pytest_tt.isolate.chips import HeldChips
-    from pytest_tt.isolate.choice import Isolation
+    from pytest_tt.compiler.cache import CompileCache
+    from pytest_tt.isolation.chips import HeldChips
+    from pytest_tt.isolation.options import Isolation
+    from pytest_tt.options import Settings
     from pytest_tt.results.collector import ResultsCollector, WorkerNotes
     from pytest_tt.results.row import Row
     from pytest_tt.run import TTRun
+    from pytest_tt.targets.detection import Box
+    from pytest_tt.targets.lock import ChipLock
+    from pytest_tt.targets.simulated import SimulatedChips
 
 
 # Never released: jax keeps the chips open until the process ends, and the kernel frees the lock then.
@@ -63,17 +63,17 @@ class Session:
         when_imported("jax", self._prepare_hardware if self.ground.backend == "hw" else self._prepare_simulated)
 
     def _prepare_hardware(self) -> None:
-        from pytest_tt.backend import hardware, jax_private
+        from pytest_tt.targets import card, jax_private
 
         assert self._box is not None
-        hardware.prepare(self._box)
+        card.prepare(self._box)
         self._prepare_platforms()
         # A test or a conftest may start jax though no test asks for chips by marker or fixture.
         with suppress(AttributeError, ImportError):
             jax_private.around_discovery(self._hold_before_start)
 
     def _prepare_simulated(self) -> None:
-        from pytest_tt.backend.simulated import EARLY_CHIPS, PlatformTakenError, SimulatedChips
+        from pytest_tt.targets.simulated import EARLY_CHIPS, PlatformTakenError, SimulatedChips
 
         early = self.ground.chips or max(EARLY_CHIPS, self.settings.mesh.value.chips)
         chips = SimulatedChips(early)
@@ -92,7 +92,7 @@ class Session:
             self._prepare_platforms()
 
     def _prepare_platforms(self) -> None:
-        from pytest_tt.backend.platforms import allow_chips, set_host_devices
+        from pytest_tt.targets.platforms import allow_chips, set_host_devices
 
         allow_chips()
         if self.settings.wanted and self._of_tests:
@@ -156,13 +156,13 @@ class Session:
             when_imported("jax", lambda: self._provide_simulated(runs))
 
     def _set_platforms(self) -> None:
-        from pytest_tt.backend.platforms import set_host_devices, use_chips
+        from pytest_tt.targets.platforms import set_host_devices, use_chips
 
         use_chips()
         set_host_devices()
 
     def _provide_simulated(self, runs: Sequence[TTRun]) -> None:
-        from pytest_tt.backend.simulated import DEFAULT_CHIPS, ChipsInUseError
+        from pytest_tt.targets.simulated import DEFAULT_CHIPS, ChipsInUseError
 
         # Tests that only call jax.devices("tt") say nothing of how many they need: the default is for them.
         least = self.settings.mesh.value.chips if self.settings.mesh.given else DEFAULT_CHIPS
@@ -181,7 +181,7 @@ class Session:
         chosen = self.settings.compile_cache.value
         if self.ground.backend != "sim" or not self.in_use or chosen == "off":
             return
-        from pytest_tt.backend.compile_cache import CompileCache
+        from pytest_tt.compiler.cache import CompileCache
 
         try:
             directory = default() if chosen is None else invoked_in / Path(chosen).expanduser()
@@ -205,7 +205,7 @@ class Session:
         """
         if self.ground.backend != "hw" or _held or _lent:
             return
-        from pytest_tt.backend.lock import ChipLock
+        from pytest_tt.targets.lock import ChipLock
 
         assert self._box is not None
         lock = ChipLock(self._box, timeout_s=self.settings.lock_timeout.value, say=self.say)
@@ -219,7 +219,7 @@ class Session:
         """Whether another process can open the chips; raises pytest.UsageError if not, though it was asked for."""
         if self.ground.backend != "hw" or "jax" not in sys.modules:
             return True
-        from pytest_tt.backend import jax_private
+        from pytest_tt.targets import jax_private
 
         if jax_private.client_of(PLATFORM) is None:
             return True
@@ -241,8 +241,8 @@ class Session:
         """
         if self.ground.backend != "hw":
             return None
-        from pytest_tt.backend.platforms import use_host_only
-        from pytest_tt.isolate.chips import HeldChips
+        from pytest_tt.isolation.chips import HeldChips
+        from pytest_tt.targets.platforms import use_host_only
 
         self.hold_chips()
         when_imported("jax", use_host_only)
@@ -271,13 +271,13 @@ def _choose(settings: Settings) -> tuple[Ground, Box | None]:
     requested, system = settings.backend, settings.system.value
     if requested.value == "sim" or (requested.value == "auto" and not nodes_directory().is_dir()):
         return _simulated("auto: no card found" if requested.value == "auto" else requested.source, system), None
-    from pytest_tt.backend import chips, hardware
+    from pytest_tt.targets import card, detection
 
     try:
-        box = chips.detect()
-        backend, why = hardware.choose(requested.value, box)
+        box = detection.detect()
+        backend, why = card.choose(requested.value, box)
         if backend == "hw" and system is not None:
-            hardware.expected_system(box, system)
+            card.expected_system(box, system)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     if backend == "sim":
@@ -290,6 +290,6 @@ def _choose(settings: Settings) -> tuple[Ground, Box | None]:
 def _simulated(why: str, system: str | None) -> Ground:
     if system is None:
         return Ground("sim", why, None, None, "simulated chips")
-    from pytest_tt.systems import SYSTEMS
+    from pytest_tt.targets.systems import SYSTEMS
 
     return Ground("sim", why, system, SYSTEMS[system].chips, f"simulated {SYSTEMS[system].title}")

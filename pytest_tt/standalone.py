@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_tt.backend import jax_private
-from pytest_tt.backend.jax_import import when_imported
-from pytest_tt.backend.platforms import PLATFORM, put_chips_first
 from pytest_tt.box import ChipsError, check_size, describe_box, present_box, provide_box
-from pytest_tt.config import BACKENDS, OPTIONS, Setting, Settings
-from pytest_tt.ground import Ground
-from pytest_tt.mesh import DEFAULT_AXES, MeshShape, build_mesh
+from pytest_tt.options import BACKENDS, OPTIONS, Setting, Settings
 from pytest_tt.session import Session
-from pytest_tt.systems import SYSTEMS, get_system
+from pytest_tt.targets import jax_private
+from pytest_tt.targets.jax_import import when_imported
+from pytest_tt.targets.mesh import DEFAULT_AXES, MeshShape, build_mesh
+from pytest_tt.targets.platforms import PLATFORM, put_chips_first
+from pytest_tt.targets.systems import SYSTEMS, get_system
+from pytest_tt.targets.target import Ground
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import jax
     from jax.sharding import Mesh
 
-    from pytest_tt.systems import System
+    from pytest_tt.targets.systems import System
 
 # The settings that a script has.
 SCRIPT_SETTINGS = ("mesh", "backend", "system", "lock_timeout")
@@ -148,7 +148,7 @@ def _ground(shape: MeshShape, backend: str) -> Ground:
     """Choose as a pytest run would, and have the chips ready: simulated ones at least as many as `shape` has."""
     import jax  # noqa: F401 - a pytest run attaches its chips as soon as this is imported
 
-    from pytest_tt.backend.simulated import DEFAULT_CHIPS, ChipsInUseError, attached
+    from pytest_tt.targets.simulated import DEFAULT_CHIPS, ChipsInUseError, attached
 
     present = attached()
     if present is None:

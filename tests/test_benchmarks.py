@@ -80,7 +80,7 @@ def test_quick_checkpoints_have_the_tensors_of_the_made_up_ones(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from zoo import registry
-    from zoo.tensor_files import TensorFiles
+    from zoo.checkpoints.tensor_files import TensorFiles
 
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     import quick
@@ -93,10 +93,10 @@ def test_quick_checkpoints_have_the_tensors_of_the_made_up_ones(
 
 
 def test_the_plain_model_computes_what_the_zoo_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else `benchmarks/yardstick.py` would measure two different things."""
+    """Else `benchmarks/baseline.py` would measure two different things."""
     import jax
 
-    from zoo.placing import load_params
+    from zoo.checkpoints.placement import load_params
     from zoo.qwen2_5.registration import MODEL
 
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from device_tree import SYSTEM_CARDS, bdf, make_system, make_tree, set_holders
 
-from pytest_tt.backend import chips
-from pytest_tt.systems import SYSTEMS
+from pytest_tt.targets import detection
+from pytest_tt.targets.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system_is_recognised(name: str, tmp_path: Path) -> None:
-    box = chips.detect(make_system(tmp_path, name))
+    box = detection.detect(make_system(tmp_path, name))
     assert box.system == name
     assert box.chips == SYSTEMS[name].chips
     assert {board.arch for board in box.boards} == {SYSTEMS[name].arch}
@@ -50,17 +50,17 @@ def test_every_system_is_recognised(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_description(cards: list[str], description: str, count: int, system: str | None, tmp_path: Path) -> None:
-    box = chips.detect(make_tree(tmp_path, cards))
+    box = detection.detect(make_tree(tmp_path, cards))
     assert (box.description, box.chips, box.system) == (description, count, system)
 
 
 def test_machine_without_driver(tmp_path: Path) -> None:
-    assert chips.detect(tmp_path) == chips.Box.none()
+    assert detection.detect(tmp_path) == detection.Box.none()
 
 
 @pytest.mark.parametrize("arch", ["wormhole_b0", "blackhole"])
 def test_unreported_card_type_falls_back_to_pci_ids(arch: str, tmp_path: Path) -> None:
-    box = chips.detect(make_tree(tmp_path, [None, None], arch=arch))
+    box = detection.detect(make_tree(tmp_path, [None, None], arch=arch))
     assert [board.arch for board in box.boards] == [arch, arch]
     assert (box.chips, box.system) == (2, None)
     assert box.description == f"2 x {arch} card of unknown type (2 chips or more)"
@@ -70,11 +70,11 @@ def test_unreported_card_type_falls_back_to_pci_ids(arch: str, tmp_path: Path) -
 def test_foreign_pci_vendor_is_no_architecture(tmp_path: Path) -> None:
     root = make_tree(tmp_path, [None], arch="wormhole_b0")
     (root / "sys/devices/pci0000:00" / bdf(0) / "vendor").write_text("0x8086\n")
-    assert chips.detect(root).description == "card of unknown type (1 chip or more)"
+    assert detection.detect(root).description == "card of unknown type (1 chip or more)"
 
 
 def test_nodes_without_sysfs_still_count(tmp_path: Path) -> None:
-    box = chips.detect(make_tree(tmp_path, ["n300"], sysfs=False))
+    box = detection.detect(make_tree(tmp_path, ["n300"], sysfs=False))
     assert box.description == "card of unknown type (1 chip or more)"
     assert box.boards[0].bdf is None
 
@@ -83,7 +83,7 @@ def test_root_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     make_system(tmp_path, "t3k")
     monkeypatch.setenv("PYTEST_TT_DEVICE_ROOT", str(tmp_path))
     monkeypatch.setenv("TT_VISIBLE_DEVICES", "1,3")
-    box = chips.detect()
+    box = detection.detect()
     assert [board.node for board in box.boards] == [1, 3]
     assert box.description == "2 x n300 (4 chips), 2 of 4 devices by TT_VISIBLE_DEVICES=1,3"
 
@@ -105,7 +105,7 @@ def test_root_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_visible_devices(visible: str, nodes: list[int], system: str | None, tmp_path: Path) -> None:
-    box = chips.detect(make_system(tmp_path, "t3k"), visible)
+    box = detection.detect(make_system(tmp_path, "t3k"), visible)
     assert [board.node for board in box.boards] == nodes
     assert box.system == system
     assert box.chips == 2 * len(nodes)
@@ -116,15 +116,15 @@ def test_indices_follow_pci_addresses_not_node_numbers(tmp_path: Path) -> None:
     root = make_tree(
         tmp_path, ["n150", "n300", "n150"], nodes=[2, 0, 11], addresses=["0000:01:00.0", "0000:c1:00.0", "0001:01:00.0"]
     )
-    assert [board.node for board in chips.detect(root, None).boards] == [2, 0, 11]
-    assert [board.node for board in chips.detect(root, "1").boards] == [0]
-    assert [board.node for board in chips.detect(root, "01:00.0").boards] == [2, 11]
+    assert [board.node for board in detection.detect(root, None).boards] == [2, 0, 11]
+    assert [board.node for board in detection.detect(root, "1").boards] == [0]
+    assert [board.node for board in detection.detect(root, "01:00.0").boards] == [2, 11]
 
 
 @pytest.mark.parametrize("token", ["4", "-1", "0000:ff", "tt0", "1.5x", "0x1", "²"])
 def test_token_that_names_nothing(token: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError) as caught:
-        chips.detect(make_system(tmp_path, "t3k"), f"0,{token}")
+        detection.detect(make_system(tmp_path, "t3k"), f"0,{token}")
     text = str(caught.value)
     assert text.startswith(f"TT_VISIBLE_DEVICES=0,{token}: {token!r} names no device: expected an index 0 to 3 ")
     assert bdf(3) in text
@@ -132,7 +132,7 @@ def test_token_that_names_nothing(token: str, tmp_path: Path) -> None:
 
 def test_token_without_any_device(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'0' names no device: there is no device on this machine"):
-        chips.detect(tmp_path, "0")
+        detection.detect(tmp_path, "0")
 
 
 def test_holders(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_holders(tmp_path: Path) -> None:
         set_holders(root, 1, [other.pid, os.getpid()])
         set_holders(root, 2, [other.pid])
         set_holders(root, 3, [2**22 + 1])
-        found = chips.holders(chips.detect(root, "0,1,3"), root)
+        found = detection.holders(detection.detect(root, "0,1,3"), root)
         other.communicate(b"\n")
     assert [(holder.chip, holder.pid) for holder in found] == [(1, other.pid), (3, 2**22 + 1)]
     assert found[0].command == " ".join(command)
@@ -154,4 +154,4 @@ def test_holders(tmp_path: Path) -> None:
 def test_no_list_of_holders(tmp_path: Path) -> None:
     root = make_system(tmp_path, "n150")
     (root / "proc/driver/tenstorrent/0/pids").unlink()
-    assert chips.holders(chips.detect(root), root) == ()
+    assert detection.holders(detection.detect(root), root) == ()

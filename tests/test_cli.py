@@ -10,7 +10,7 @@ import pytest
 
 import pytest_tt
 from pytest_tt.cli import main
-from pytest_tt.systems import SYSTEMS
+from pytest_tt.targets.systems import SYSTEMS
 
 
 def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:

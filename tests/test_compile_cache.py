@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from pytest_tt.backend.compile_cache import prune, remove_stale
+from pytest_tt.compiler.cache import prune, remove_stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from docs_blocks import SLOW, Block, as_shown, follow, read_blocks
 
-from pytest_tt.systems import SYSTEMS
+from pytest_tt.targets.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

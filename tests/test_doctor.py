@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 import pytest
 from device_tree import bdf, make_healthy, make_system, make_tree, set_holders
 
-from pytest_tt.backend import device_root
-from pytest_tt.backend.chips import Box, detect
-from pytest_tt.backend.lock import ChipLock
+from pytest_tt.ci.doctor import machine, opening, software, users
+from pytest_tt.ci.doctor.finding import BLOCKS, OK, WARNING, ok
 from pytest_tt.cli import main
-from pytest_tt.doctor import machine, opening, software, users
-from pytest_tt.doctor.finding import BLOCKS, OK, WARNING, ok
+from pytest_tt.targets import device_root
+from pytest_tt.targets.detection import Box, detect
+from pytest_tt.targets.lock import ChipLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytest_tt.doctor.finding import Finding
+    from pytest_tt.ci.doctor.finding import Finding
 
 STANDIN = Path(__file__).parent / "standin"
 
@@ -487,8 +487,8 @@ def test_opening_that_fails(
 def test_nothing_is_opened_and_jax_is_not_imported(tmp_path: Path, install: Callable[..., Path]) -> None:
     install()  # its module ends the process that imports it
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom pytest_tt.doctor import finding, software\n"
-        "from pytest_tt.doctor.examination import examine\n"
+        "import os, sys\nfrom pathlib import Path\nfrom pytest_tt.ci.doctor import finding, software\n"
+        "from pytest_tt.ci.doctor.examination import examine\n"
         "software.look_at_flax = lambda: finding.ok('flax', 'looked at in a process of its own')\n"
         f"found = examine(Path({str(healthy(tmp_path / 'machine'))!r}), os.environ)\n"
         "assert not {'jax', 'flax', 'numpy'} & set(sys.modules)\n"

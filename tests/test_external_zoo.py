@@ -73,15 +73,15 @@ def test_passes_and_without_its_golden_fails(installed: Installed) -> None:
     assert "test_golden[external_mixer-tiny-1x2] FAILED" in done.stdout
 
 
-def test_its_golden_is_what_its_reference_gives_and_catches_its_faults(installed: Installed) -> None:
+def test_its_golden_is_what_its_reference_gives_and_catches_its_mutants(installed: Installed) -> None:
     done = installed.run("zoo", "golden", "external_mixer", "--check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("external_mixer/tiny: good")
-    done = installed.run("zoo.sensitivity", "external_mixer")
+    done = installed.run("zoo.authoring.mutation", "external_mixer")
     assert done.returncode == 0, done.stdout + done.stderr
-    header, _, right, *faults, total = done.stdout.splitlines()
+    header, _, right, *mutants, total = done.stdout.splitlines()
     assert header == "external_mixer, golden case tiny"
     assert right.split()[-2:] == ["agrees", "agrees"]
-    assert len(faults) == 11
-    assert total == "11 faults of 1 models, 0 wrong"
-    assert {fault.split()[-2] for fault in faults} == {"caught"}
+    assert len(mutants) == 11
+    assert total == "11 mutants of 1 models, 0 wrong"
+    assert {mutant.split()[-2] for mutant in mutants} == {"caught"}

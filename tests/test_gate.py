@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from documents import real_document, row_of, write
 
+from pytest_tt.ci.gate.rules import RulesError, RuleSet, read_rules
 from pytest_tt.cli import main
-from pytest_tt.gate.rules import RulesError, RuleSet, read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable

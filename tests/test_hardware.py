@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from device_tree import bdf, make_system, make_tree
 
-from pytest_tt.backend import hardware, provider
-from pytest_tt.backend.chips import Box, detect
+from pytest_tt.targets import card, provider
+from pytest_tt.targets.detection import Box, detect
 
 NO_CARD = Box.none()
 SYS_PATH = tuple(sys.path)
@@ -80,7 +80,7 @@ def test_jax_tt_plugin_is_known(site: Path) -> None:
 def test_library_of_the_variable_is_a_provider(site: Path, monkeypatch: pytest.MonkeyPatch, n300: Box) -> None:
     monkeypatch.setenv("PJRT_NAMES_AND_LIBRARY_PATHS", "other:/x.so,tt:/opt/libtt.so")
     why = "auto: n300 (2 chips) found, /opt/libtt.so (PJRT_NAMES_AND_LIBRARY_PATHS)"
-    assert hardware.choose("auto", n300) == ("hw", why)
+    assert card.choose("auto", n300) == ("hw", why)
 
 
 REGISTERS = """
@@ -104,7 +104,7 @@ def test_unknown_plugins_are_known_by_what_they_register(site: Path, n300: Box) 
     sys.path += [entry for entry in SYS_PATH if entry not in sys.path]  # the children need jax
     found = {str(each) for each in provider.find_providers()}
     assert found == {"odd 1.3.0", "module jax_plugins.mine"}
-    assert hardware.choose("auto", n300)[0] == "hw"
+    assert card.choose("auto", n300)[0] == "hw"
     assert not {"odd_one", "jax_plugins.mine", "even_one"} & set(sys.modules)
 
 
@@ -128,7 +128,7 @@ def test_whose_entry_point(name: str, entry_point: str, ours: bool, site: Path) 
 def test_entry_point_to_a_missing_module(site: Path, n300: Box) -> None:
     make_distribution(site, modules=())
     assert provider.find_providers() == ()
-    _, why = hardware.choose("auto", n300)
+    _, why = card.choose("auto", n300)
     assert why == (
         "auto: n300 (2 chips) found but pjrt-plugin-tt 1.3.0 is broken (no importable entry point in group jax_plugins)"
     )
@@ -136,18 +136,18 @@ def test_entry_point_to_a_missing_module(site: Path, n300: Box) -> None:
 
 def test_choice_without_a_card(site: Path) -> None:
     make_distribution(site)
-    assert hardware.choose("auto", NO_CARD) == ("sim", "auto: no card found")
-    assert hardware.choose("sim", NO_CARD)[0] == "sim"
+    assert card.choose("auto", NO_CARD) == ("sim", "auto: no card found")
+    assert card.choose("sim", NO_CARD)[0] == "sim"
     with pytest.raises(ValueError) as caught:
-        hardware.choose("hw", NO_CARD)
+        card.choose("hw", NO_CARD)
     assert str(caught.value).startswith("backend hw: no card found: expected device nodes below /dev/tenstorrent;")
 
 
 def test_choice_without_the_wheel(site: Path, n300: Box) -> None:
-    assert hardware.choose("auto", n300) == ("sim", "auto: n300 (2 chips) found but pjrt-plugin-tt is not installed")
-    assert hardware.choose("sim", n300)[0] == "sim"
+    assert card.choose("auto", n300) == ("sim", "auto: n300 (2 chips) found but pjrt-plugin-tt is not installed")
+    assert card.choose("sim", n300)[0] == "sim"
     with pytest.raises(ValueError) as caught:
-        hardware.choose("hw", n300)
+        card.choose("hw", n300)
     text = str(caught.value)
     assert text.startswith("backend hw: n300 (2 chips) found but pjrt-plugin-tt is not installed: pip install ")
     assert "--tt-backend sim" in text
@@ -155,32 +155,32 @@ def test_choice_without_the_wheel(site: Path, n300: Box) -> None:
 
 def test_choice_with_card_and_wheel(site: Path, n300: Box) -> None:
     make_distribution(site)
-    assert hardware.choose("auto", n300) == ("hw", "auto: n300 (2 chips) found, pjrt-plugin-tt 1.3.0")
-    assert hardware.choose("hw", n300) == ("hw", "requested, pjrt-plugin-tt 1.3.0")
-    assert hardware.choose("sim", n300)[0] == "sim"
+    assert card.choose("auto", n300) == ("hw", "auto: n300 (2 chips) found, pjrt-plugin-tt 1.3.0")
+    assert card.choose("hw", n300) == ("hw", "requested, pjrt-plugin-tt 1.3.0")
+    assert card.choose("sim", n300)[0] == "sim"
     with pytest.raises(ValueError, match="'gpu' is not a backend"):
-        hardware.choose("gpu", n300)
+        card.choose("gpu", n300)
 
 
 def test_hidden_card_is_named(site: Path, tmp_path: Path) -> None:
     make_distribution(site)
     box = detect(make_system(tmp_path / "tree", "n300"), "")
-    assert hardware.choose("auto", box) == ("sim", "auto: no card, 0 of 1 devices by TT_VISIBLE_DEVICES= found")
+    assert card.choose("auto", box) == ("sim", "auto: no card, 0 of 1 devices by TT_VISIBLE_DEVICES= found")
 
 
 def test_expected_system(n300: Box, tmp_path: Path) -> None:
-    hardware.expected_system(n300, "n300")
+    card.expected_system(n300, "n300")
     with pytest.raises(ValueError) as caught:
-        hardware.expected_system(n300, "t3k")
+        card.expected_system(n300, "t3k")
     assert str(caught.value) == (
         "system t3k (8 chips) expected, but this machine has n300 (2 chips): name n300, or leave the system out"
     )
     two = detect(make_tree(tmp_path / "two", ["n300", "n300"]), None)
     with pytest.raises(ValueError, match=r"has 2 x n300 \(4 chips\): leave the system out"):
-        hardware.expected_system(two, "n300")
+        card.expected_system(two, "n300")
     unknown = detect(make_tree(tmp_path / "unknown", [None], arch="wormhole_b0"), None)
     with pytest.raises(ValueError, match="does not tell the card's type"):
-        hardware.expected_system(unknown, "n150")
+        card.expected_system(unknown, "n150")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_prepare_rewrites_indices_only(
     box = detect(make_system(tmp_path, "t3k"), visible)
     monkeypatch.setenv("TT_VISIBLE_DEVICES", visible)
     monkeypatch.setattr(provider, "findable", lambda module: False)
-    hardware.prepare(box)
+    card.prepare(box)
     assert os.environ["TT_VISIBLE_DEVICES"] == rewritten
     assert detect(tmp_path, rewritten).boards == box.boards
 
@@ -208,10 +208,10 @@ def test_prepare_rewrites_indices_only(
 def test_prepare_leaves_what_it_cannot_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider, "findable", lambda module: False)
     monkeypatch.delenv("TT_VISIBLE_DEVICES", raising=False)
-    hardware.prepare(detect(make_system(tmp_path / "t3k", "t3k"), None))
+    card.prepare(detect(make_system(tmp_path / "t3k", "t3k"), None))
     assert "TT_VISIBLE_DEVICES" not in os.environ
     monkeypatch.setenv("TT_VISIBLE_DEVICES", "1")
-    hardware.prepare(detect(make_tree(tmp_path / "bare", ["n300", "n300"], sysfs=False), "1"))
+    card.prepare(detect(make_tree(tmp_path / "bare", ["n300", "n300"], sysfs=False), "1"))
     assert os.environ["TT_VISIBLE_DEVICES"] == "1"
 
 
@@ -219,9 +219,10 @@ def test_prepare_imports_flax_and_imports_nothing_before() -> None:
     pytest.importorskip("flax", reason="the plugin works without flax, this test is about it")
     code = """
 import sys
-from pytest_tt.backend import chips, compiler_options, hardware, lock
+from pytest_tt.compiler import options
+from pytest_tt.targets import card, detection, lock
 assert not {"jax", "flax", "numpy"} & set(sys.modules)
-hardware.prepare(chips.Box.none())
+card.prepare(detection.Box.none())
 assert "flax.linen" in sys.modules
 from jax._src import xla_bridge
 assert not xla_bridge._backends, "a backend was started"

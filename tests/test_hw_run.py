@@ -17,9 +17,9 @@ import pytest
 from device_tree import bdf
 from standins import Environment, events, make_environment
 
-from pytest_tt.backend import provider
-from pytest_tt.backend.chips import detect
-from pytest_tt.backend.lock import ChipLock
+from pytest_tt.targets import provider
+from pytest_tt.targets.detection import detect
+from pytest_tt.targets.lock import ChipLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

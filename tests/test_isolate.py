@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_tt.backend.compile_cache import CompileCache
-from pytest_tt.isolate.death import describe_exit, readable_dump, tail
+from pytest_tt.compiler.cache import CompileCache
+from pytest_tt.isolation.crash import describe_exit, readable_dump, tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -483,7 +483,7 @@ Current thread 0x00007f0000000002 (most recent call first):
   File "/x/test_a.py", line 9 in test_a
   File "/x/site-packages/_pytest/python.py", line 157 in pytest_pyfunc_call
   File "/x/site-packages/pluggy/_callers.py", line 121 in _multicall
-  File "/x/pytest_tt/isolate/boot.py", line 50 in main
+  File "/x/pytest_tt/isolation/bootstrap.py", line 50 in main
   File "/x/run.py", line 5 in <module>
 
 Extension modules: numpy._core._multiarray_umath, jaxlib.utils (total: 2)

@@ -10,9 +10,9 @@ import pytest
 from device_tree import bdf, set_holders
 from standins import Environment, events
 
-from pytest_tt.backend.chips import detect
-from pytest_tt.backend.lock import ChipLock
-from pytest_tt.isolate.chips import HeldChips
+from pytest_tt.isolation.chips import HeldChips
+from pytest_tt.targets.detection import detect
+from pytest_tt.targets.lock import ChipLock
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tells, by name, what a new jax no longer has of the private API that backend/jax_private.py needs."""
+"""Tells, by name, what a new jax no longer has of the private API that targets/jax_private.py needs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ with jax.default_matmul_precision("highest"):
     assert config.trace_context() != before, "config.trace_context does not tell settings apart"
 assert config.trace_context() == before and hash(before) == hash(config.trace_context())
 
-from pytest_tt.backend import jax_private
+from pytest_tt.targets import jax_private
 seen = []
 def note(x):
     seen.append((jax_private.tracing(), jax_private.computes_at_once(), jax_private.value_behind(x)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_tt.artifacts import artifacts_of
+from pytest_tt.compiler.artifacts import artifacts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

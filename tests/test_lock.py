@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 from device_tree import make_system, set_holders
 
-from pytest_tt.backend import lock as lock_module
-from pytest_tt.backend.chips import Box, command_of, detect
-from pytest_tt.backend.lock import ChipLock
+from pytest_tt.targets import lock as lock_module
+from pytest_tt.targets.detection import Box, command_of, detect
+from pytest_tt.targets.lock import ChipLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 CHILD = """
 import sys
 from pathlib import Path
-from pytest_tt.backend.chips import detect
-from pytest_tt.backend.lock import ChipLock
+from pytest_tt.targets.detection import detect
+from pytest_tt.targets.lock import ChipLock
 
 root = Path(sys.argv[1])
 visible = None if sys.argv[2] == "all" else sys.argv[2]

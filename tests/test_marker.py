@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_tt.marker import TTMarker, read_marker
-from pytest_tt.mesh import MeshShape
+from pytest_tt.targets.mesh import MeshShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from device_tree import make_system
 
+from pytest_tt.ci.matrix.collecting import CollectedTest, MatrixError
+from pytest_tt.ci.matrix.planning import plan, read_durations
+from pytest_tt.ci.matrix.settings import DEFAULT_LABELS, MatrixSettings, read_settings
 from pytest_tt.cli import main
-from pytest_tt.matrix.collecting import CollectedTest, MatrixError
-from pytest_tt.matrix.planning import plan, read_durations
-from pytest_tt.matrix.settings import DEFAULT_LABELS, MatrixSettings, read_settings
-from pytest_tt.mesh import MeshShape
 from pytest_tt.results.reading import read_document
+from pytest_tt.targets.mesh import MeshShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -76,6 +76,6 @@ def test_out_of_memory_fails_the_test_and_no_other(pytester: pytest.Pytester) ->
     made = "out of memory on the host for what cpu_init_params makes, 262144.0 GiB in 2 arrays: "
     assert text.count(f"\n{made}") == 2, "linen and nnx"
     placed = "out of memory on the chips for an argument of <lambda>, 262144.0 GiB in 1 array: "
-    result.stdout.fnmatch_lines([f"E *pytest_tt.memory.TTMemoryError: {placed}*"])
+    result.stdout.fnmatch_lines([f"E *pytest_tt.compiler.memory.TTMemoryError: {placed}*"])
     result.stdout.fnmatch_lines(["out of memory for an input of cpu_init_params, 12 bytes in 1 array: *"])
     result.stdout.fnmatch_lines(["E *large needs *.0 GiB on each chip: arguments, results and temporaries"])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_tt.mesh import MeshShape
+from pytest_tt.targets.mesh import MeshShape
 
 
 def test_parse_and_print() -> None:

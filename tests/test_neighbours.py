@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.isolate.coverage import SharedCoverage, running_measurement
-from pytest_tt.isolate.death import ended_by_timeout, readable_stacks
+from pytest_tt.isolation.coverage import SharedCoverage, running_measurement
+from pytest_tt.isolation.crash import ended_by_timeout, readable_stacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

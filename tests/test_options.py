@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tt.config import OPTIONS
+from pytest_tt.options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from documents import held, real_document, row_of, write
 
+from pytest_tt.ci.report.charts import histogram, lines, use_of_bound
+from pytest_tt.ci.report.history import build_history
+from pytest_tt.ci.report.html import Html, element, join
+from pytest_tt.ci.report.markdown import code, plain, table
+from pytest_tt.ci.report.mesh_drawing import Split, draw_shardings, split_of, split_text
+from pytest_tt.ci.report.page import page
 from pytest_tt.cli import main
-from pytest_tt.report.charts import histogram, lines, use_of_bound
-from pytest_tt.report.history import build_history
-from pytest_tt.report.html import Html, element, join
-from pytest_tt.report.markdown import code, plain, table
-from pytest_tt.report.mesh_drawing import Split, draw_shardings, split_of, split_text
-from pytest_tt.report.page import page
 from pytest_tt.results.reading import read_document
-from pytest_tt.systems import SYSTEMS
+from pytest_tt.targets.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,9 +17,9 @@ from standins import events
 import pytest_tt
 from pytest_tt.cli import main
 from pytest_tt.cli.run import split
-from pytest_tt.config import Setting, read_outside_pytest
-from pytest_tt.mesh import MeshShape
+from pytest_tt.options import Setting, read_outside_pytest
 from pytest_tt.standalone import SCRIPT_SETTINGS
+from pytest_tt.targets.mesh import MeshShape
 
 if TYPE_CHECKING:
     from standins import Environment

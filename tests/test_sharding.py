@@ -9,7 +9,7 @@ import pytest
 from jax.sharding import AbstractMesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from pytest_tt.sharding import Leaf, ParamsError, entries_of, resolve
+from pytest_tt.params.sharding import Leaf, ParamsError, entries_of, resolve
 
 # A mesh without devices: jax is not started in this process.
 MESH = AbstractMesh((2, 4), ("batch", "model"))

@@ -11,7 +11,7 @@ import pytest
 from test_standalone import run_script
 
 import pytest_tt
-from pytest_tt.systems import SYSTEMS
+from pytest_tt.targets.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

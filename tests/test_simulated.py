@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tt.backend.simulated import COLLECTIVE_TIMEOUTS, set_collective_timeouts
+from pytest_tt.targets.simulated import COLLECTIVE_TIMEOUTS, set_collective_timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +151,7 @@ def test_slow_participant_is_waited_for(pytester: pytest.Pytester, run_tt: RunTT
 def test_unknown_jax_spoils_only_runs_that_need_chips(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     pytester.makeconftest(
         """
-        import pytest_tt.backend.simulated as simulated
+        import pytest_tt.targets.simulated as simulated
 
         def attach(self):
             raise AttributeError("module 'jax._src.xla_bridge' has no attribute 'register_backend_factory'")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.cli import main
-from pytest_tt.mesh import MeshShape
 from pytest_tt.status.entry import Target, matches, names_test
 from pytest_tt.status.file import KEYS, StatusError, read_statuses
+from pytest_tt.targets.mesh import MeshShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable

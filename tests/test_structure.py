@@ -49,8 +49,8 @@ def _below(node: ast.AST) -> Iterator[str]:
 
 
 def test_what_there_is_is_found() -> None:
-    assert imports("zoo.__main__") >= {"pytest_tt.golden", "zoo.goldens", "zoo.run"}
-    assert "zoo.demo" not in imports("zoo.registry"), "only for the type checker"
+    assert imports("zoo.__main__") >= {"pytest_tt.golden", "zoo.authoring.goldens", "zoo.cli.run"}
+    assert "zoo.cli.demo" not in imports("zoo.registry"), "only for the type checker"
     assert len(MODULES) > 200
 
 
@@ -70,7 +70,7 @@ def test_private_api_is_in_one_place() -> None:
         module: sorted(name for name in imports(module) if name.startswith(("jax._src", "_pytest")))
         for module in MODULES
     }
-    assert {module for module, names in private.items() if names} == {"pytest_tt.backend.jax_private"}
+    assert {module for module, names in private.items() if names} == {"pytest_tt.targets.jax_private"}
 
 
 def test_no_circles() -> None:

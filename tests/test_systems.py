@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_tt.mesh import MeshShape
-from pytest_tt.systems import SYSTEMS, get_system
+from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.targets.systems import SYSTEMS, get_system
 
 GIB = 2**30
 

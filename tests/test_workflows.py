@@ -17,7 +17,7 @@ import pytest
 from device_tree import make_healthy
 
 from pytest_tt.cli import COMMANDS
-from pytest_tt.config import OPTIONS
+from pytest_tt.options import OPTIONS
 
 if TYPE_CHECKING:
     from standins import Environment

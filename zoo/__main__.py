@@ -11,9 +11,9 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from pytest_tt.discovery import ZooError
 from pytest_tt.golden import GoldenError, load, save
-from pytest_tt.zoos import ZooError
-from zoo import goldens
+from zoo.authoring import goldens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; 0 when all is well, 1 when ``--check`` finds something, 2 for wrong usage."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] == "run":  # its options depend on the model
-        from zoo.run import main as run_demo
+        from zoo.cli.run import main as run_demo
 
         return run_demo(arguments[1:])
     if arguments and arguments[0] == "eval":
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return check(arguments[1:])
     if arguments and arguments[0] == "configs":
-        from zoo.configs import main as configs
+        from zoo.authoring.config_audit import main as configs
 
         return configs(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m zoo", description="The models of the zoo.")
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _list(*, as_json: bool, record: bool) -> int:
-    from zoo import listing
+    from zoo.cli import listing
 
     if record:
         listing.RECORDS.write_text(listing.record(), encoding="utf-8")
@@ -105,14 +105,15 @@ def _list(*, as_json: bool, record: bool) -> int:
 
 def _placement(parser: argparse.ArgumentParser, models: Sequence[str]) -> int:
     from pytest_tt.files import write_atomically
-    from zoo import placement, registry
+    from zoo import registry
+    from zoo.authoring import placement_record
 
     _only_known(parser, models)
     for name in models:
         model = registry.model(name)
-        path = placement.path_of(model)
+        path = placement_record.path_of(model)
         try:
-            text = placement.text_of(placement.described(model))
+            text = placement_record.text_of(placement_record.described(model))
         except (ValueError, NotImplementedError) as error:
             parser.exit(2, f"python -m zoo placement: {error}\n")
         same = path.is_file() and path.read_text(encoding="utf-8") == text

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_tt.mesh import MeshShape
-from pytest_tt.zoos import ZooError, hooked
-from zoo import published, registry
+from pytest_tt.discovery import ZooError, hooked
+from pytest_tt.targets.mesh import MeshShape
+from zoo import registry
+from zoo.authoring import published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,7 +1,7 @@
 """What the zoo knows of a model: one description each, from which it is built, loaded, placed, run and checked.
 
 Ours are in ``zoo/<model>/registration.py`` as ``MODEL``; other packages give theirs by an entry point (see
-`zoo.elsewhere`) or by the pytest hook ``pytest_tt_zoo_models``. Importing a registration starts neither a backend nor
+`zoo.discovery`) or by the pytest hook ``pytest_tt_zoo_models``. Importing a registration starts neither a backend nor
 torch.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pytest_tt.mesh import MeshShape
-from pytest_tt.zoos import Zoo, ZooError, of_type
-from zoo.elsewhere import installed
+from pytest_tt.discovery import Zoo, ZooError, of_type
+from pytest_tt.targets.mesh import MeshShape
+from zoo.discovery import installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from pytest_tt.compare import Bounds
     from pytest_tt.golden import Golden
-    from zoo.checkpoint import KeyMap
-    from zoo.config_keys import ConfigKeys
-    from zoo.demo import Demo
-    from zoo.hub import Source
+    from zoo.checkpoints.config_keys import ConfigKeys
+    from zoo.checkpoints.hub import Source
+    from zoo.checkpoints.loading import KeyMap
+    from zoo.cli.demo import Demo
 
     Inputs: TypeAlias = Mapping[str, Any]
     Outputs: TypeAlias = dict[str, Any]
@@ -70,7 +70,7 @@ class GoldenCase:
     quick: tuple[str, ...] | None = None
     """Of `meshes`, those of a usual run of the tests: the others wait for `SLOW`. None: all."""
     forward: Callable[[Any], Callable[[Any, Inputs], Outputs]] | None = None
-    """How it is run where that is not by the model's `forward`; with no `meshes`, by `zoo.sensitivity` alone."""
+    """How it is run where that is not by the model's `forward`; with no `meshes`, by `zoo.authoring.mutation` alone."""
     bounds: Mapping[str, Any] = field(default_factory=dict)
     """Keywords of ``tt_golden``; what loosens the default bounds needs a ``reason``."""
 
@@ -176,8 +176,8 @@ class Model:
     folder: Path | None = None
     """Where ``golden/``, ``published.json`` and ``placement.json`` are; None: ``zoo/<name>``, which models of other
     packages cannot have."""
-    faults: str | None = None
-    """Module with the faults that ``python -m zoo.sensitivity`` tries; None: ``zoo.<name>.faults``."""
+    mutants: str | None = None
+    """Module with the mutants that ``python -m zoo.authoring.mutation`` tries; None: ``zoo.<name>.mutants``."""
     demo: Callable[[], Demo] | None = None
     """What ``python -m zoo run`` shows; imports the demo's module inside, which nothing else needs."""
 

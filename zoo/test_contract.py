@@ -13,11 +13,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from pytest_tt.compare import flatten
 from pytest_tt.golden import digest
-from zoo import placement, published
-from zoo.checkpoint import convert_tensors, save_checkpoint
-from zoo.goldens import folder_problems
-from zoo.lowered import refused
-from zoo.placing import bytes_per_chip, load_params, place_params, spec_of_leaf, tree_by_path
+from zoo.authoring import placement_record, published
+from zoo.authoring.goldens import folder_problems
+from zoo.authoring.unsupported_ops import refused
+from zoo.checkpoints.loading import convert_tensors, save_checkpoint
+from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params, spec_of_leaf, tree_by_path
 from zoo.registry import synthetic_checkpoint
 
 if TYPE_CHECKING:
@@ -145,15 +145,15 @@ def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:
         zoo_model.forward(zoo_model.build(config)), shapes[config], dict(zoo_model.example(config))
     )
     for text in zoo_model.meshes:
-        mesh, fitted = placement.fitted_to(zoo_model, config, text)
+        mesh, fitted = placement_record.fitted_to(zoo_model, config, text)
         params = shapes[fitted] = shapes.get(fitted) or zoo_model.shapes(fitted)
         assert set(described(params)) == names, f"{text}: fit changes the names"
         check_fit(params, zoo_model.specs(fitted, mesh), mesh)
         assert set(zoo_model.output_specs(fitted, mesh)) == set(outputs), text
         assert set(zoo_model.input_specs(fitted, mesh)) == set(zoo_model.example(fitted)), text
     # Of models of other packages, those that write it down.
-    if zoo_model.folder is None or placement.path_of(zoo_model).is_file():
-        problems = placement.problems(zoo_model, zoo_variant, shapes)
+    if zoo_model.folder is None or placement_record.path_of(zoo_model).is_file():
+        problems = placement_record.problems(zoo_model, zoo_variant, shapes)
         assert not problems, "\n".join(problems)
 
 

@@ -13,8 +13,8 @@ import ml_dtypes
 import numpy as np
 from markdown_pieces import code, described, prose, table
 
+from pytest_tt.ci.gate.rules import Rules
 from pytest_tt.compare.bounds import default_bounds
-from pytest_tt.gate.rules import Rules
 from pytest_tt.golden import file as golden_file
 from pytest_tt.results import facts
 from pytest_tt.results.document import SCHEMA

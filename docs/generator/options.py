@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from markdown_pieces import code, prose, table
 
-from pytest_tt.backend import compiler_options
-from pytest_tt.config import OPTIONS
-from pytest_tt.systems import SYSTEMS
+from pytest_tt.compiler import options as compiler_options
+from pytest_tt.options import OPTIONS
+from pytest_tt.targets.systems import SYSTEMS
 
 
 def options() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-    from pytest_tt.doctor.finding import Finding
+    from pytest_tt.ci.doctor.finding import Finding
 
 NAME = "doctor"
 HELP = "Find out why tests cannot run on the chips of this machine; exit 1 where something blocks them"
@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings. Returns 1 where one of them blocks, else 0."""
-    from pytest_tt.backend.device_root import device_root
-    from pytest_tt.doctor.examination import examine
-    from pytest_tt.doctor.finding import BLOCKS, WARNING
+    from pytest_tt.ci.doctor.examination import examine
+    from pytest_tt.ci.doctor.finding import BLOCKS, WARNING
+    from pytest_tt.targets.device_root import device_root
 
     findings = examine(device_root(), os.environ, open_them=arguments.open)
     blocking = sum(finding.severity == BLOCKS for finding in findings)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from pytest_tt.gate.rules import RuleSet
+    from pytest_tt.ci.gate.rules import RuleSet
     from pytest_tt.results.reading import Document, Key
     from pytest_tt.results.row import Row
 
@@ -53,11 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings. Returns 0, 1 where there is a regression, 2 where the input cannot be used."""
+    from pytest_tt.ci.gate.comparing import REGRESSION, compare_rows
+    from pytest_tt.ci.gate.output import annotation_lines, lines, markdown, verdict
+    from pytest_tt.ci.gate.rules import RulesError, read_rules
+    from pytest_tt.ci.report.github import STDOUT, write_markdown
     from pytest_tt.cli.unusable import refuse
-    from pytest_tt.gate.comparing import REGRESSION, compare_rows
-    from pytest_tt.gate.output import annotation_lines, lines, markdown, verdict
-    from pytest_tt.gate.rules import RulesError, read_rules
-    from pytest_tt.report.github import STDOUT, write_markdown
     from pytest_tt.results.merging import join_rows
     from pytest_tt.results.reading import DocumentError, read_documents
 
@@ -104,6 +104,6 @@ def _of(rules: RuleSet) -> str:
 
 
 def _rule_lines(rules: RuleSet) -> list[str]:
-    from pytest_tt.gate.rules import describe
+    from pytest_tt.ci.gate.rules import describe
 
     return [f"rule          {line}" for line in describe(rules)]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_tt.matrix.planning import Entry
-    from pytest_tt.matrix.settings import MatrixSettings
+    from pytest_tt.ci.matrix.planning import Entry
+    from pytest_tt.ci.matrix.settings import MatrixSettings
 
 NAME = "matrix"
 HELP = "Print which tests go to which runner, as a GitHub Actions matrix; nothing is run"
@@ -62,10 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the matrix. Returns 0, or 2 where none can be made."""
+    from pytest_tt.ci.matrix.collecting import MatrixError, collect
+    from pytest_tt.ci.matrix.planning import plan, read_durations
+    from pytest_tt.ci.matrix.settings import read_settings
     from pytest_tt.cli.unusable import refuse
-    from pytest_tt.matrix.collecting import MatrixError, collect
-    from pytest_tt.matrix.planning import plan, read_durations
-    from pytest_tt.matrix.settings import read_settings
     from pytest_tt.results.reading import DocumentError, read_documents
 
     try:
@@ -87,7 +87,7 @@ def _parsed(name: str) -> Callable[[str], Any]:
     """The parser `name` of matrix.settings, imported at use, with its errors as argparse shows them."""
 
     def convert(text: str) -> Any:
-        from pytest_tt.matrix import settings
+        from pytest_tt.ci.matrix import settings
 
         try:
             return getattr(settings, name)(text)
@@ -110,7 +110,7 @@ def _override(settings: MatrixSettings, arguments: argparse.Namespace) -> Matrix
 
 def _words(text: str, option: str) -> list[str]:
     """The words of a shell's line. Raises MatrixError."""
-    from pytest_tt.matrix.collecting import MatrixError
+    from pytest_tt.ci.matrix.collecting import MatrixError
 
     try:
         return shlex.split(text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-    from pytest_tt.report.history import History
+    from pytest_tt.ci.report.history import History
 
 NAME = "report"
 HELP = "Show results documents: a summary, Markdown, GitHub annotations, an HTML page"
@@ -36,11 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the summary and write what is asked for. Returns 0, or 2 where the input cannot be used."""
+    from pytest_tt.ci.report.github import STDOUT, write_markdown
+    from pytest_tt.ci.report.history import build_history
+    from pytest_tt.ci.report.lists import annotation_lines, markdown
     from pytest_tt.cli.unusable import refuse
     from pytest_tt.files import write_atomically
-    from pytest_tt.report.github import STDOUT, write_markdown
-    from pytest_tt.report.history import build_history
-    from pytest_tt.report.lists import annotation_lines, markdown
     from pytest_tt.results.reading import DocumentError, read_documents
 
     try:
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     place = ""
     try:
         if arguments.output is not None:
-            from pytest_tt.report.page import page
+            from pytest_tt.ci.report.page import page
 
             place = f"-o {arguments.output}"
             write_atomically(arguments.output, page(history))
@@ -68,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _lines(history: History) -> list[str]:
     """The newest run, a line a model and ground, the failures with their reasons, and the counts."""
+    from pytest_tt.ci.report import lists
     from pytest_tt.cli.table import table_lines
-    from pytest_tt.report import lists
 
     table = table_lines(lists.HEADER, lists.rows(history), lists.RIGHT)
     return [lists.origin(history), *table, *lists.failure_lines(history), lists.total(history)]

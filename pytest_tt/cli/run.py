@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_tt.config import OPTIONS, argument
+from pytest_tt.options import OPTIONS, argument
 
 if TYPE_CHECKING:
     import argparse
@@ -70,9 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     import pytest
 
     from pytest_tt.box import ChipsError
+    from pytest_tt.cli.script import ScriptError, load_file, load_module
     from pytest_tt.cli.unusable import refuse
-    from pytest_tt.config import read_outside_pytest
-    from pytest_tt.script import ScriptError, load_file, load_module
+    from pytest_tt.options import read_outside_pytest
     from pytest_tt.standalone import SCRIPT_SETTINGS, prepare_script
 
     module, words = (True, arguments.program[1:]) if arguments.program[:1] == ["-m"] else (False, arguments.program)

@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 from pytest_tt.cli.table import table_lines
-from pytest_tt.systems import SYSTEMS
+from pytest_tt.targets.systems import SYSTEMS
 
 if TYPE_CHECKING:
     import argparse
 
-    from pytest_tt.systems import System
+    from pytest_tt.targets.systems import System
 
 NAME = "systems"
 HELP = "List the Tenstorrent systems that --tt-system knows"

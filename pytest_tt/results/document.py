@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pytest_tt.ground import Ground
     from pytest_tt.results.row import Row
+    from pytest_tt.targets.target import Ground
 
 SCHEMA = 1
 

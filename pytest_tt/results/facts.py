@@ -9,9 +9,9 @@ from datetime import datetime
 from math import isfinite
 from typing import Any, TypeAlias
 
-from pytest_tt.mesh import MeshShape
 from pytest_tt.results.arrays import EXPECTED, Array
 from pytest_tt.results.row import PHASES
+from pytest_tt.targets.mesh import MeshShape
 
 OUTCOMES = ("passed", "failed", "skipped", "xfailed", "xpassed", "rerun")
 """pytest's, and pytest-rerunfailures' for a test that died before its last attempt ended."""

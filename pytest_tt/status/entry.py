@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from pytest_tt.mesh import MeshShape
+    from pytest_tt.targets.mesh import MeshShape
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.mesh import MeshShape
 from pytest_tt.nearest import nearest
 from pytest_tt.status.entry import Status
+from pytest_tt.targets.mesh import MeshShape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -156,7 +156,7 @@ def _choice(table: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str
 
 
 def _system(text: str) -> str:
-    from pytest_tt.systems import get_system
+    from pytest_tt.targets.systems import get_system
 
     return get_system(text).name
 

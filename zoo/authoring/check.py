@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def walk_along(model: Model, folder: Path, command: str) -> Iterator[Finding]:
     """What each step found, as soon as it did."""
-    from pytest_tt.mesh import MeshShape
+    from pytest_tt.targets.mesh import MeshShape
     from zoo.authoring.on_mesh import mesh_of
     from zoo.authoring.steps import STEPS
     from zoo.authoring.walk import Walk

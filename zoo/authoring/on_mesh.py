@@ -39,8 +39,8 @@ def run_on_mesh(model: Model, case: str, name: str, weights: Mapping[str, Any], 
     import jax
     from jax.sharding import NamedSharding, PartitionSpec
 
-    from pytest_tt.program import count_collectives
-    from zoo.placing import place_params
+    from pytest_tt.compiler.program import count_collectives
+    from zoo.checkpoints.placement import place_params
 
     about, mesh = model.cases[case], mesh_of(name)
     config = model.config_of(case)

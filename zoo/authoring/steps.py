@@ -9,8 +9,9 @@ import numpy as np
 
 from pytest_tt.compare import compare
 from pytest_tt.golden import GoldenError, load, unused
-from pytest_tt.mesh import MeshShape
-from zoo import placement, published, registry
+from pytest_tt.targets.mesh import MeshShape
+from zoo import registry
+from zoo.authoring import placement_record, published
 from zoo.authoring.finding import Left
 from zoo.authoring.todo import summary, todos
 from zoo.authoring.walk import on_host
@@ -30,7 +31,7 @@ def parameters(walk: Walk) -> str:
         walk.kind(model.config(variant))
     walk.need_torch()
     from zoo.authoring.architecture import saved_tensors
-    from zoo.checkpoint import CheckpointError, convert_tensors
+    from zoo.checkpoints.loading import CheckpointError, convert_tensors
 
     kinds = set()
     for variant in (*walk.variants, *(name for name in model.variants if name not in walk.variants)):
@@ -107,8 +108,8 @@ def blocks(walk: Walk) -> str:
     walk.need("parameters")
     walk.need_torch()
     from zoo.authoring.blocks import Agreement, BlocksError, first_difference, kinds_of, run_ours, run_theirs
-    from zoo.checkpoint import convert_tensors
-    from zoo.transformers_reference import loaded_model
+    from zoo.checkpoints.loading import convert_tensors
+    from zoo.references.huggingface import loaded_model
 
     told = []
     first: dict[str, str] = {}  # other cases of a variant have other weights, or another dtype
@@ -158,7 +159,7 @@ def output(walk: Walk) -> str:
 def meshes(walk: Walk) -> str:
     """The same on each mesh of simulated chips, sharded as the model says; and nothing that the TT compiler refuses."""
     walk.need("output")
-    from zoo.lowered import refused
+    from zoo.authoring.unsupported_ops import refused
 
     largest, names = 0.0, _largest_first(walk)
     for mesh, cases in names.items():
@@ -216,7 +217,7 @@ def goldens(walk: Walk) -> str:
     stray = [path.name for path in unused(model.golden_folder, model.cases)]
     if stray:
         raise Left(f"of no case: {', '.join(stray)}", f"declare it in {walk.place('registration.py')}, or delete it")
-    from zoo.goldens import NOISE, as_stored, differences
+    from zoo.authoring.goldens import NOISE, as_stored, differences
 
     for case in model.cases:
         try:
@@ -234,7 +235,7 @@ def goldens(walk: Walk) -> str:
 
 
 def complete(walk: Walk) -> str:
-    """Nothing in the folder says TODO, and README, tests and faults are there."""
+    """Nothing in the folder says TODO, and README, tests and mutants are there."""
     missing = [] if any(walk.folder.glob("test_*.py")) else [f"test_{walk.model.name}.py"]
     if not any((folder / "README.md").is_file() for folder in (walk.folder, walk.folder.parent)):
         missing.append("README.md")  # of a package with one model, it may be that of the package
@@ -244,7 +245,9 @@ def complete(walk: Walk) -> str:
     if found:
         raise Left("still to be written\n" + "\n".join(summary(found)), f"grep -n TODO -r {walk.place('')}")
     if walk.folder.parent == registry.ROOT and walk.model.hub_config is not None and walk.model.config_keys is None:
-        raise Left("nothing says what the keys of its config.json mean", "declare config_keys: zoo/config_keys.py")
+        raise Left(
+            "nothing says what the keys of its config.json mean", "declare config_keys: zoo/checkpoints/config_keys.py"
+        )
     if walk.folder.parent == registry.ROOT:
         _written_down(walk)
     table = registry.ROOT.parent / "README.md"
@@ -263,9 +266,9 @@ def _written_down(walk: Walk) -> None:
         if wrong:
             raise Left(f"{published.FILE}: {wrong[0]}", f"write it down in {walk.place(published.FILE)}")
     for variant in walk.variants:
-        wrong = placement.problems(model, variant)
+        wrong = placement_record.problems(model, variant)
         if wrong:
-            raise Left(f"{placement.FILE}: {wrong[0]}", f"python -m zoo placement {model.name}, and read it")
+            raise Left(f"{placement_record.FILE}: {wrong[0]}", f"python -m zoo placement {model.name}, and read it")
 
 
 STEPS: tuple[tuple[str, Callable[[Walk], str]], ...] = (

@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from pytest_tt.zoos import ZooError
-from zoo import listing, registry
+from pytest_tt.discovery import ZooError
+from zoo import registry
 from zoo.__main__ import main
 from zoo.authoring.blocks import Agreement, BlocksError, Difference, first_difference, run_ours
 from zoo.authoring.check import walk_along
 from zoo.authoring.finding import LEFT, Finding
 from zoo.authoring.steps import STEPS
+from zoo.cli import listing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,12 +22,12 @@ from zoo.authoring.package import dotted_name
 from zoo.authoring.shapes import Family, families
 from zoo.authoring.todo import MARK, summary, todos
 from zoo.authoring.writing import write_files
-from zoo.listing import listing, rows_of
+from zoo.cli.listing import listing, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zoo.checkpoint import KeyMap
+    from zoo.checkpoints.loading import KeyMap
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
@@ -35,7 +35,7 @@ needs_torch = pytest.mark.skipif(
 )
 
 FILES = {
-    "__init__.py", "README.md", "faults.py", "model.py", "params.py", "reference.py", "registration.py", "sharding.py",
+    "__init__.py", "README.md", "mutants.py", "model.py", "params.py", "reference.py", "registration.py", "sharding.py",
 }  # fmt: skip
 
 LAYERED = Architecture(
@@ -89,7 +89,7 @@ def test_begun_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert done.returncode == 1, done.stdout + done.stderr
     assert "2 failed" in done.stdout
     assert "still to be written; python -m zoo check plain says more:" in done.stdout
-    assert "plain/faults.py names no faults" in done.stdout
+    assert "plain/mutants.py names no mutants" in done.stdout
 
     contract = ["-p", "pytest_tt", "-p", "no:cacheprovider", "-q", str(registry.ROOT / "test_contract.py")]
     (tmp_path / "plain_zoo.py").write_text(

@@ -29,7 +29,7 @@ def write_files(name: str, package: str, about: Architecture | None, *, own_fold
         "reference.py": f"reference{alone}",
         "sharding.py": "sharding",
         "registration.py": "registration",
-        "faults.py": "faults",
+        "mutants.py": "mutants",
         f"test_{name}.py": "test",
         "README.md": "readme",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.config_keys import ConfigKeys, Field, Ignored, Only, untied_without
+from zoo.checkpoints.config_keys import ConfigKeys, Field, Ignored, Only, untied_without
 
 KEYS = ConfigKeys(
     "BertConfig",

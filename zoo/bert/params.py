@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tt.golden import file_digest
-from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors, load_checkpoint, on_host
-from zoo.hub import Source
-from zoo.key_map import counts_up
-from zoo.layouts import bias_to_heads, first_row, from_heads, to_heads, transposed
-from zoo.synthetic import coarse_uniform
+from zoo.checkpoints.hub import Source
+from zoo.checkpoints.key_map import counts_up
+from zoo.checkpoints.layouts import bias_to_heads, first_row, from_heads, to_heads, transposed
+from zoo.checkpoints.loading import KeyMap, Rule, Target, Unused, convert_tensors, load_checkpoint, on_host
+from zoo.checkpoints.synthetic import coarse_uniform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

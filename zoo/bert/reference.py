@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tt.golden import Golden, digest
-from zoo import published
+from zoo.authoring import published
 from zoo.bert import params
 from zoo.bert.model import BASE, CONFIGS, LARGE, MINILM, TINY
-from zoo.synthetic import integers
-from zoo.tensor_files import save_checkpoint
-from zoo.transformers_reference import made_by
+from zoo.checkpoints.synthetic import integers
+from zoo.checkpoints.tensor_files import save_checkpoint
+from zoo.references.huggingface import made_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

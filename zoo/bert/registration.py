@@ -13,7 +13,7 @@ from zoo.registry import GoldenCase, Model, tokens_of
 
 if TYPE_CHECKING:
     from zoo.bert.model import BertConfig
-    from zoo.demo import Demo
+    from zoo.cli.demo import Demo
 
 
 def example(config: BertConfig) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from zoo.tensor_files import CheckpointError
+from zoo.checkpoints.tensor_files import CheckpointError
 
 if TYPE_CHECKING:
     from pathlib import Path

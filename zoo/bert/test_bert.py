@@ -12,15 +12,15 @@ import pytest
 from jax.sharding import AbstractMesh
 
 from pytest_tt.compare import Bounds, compare, flatten
+from zoo.authoring.unsupported_ops import refused
 from zoo.bert import params, reference, sharding
 from zoo.bert.model import BASE, LARGE, MINILM, TINY, Bert, BertConfig, forward
 from zoo.bert.registration import MODEL
-from zoo.checkpoint import convert_tensors, load_checkpoint, on_host
-from zoo.embedding import shape_of
-from zoo.lowered import refused
-from zoo.placing import place_params
-from zoo.tensor_files import CheckpointError, save_checkpoint
-from zoo.wordpiece import encode
+from zoo.checkpoints.loading import convert_tensors, load_checkpoint, on_host
+from zoo.checkpoints.placement import place_params
+from zoo.checkpoints.tensor_files import CheckpointError, save_checkpoint
+from zoo.text.embedding import shape_of
+from zoo.text.wordpiece import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,8 +14,8 @@ from zoo.__main__ import main
 from zoo.bert import params
 from zoo.bert.model import TINY, Bert, forward
 from zoo.bert.sentence_transformers import check_pooling
-from zoo.tensor_files import save_checkpoint
-from zoo.wordpiece import from_vocabulary
+from zoo.checkpoints.tensor_files import save_checkpoint
+from zoo.text.wordpiece import from_vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable

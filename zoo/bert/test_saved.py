@@ -13,10 +13,10 @@ from pytest_tt.compare import compare, flatten
 from zoo.bert import params, sharding
 from zoo.bert.model import TINY, Bert, forward
 from zoo.bert.registration import MODEL
-from zoo.checkpoint import convert_tensors, load_checkpoint, on_host
-from zoo.placing import load_params
-from zoo.synthetic import uniform
-from zoo.tensor_files import CheckpointError, save_checkpoint
+from zoo.checkpoints.loading import convert_tensors, load_checkpoint, on_host
+from zoo.checkpoints.placement import load_params
+from zoo.checkpoints.synthetic import uniform
+from zoo.checkpoints.tensor_files import CheckpointError, save_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

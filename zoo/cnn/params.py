@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.synthetic import uniform
-from zoo.weights import nested, read_weights
+from zoo.checkpoints.synthetic import uniform
+from zoo.checkpoints.weights import nested, read_weights
 
 if TYPE_CHECKING:
     from zoo.cnn.model import CNNConfig

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tt.golden import Golden, digest
+from zoo.checkpoints.synthetic import uniform
 from zoo.cnn import params
 from zoo.cnn.data import load_images
 from zoo.cnn.model import DIGITS, LESSON
-from zoo.synthetic import uniform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

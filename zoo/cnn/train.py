@@ -15,11 +15,11 @@ import numpy as np
 import optax
 
 from pytest_tt.files import write_atomically
+from zoo.checkpoints.synthetic import integers, permutation
+from zoo.checkpoints.weights import against_recorded, encode
 from zoo.cnn.data import Images, load_images
 from zoo.cnn.model import CNN, DIGITS
 from zoo.cnn.params import RECORDED, RECORDED_SHA256, recorded
-from zoo.synthetic import integers, permutation
-from zoo.weights import against_recorded, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

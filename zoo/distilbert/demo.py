@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo import fill_mask
-from zoo.demo import Demo
+from zoo.cli.demo import Demo
 from zoo.distilbert.model import BASE
+from zoo.text import fill_mask
 
 if TYPE_CHECKING:
     import argparse
 
-    from zoo.demo import Shown, Stage
+    from zoo.cli.demo import Shown, Stage
 
 
 def run(stage: Stage, options: argparse.Namespace) -> Shown:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
-from zoo.hub import Source
-from zoo.key_map import counts_up
-from zoo.layouts import bias_to_heads, first_row, from_heads, to_heads, transposed
-from zoo.synthetic import uniform
+from zoo.checkpoints.hub import Source
+from zoo.checkpoints.key_map import counts_up
+from zoo.checkpoints.layouts import bias_to_heads, first_row, from_heads, to_heads, transposed
+from zoo.checkpoints.loading import KeyMap, Rule, Target, Unused, convert_tensors
+from zoo.checkpoints.synthetic import uniform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tt.golden import Golden, digest
+from zoo.checkpoints.synthetic import integers
 from zoo.distilbert import params
 from zoo.distilbert.model import TINY
-from zoo.synthetic import integers
-from zoo.transformers_reference import loaded_model, made_by
+from zoo.references.huggingface import loaded_model, made_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from zoo.distilbert.model import BASE, CONFIGS, TINY, DistilBert, forward
 from zoo.registry import GoldenCase, Model, tokens_of
 
 if TYPE_CHECKING:
-    from zoo.demo import Demo
+    from zoo.cli.demo import Demo
     from zoo.distilbert.model import DistilBertConfig
 
 

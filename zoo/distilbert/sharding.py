@@ -3,7 +3,7 @@
 Sentences are spread over the axis ``batch``. Over ``model``, attention is spread by heads and the MLP by its inner
 units, each column-parallel and then row-parallel as in Megatron-LM (Shoeybi et al., 2019, section 3): one all-reduce
 each. Word embeddings, which the head multiplies by too, and logits are spread over the vocabulary; to look words up
-takes one more all-reduce (`zoo.embedding`). Positions and normalisations are on every chip.
+takes one more all-reduce (`zoo.text.embedding`). Positions and normalisations are on every chip.
 
 Heads, inner units and vocabulary grow to the next multiple of the chips on ``model``. What is added are zeros, which
 add exactly 0 to every sum; a token that is none has a bias of -1e9, so that it has probability 0.
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from jax.sharding import PartitionSpec as P
 
+from zoo.checkpoints.padding import encoder_growths, grown, multiple
 from zoo.distilbert.model import MASKED
-from zoo.embedding import first_rows, shape_of
-from zoo.padding import encoder_growths, grown, multiple
+from zoo.text.embedding import first_rows, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

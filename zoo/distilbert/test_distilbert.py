@@ -13,13 +13,13 @@ from jax.sharding import AbstractMesh
 
 from pytest_tt.compare import Bounds, compare, flatten
 from zoo.__main__ import main
-from zoo.checkpoint import convert_tensors, load_checkpoint, on_host
+from zoo.authoring.unsupported_ops import refused
+from zoo.checkpoints.loading import convert_tensors, load_checkpoint, on_host
+from zoo.checkpoints.placement import place_params
+from zoo.checkpoints.tensor_files import CheckpointError, save_checkpoint
 from zoo.distilbert import params, reference, sharding
 from zoo.distilbert.model import BASE, MASKED, TINY, DistilBert, forward
 from zoo.distilbert.registration import MODEL
-from zoo.lowered import refused
-from zoo.placing import place_params
-from zoo.tensor_files import CheckpointError, save_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,16 +11,16 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_tt.discovery import ZooError
 from pytest_tt.files import write_atomically
-from pytest_tt.zoos import ZooError
-from zoo.chat import ChatError, has_template
-from zoo.continuation import stop_tokens
-from zoo.demo import CheckpointError, DemoError, Stage, refused, whole_number
+from zoo.cli.demo import CheckpointError, DemoError, Stage, refused, whole_number
+from zoo.cli.run import Parser, add_common, find
+from zoo.cli.table import short, table
 from zoo.evaluation.questions import TASKS, QuestionsError, read_questions, write_task
-from zoo.generation_config import not_applied
-from zoo.run import Parser, add_common, find
-from zoo.table import short, table
-from zoo.tokenizer import TokenizerError, read_tokenizer
+from zoo.text.chat import ChatError, has_template
+from zoo.text.continuation import stop_tokens
+from zoo.text.generation_config import not_applied
+from zoo.text.tokenizer import TokenizerError, read_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from zoo.checkpoints.tensor_files import save_checkpoint
 from zoo.evaluation.questions import MARK
 from zoo.gpt2.params import checkpoint as gpt2_checkpoint
 from zoo.gpt2.params import hugging_face_config as gpt2_config
 from zoo.qwen2_5.model import CONFIGS
 from zoo.qwen2_5.params import checkpoint, hugging_face_config
 from zoo.registry import model
-from zoo.tensor_files import save_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

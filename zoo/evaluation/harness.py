@@ -9,8 +9,8 @@ from lm_eval.models.utils import maybe_truncate, normalize_gen_kwargs, postproce
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from tqdm import tqdm
 
-from zoo.chat import chat_text
-from zoo.sampling import Sampling
+from zoo.text.chat import chat_text
+from zoo.text.sampling import Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
 """A language model on a mesh that continues and scores texts of any length, with few programs to compile.
 
 What a model of the zoo needs for it: a config with `vocab` and `positions`; a module ``generate`` beside its model with
-``Generator(config, params, mesh, prompt_slots=…, slots=…)``, a `zoo.generate.Generator`; and a `forward` that takes
+``Generator(config, params, mesh, prompt_slots=…, slots=…)``, a `zoo.text.generation.Generator`; a `forward` that takes
 ``input_ids``, ``attention_mask`` and ``position_ids`` and gives ``logits``.
 """
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from jax.sharding import Mesh
 
-    from zoo.generate import Generator, Tokens
     from zoo.registry import Model
-    from zoo.sampling import Sampling
+    from zoo.text.generation import Generator, Tokens
+    from zoo.text.sampling import Sampling
 
 MASKED = -1e9
 """Logit of what is no token."""
@@ -58,8 +58,8 @@ def generator_of(model: Model) -> Callable[..., Generator] | None:
 class LanguageModel:
     """A model with its parameters on the chips of `mesh`.
 
-    config: not fitted. params: as `zoo.placing` puts them there. rows: texts that are worked on at once; rounded up
-    where the mesh spreads rows. jit: jax.jit, or ``tt_jit``. ValueError if the model writes no text.
+    config: not fitted. params: as `zoo.checkpoints.placement` puts them there. rows: texts that are worked on at
+    once; rounded up where the mesh spreads rows. jit: jax.jit, or ``tt_jit``. ValueError if the model writes no text.
     """
 
     def __init__(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pytest_tt import open_chips
+from zoo.checkpoints.placement import load_params
 from zoo.evaluation.language_model import LanguageModel
-from zoo.placing import load_params
 from zoo.registry import model
-from zoo.tokenizer import read_tokenizer
+from zoo.text.tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

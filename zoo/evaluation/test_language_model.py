@@ -9,9 +9,9 @@ import pytest
 
 from pytest_tt.golden import load
 from zoo import registry
+from zoo.authoring.unsupported_ops import refused
+from zoo.checkpoints.placement import place_params
 from zoo.evaluation.language_model import LanguageModel, bucket, generator_of
-from zoo.lowered import refused
-from zoo.placing import place_params
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo.config_keys import ConfigKeys, Field, Ignored, Only
+from zoo.checkpoints.config_keys import ConfigKeys, Field, Ignored, Only
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from zoo.continuation import Continuation, add_arguments, read_sampling, stop_tokens
-from zoo.demo import Demo, DemoError, Shown, Stage, refused
+from zoo.cli.demo import Demo, DemoError, Shown, Stage, refused
 from zoo.gpt2.generate import Generator
-from zoo.tokenizer import read_tokenizer, settings_beside
+from zoo.text.continuation import Continuation, add_arguments, read_sampling, stop_tokens
+from zoo.text.tokenizer import read_tokenizer, settings_beside
 
 if TYPE_CHECKING:
     import argparse

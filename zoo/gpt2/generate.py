@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from zoo import generate
 from zoo.gpt2.model import GPT2
 from zoo.gpt2.sharding import NEXT_LOGITS, ROWS, cache_specs, fit, param_specs
+from zoo.text import generation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from zoo.gpt2.model import GPT2Config
 
 
-class Generator(generate.Generator):
-    """`zoo.generate.Generator` of a variant of GPT-2.
+class Generator(generation.Generator):
+    """`zoo.text.generation.Generator` of a variant of GPT-2.
 
     config: not fitted. params: of the config fitted to `mesh`.
     """
@@ -34,7 +34,7 @@ class Generator(generate.Generator):
         slots: int,
         jit: Callable[..., Any] = jax.jit,
     ) -> None:
-        decoder = generate.Decoder(
+        decoder = generation.Decoder(
             module=GPT2(fit(config, mesh)),
             name=config.name,
             vocab=config.vocab,

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from zoo.embedding import Embedding
+from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
     from jax.sharding import AbstractMesh

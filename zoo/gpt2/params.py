@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
-from zoo.layouts import first_row
-from zoo.synthetic import coarse_uniform
+from zoo.checkpoints.layouts import first_row
+from zoo.checkpoints.loading import KeyMap, Rule, Target, Unused, convert_tensors
+from zoo.checkpoints.synthetic import coarse_uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tt.golden import Golden, digest
-from zoo import published
-from zoo import transformers_reference as common
+from zoo.authoring import published
+from zoo.checkpoints.synthetic import uniform
 from zoo.gpt2 import params
 from zoo.gpt2.model import CONFIGS, TINY
-from zoo.sampling import Sampling
-from zoo.synthetic import uniform
+from zoo.references import huggingface as common
+from zoo.text.sampling import Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.checkpoints.hub import Source
 from zoo.gpt2 import config_keys, params, reference, sharding
 from zoo.gpt2.model import CONFIGS, GPT2, TINY
-from zoo.hub import Source
 from zoo.registry import GoldenCase, Model, apply_as, tokens_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from jax.sharding import Mesh, PartitionSpec
 
-    from zoo.demo import Demo
+    from zoo.cli.demo import Demo
     from zoo.gpt2.model import GPT2Config
 
 

@@ -2,8 +2,8 @@
 
 As in Megatron-LM (Shoeybi et al., 2019, section 3): q, k, v and the first MLP layer are column-parallel, the layers
 behind them row-parallel, so a block needs two all-reduces. The token embedding, which is the head too, is spread by
-vocabulary and needs one (`zoo.embedding`); positions and norms lie whole on every chip. What does not divide by the
-chips is padded with zeros, exactly: a head of zeros gives zeros, which zero rows of the layer behind ignore, and
+vocabulary and needs one (`zoo.text.embedding`); positions and norms lie whole on every chip. What does not divide by
+the chips is padded with zeros, exactly: a head of zeros gives zeros, which zero rows of the layer behind ignore, and
 gelu(0) is 0.
 """
 
@@ -16,9 +16,9 @@ import numpy as np
 from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import flatten
-from zoo.embedding import first_rows, shape_of
+from zoo.checkpoints.weights import nested
 from zoo.gpt2.model import MASKED
-from zoo.weights import nested
+from zoo.text.embedding import first_rows, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from zoo.__main__ import main
+from zoo.checkpoints.tensor_files import SINGLE, save_checkpoint
 from zoo.gpt2.demo import END, from_vocabulary
 from zoo.gpt2.model import GPT2, TINY
 from zoo.gpt2.params import checkpoint, hugging_face_config, synthetic
 from zoo.gpt2.reference import generation, prompts
-from zoo.tensor_files import SINGLE, save_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

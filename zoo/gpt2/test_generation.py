@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from pytest_tt.compare import compare
+from zoo.authoring.unsupported_ops import refused
 from zoo.gpt2 import params as gpt2_params
 from zoo.gpt2.generate import Generator
 from zoo.gpt2.model import GPT2, TINY
 from zoo.gpt2.reference import NEW_TOKENS, SAMPLINGS, generation, prompts
 from zoo.gpt2.sharding import all_reduces, fit, prepare
-from zoo.lowered import refused
-from zoo.sampling import Sampling, draw, probabilities
+from zoo.text.sampling import Sampling, draw, probabilities
 
 PROMPT_SLOTS, SLOTS = 12, 40
 

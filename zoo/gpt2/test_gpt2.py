@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 
 from pytest_tt.compare import flatten
-from zoo.checkpoint import CheckpointError, convert_tensors, save_checkpoint
+from zoo.authoring.unsupported_ops import refused
+from zoo.checkpoints.loading import CheckpointError, convert_tensors, save_checkpoint
+from zoo.checkpoints.placement import load_params
 from zoo.gpt2 import params as gpt2_params
 from zoo.gpt2.model import CONFIGS, GPT2, MASKED, TINY
 from zoo.gpt2.reference import golden as reference
 from zoo.gpt2.reference import select
 from zoo.gpt2.registration import MODEL
 from zoo.gpt2.sharding import LOGITS, ROWS, fit, param_specs, prepare
-from zoo.lowered import refused
-from zoo.placing import load_params
 
 PARAMETERS = {
     "gpt2": 124_439_808,

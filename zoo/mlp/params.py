@@ -12,8 +12,8 @@ from flax import serialization
 
 from pytest_tt.compare import flatten
 from pytest_tt.files import write_atomically
-from zoo.synthetic import uniform
-from zoo.weights import nested, read_weights
+from zoo.checkpoints.synthetic import uniform
+from zoo.checkpoints.weights import nested, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tt.golden import Golden, digest
+from zoo.checkpoints.synthetic import uniform
 from zoo.mlp import params
 from zoo.mlp.model import DENSE, MEGATRON, SUM
-from zoo.synthetic import uniform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

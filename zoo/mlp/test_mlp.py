@@ -12,13 +12,13 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import compare
+from zoo.checkpoints.weights import WeightsError, read_weights
 from zoo.mlp import params as mlp_params
 from zoo.mlp import train
 from zoo.mlp.model import DENSE, MEGATRON, MLP, SUM, MLPConfig
 from zoo.mlp.reference import CASES
 from zoo.mlp.registration import MODEL, weights
 from zoo.mlp.sharding import INPUT, output_spec, param_specs
-from zoo.weights import WeightsError, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,10 +15,10 @@ import numpy as np
 import optax
 
 from pytest_tt.files import write_atomically
+from zoo.checkpoints.synthetic import uniform
+from zoo.checkpoints.weights import against_recorded, encode
 from zoo.mlp.model import MLP, SUM
 from zoo.mlp.params import RECORDED, RECORDED_SHA256, recorded
-from zoo.synthetic import uniform
-from zoo.weights import against_recorded, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

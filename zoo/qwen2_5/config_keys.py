@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo.config_keys import ConfigKeys, Field, Ignored, Nested, Only
+from zoo.checkpoints.config_keys import ConfigKeys, Field, Ignored, Nested, Only
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

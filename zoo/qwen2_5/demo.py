@@ -8,14 +8,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zoo.chat import chat_text, pieces
-from zoo.continuation import Continuation, add_arguments, read_sampling, stop_tokens
-from zoo.demo import Demo, DemoError, Shown, Stage, refused
+from zoo.cli.demo import Demo, DemoError, Shown, Stage, refused
+from zoo.cli.table import short
 from zoo.qwen2_5.generate import Generator
 from zoo.qwen2_5.model import DTYPES, SPREADS
 from zoo.qwen2_5.sharding import cache_bytes
-from zoo.table import short
-from zoo.tokenizer import read_tokenizer
+from zoo.text.chat import chat_text, pieces
+from zoo.text.continuation import Continuation, add_arguments, read_sampling, stop_tokens
+from zoo.text.tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

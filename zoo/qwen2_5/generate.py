@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import jax
 from jax.sharding import PartitionSpec as P
 
-from zoo import generate
 from zoo.qwen2_5.model import Qwen2
 from zoo.qwen2_5.sharding import cache_specs, fit, param_specs, row_spec
+from zoo.text import generation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from zoo.qwen2_5.model import Qwen2Config
 
 
-class Generator(generate.Generator):
-    """`zoo.generate.Generator` of a variant of Qwen2.5.
+class Generator(generation.Generator):
+    """`zoo.text.generation.Generator` of a variant of Qwen2.5.
 
     config: not fitted. params: of the config fitted to `mesh`.
     """
@@ -36,7 +36,7 @@ class Generator(generate.Generator):
         jit: Callable[..., Any] = jax.jit,
     ) -> None:
         fitted = fit(config, mesh)
-        decoder = generate.Decoder(
+        decoder = generation.Decoder(
             module=Qwen2(fitted),
             name=config.name,
             vocab=config.vocab,

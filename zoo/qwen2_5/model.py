@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from zoo.embedding import Embedding
+from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
     from jax.sharding import AbstractMesh

@@ -9,10 +9,10 @@ import ml_dtypes
 import numpy as np
 
 from pytest_tt.compare import flatten
-from zoo.checkpoint import KeyMap, Rule, Target, Unused, convert_tensors
-from zoo.layouts import first_row
-from zoo.synthetic import coarse_uniform
-from zoo.weights import nested
+from zoo.checkpoints.layouts import first_row
+from zoo.checkpoints.loading import KeyMap, Rule, Target, Unused, convert_tensors
+from zoo.checkpoints.synthetic import coarse_uniform
+from zoo.checkpoints.weights import nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tt.golden import Golden, digest
-from zoo import published
-from zoo import transformers_reference as common
+from zoo.authoring import published
+from zoo.checkpoints.synthetic import integers
 from zoo.qwen2_5 import params
 from zoo.qwen2_5.model import CONFIGS
-from zoo.synthetic import integers
+from zoo.references import huggingface as common
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

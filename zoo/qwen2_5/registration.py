@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
-from zoo.hub import Source
+from zoo.checkpoints.hub import Source
 from zoo.qwen2_5 import config_keys, params, reference, sharding
 from zoo.qwen2_5.model import CONFIGS, Qwen2
 from zoo.registry import GoldenCase, Model, apply_as, tokens_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jax.sharding import Mesh, PartitionSpec
 
     from pytest_tt.golden import Golden
-    from zoo.demo import Demo
+    from zoo.cli.demo import Demo
     from zoo.qwen2_5.model import Qwen2Config
 
 MESHES = ("1x1", "1x2", "1x4", "1x8", "2x4", "1x16", "1x32", "8x4")

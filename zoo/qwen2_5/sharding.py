@@ -18,8 +18,8 @@ import numpy as np
 from jax.sharding import PartitionSpec as P
 
 from pytest_tt.compare import flatten
-from zoo.embedding import first_rows, shape_of
-from zoo.weights import nested
+from zoo.checkpoints.weights import nested
+from zoo.text.embedding import first_rows, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

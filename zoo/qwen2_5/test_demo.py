@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from zoo.__main__ import main
-from zoo.chat import ChatError, chat_text, pieces
+from zoo.checkpoints.tensor_files import save_checkpoint
 from zoo.qwen2_5.model import CONFIGS
 from zoo.qwen2_5.params import checkpoint, hugging_face_config
 from zoo.qwen2_5.reference import generation, prompts
-from zoo.tensor_files import save_checkpoint
-from zoo.tokenizer import read_tokenizer
+from zoo.text.chat import ChatError, chat_text, pieces
+from zoo.text.tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

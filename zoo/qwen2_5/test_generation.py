@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from pytest_tt.compare import compare
-from zoo.accuracy import token_accuracy
-from zoo.lowered import refused
-from zoo.placing import place_params
+from zoo.authoring.unsupported_ops import refused
+from zoo.checkpoints.placement import place_params
 from zoo.qwen2_5 import params as qwen_params
 from zoo.qwen2_5.generate import Generator
 from zoo.qwen2_5.model import CONFIGS
@@ -21,7 +20,8 @@ from zoo.qwen2_5.reference import GIVEN, NEW_TOKENS, TEXT, generation, prompts, 
 from zoo.qwen2_5.registration import MESHES, MODEL
 from zoo.qwen2_5.sharding import cache_bytes, collectives, fit
 from zoo.registry import SLOW
-from zoo.sampling import Sampling
+from zoo.text.accuracy import token_accuracy
+from zoo.text.sampling import Sampling
 
 PROMPT_SLOTS, SLOTS = 12, 28
 

@@ -24,9 +24,9 @@ from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 
 from pytest_tt.compare import flatten
 from pytest_tt.golden import digest
-from zoo.checkpoint import CheckpointError, convert_tensors
-from zoo.lowered import refused
-from zoo.placing import bytes_per_chip, load_params, place_params
+from zoo.authoring.unsupported_ops import refused
+from zoo.checkpoints.loading import CheckpointError, convert_tensors
+from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params
 from zoo.qwen2_5 import params as qwen_params
 from zoo.qwen2_5.model import CONFIGS, Qwen2, Qwen2Config, rotations
 from zoo.qwen2_5.reference import golden as reference

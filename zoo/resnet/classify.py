@@ -10,13 +10,13 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from zoo.checkpoint import CheckpointError, load_checkpoint
-from zoo.placing import put
-from zoo.resnet.images import Preparation
-from zoo.resnet.labels import Guess, read_labels, top
+from zoo.checkpoints.loading import CheckpointError, load_checkpoint
+from zoo.checkpoints.placement import put
 from zoo.resnet.model import ResNet
 from zoo.resnet.params import keys, read_config, shapes
 from zoo.resnet.sharding import BATCH
+from zoo.vision.images import Preparation
+from zoo.vision.labels import Guess, read_labels, top
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import jax
 
-from zoo.demo import Demo, DemoError, Shown, Stage, measured, refused, whole_number
+from zoo.cli.demo import Demo, DemoError, Shown, Stage, measured, refused, whole_number
+from zoo.cli.table import percent, table
 from zoo.resnet.classify import Classifier
-from zoo.resnet.images import read_image
-from zoo.table import percent, table
+from zoo.vision.images import read_image
 
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from zoo.resnet.labels import Guess
+    from zoo.vision.labels import Guess
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.synthetic import uniform
+from zoo.checkpoints.synthetic import uniform
 
 if TYPE_CHECKING:
     from zoo.resnet.model import ResNetConfig

@@ -9,12 +9,12 @@ import jax
 import ml_dtypes
 import numpy as np
 
-from zoo.checkpoint import KeyMap, Rule, Unused, convert_tensors
-from zoo.config_keys import refusals
+from zoo.checkpoints.config_keys import refusals
+from zoo.checkpoints.loading import KeyMap, Rule, Unused, convert_tensors
+from zoo.checkpoints.synthetic import integers, uniform
 from zoo.resnet.config_keys import KEYS
 from zoo.resnet.inputs import example
 from zoo.resnet.model import REDUCTION, ResNet, ResNetConfig
-from zoo.synthetic import integers, uniform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

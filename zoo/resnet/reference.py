@@ -15,13 +15,13 @@ import ml_dtypes
 import numpy as np
 
 from pytest_tt.golden import Golden, digest
-from zoo import published
-from zoo.checkpoint import save_checkpoint
+from zoo.authoring import published
+from zoo.checkpoints.loading import save_checkpoint
+from zoo.checkpoints.synthetic import integers, uniform
+from zoo.references.huggingface import made_by
 from zoo.resnet.inputs import made_up_images
 from zoo.resnet.model import CONFIGS
 from zoo.resnet.params import config_json, rounded, synthetic, synthetic_checkpoint, synthetic_rounded
-from zoo.synthetic import integers, uniform
-from zoo.transformers_reference import made_by
 
 if TYPE_CHECKING:
     from zoo.resnet.model import ResNetConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zoo.hub import Source
+from zoo.checkpoints.hub import Source
 from zoo.registry import GoldenCase, Model, apply_as, images_of
 from zoo.resnet import config_keys, reference
 from zoo.resnet.inputs import example
@@ -14,7 +14,7 @@ from zoo.resnet.params import config_json, keys, synthetic, synthetic_checkpoint
 from zoo.resnet.sharding import input_specs, output_specs, param_specs
 
 if TYPE_CHECKING:
-    from zoo.demo import Demo
+    from zoo.cli.demo import Demo
     from zoo.resnet.model import ResNetConfig
 
 MESHES = ("1x1", "1x2", "1x4", "1x8", "2x4", "8x4")

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from zoo.__main__ import main
-from zoo.resnet.images import Preparation
+from zoo.checkpoints.tensor_files import save_checkpoint
 from zoo.resnet.model import TINY, ResNet
 from zoo.resnet.params import config_json, synthetic, synthetic_checkpoint
 from zoo.resnet.reference import photo, processor_json
-from zoo.tensor_files import save_checkpoint
+from zoo.vision.images import Preparation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

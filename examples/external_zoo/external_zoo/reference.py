@@ -9,8 +9,8 @@ import numpy as np
 
 from external_zoo.model import TINY
 from pytest_tt.golden import Golden, digest
-from zoo.synthetic import uniform
-from zoo.weights import nested
+from zoo.checkpoints.synthetic import uniform
+from zoo.checkpoints.weights import nested
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

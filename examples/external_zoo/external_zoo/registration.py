@@ -24,5 +24,5 @@ MODEL = Model(
     collectives=lambda config, mesh, inputs: collectives(config, mesh),
     cases={"tiny": GoldenCase(variant="tiny", reference=golden, weights=lambda: weights(TINY))},
     folder=Path(__file__).parent,
-    faults="external_zoo.faults",
+    mutants="external_zoo.mutants",
 )

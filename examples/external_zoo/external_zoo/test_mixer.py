@@ -1,4 +1,4 @@
-"""What the zoo's contract test does not know of the Mixer: its sizes, and the faults that its golden catches."""
+"""What the zoo's contract test does not know of the Mixer: its sizes, and the mutants that its golden catches."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import jax
 import numpy as np
 import pytest
 
-from external_zoo.faults import FAULTS
 from external_zoo.model import CONFIGS, Mixer
+from external_zoo.mutants import MUTANTS
 from external_zoo.reference import weights
 from external_zoo.registration import MODEL
-from zoo.sensitivity import judge
+from zoo.authoring.mutation import judge
 
 
 @pytest.mark.parametrize(("variant", "parameters"), [("Mixer-B_16", 59_880_472), ("Mixer-L_16", 208_196_168)])
@@ -21,10 +21,10 @@ def test_sizes(variant: str, parameters: int) -> None:
     assert sum(leaf.size for leaf in jax.tree.leaves(MODEL.shapes(CONFIGS[variant]))) == parameters
 
 
-@pytest.mark.parametrize("fault", [None, *FAULTS])
-def test_the_golden_catches(fault: str | None) -> None:
-    verdict = judge(MODEL, "tiny", weights(CONFIGS["tiny"]), None if fault is None else FAULTS[fault])
-    assert verdict.sim.passed == (fault is None), verdict.sim.text()
+@pytest.mark.parametrize("mutant", [None, *MUTANTS])
+def test_the_golden_catches(mutant: str | None) -> None:
+    verdict = judge(MODEL, "tiny", weights(CONFIGS["tiny"]), None if mutant is None else MUTANTS[mutant])
+    assert verdict.sim.passed == (mutant is None), verdict.sim.text()
 
 
 @pytest.mark.tt(mesh="1x2", model="external_mixer", variant="tiny")

@@ -1,0 +1,1 @@
+"""What continuous integration needs: the gate, the matrix, the report, and why a machine cannot run tests."""

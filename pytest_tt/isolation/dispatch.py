@@ -1,0 +1,141 @@
+"""One test at a child: follows the child's messages until the test is over."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_tt.isolation.attempts import report_key
+from pytest_tt.isolation.serialize import unpack_report, unpack_warning
+from pytest_tt.items import recorder_of
+
+if TYPE_CHECKING:
+    from pytest_tt.isolation.attempts import Attempts
+    from pytest_tt.isolation.channel import Message
+    from pytest_tt.isolation.process import Child
+    from pytest_tt.isolation.reports import Stage
+
+Key = tuple[str, int]
+"""Node id of a test, and how many tests with the same one come before it."""
+
+_NOT_COLLECTED = (
+    "the process of the tests has not collected this test: what is collected must be the same in every process (no "
+    "times, random numbers or sets of strings in parameters)"
+)
+
+
+class NotCollectedError(Exception):
+    """The child has not collected the test; the text says so, and what it could not collect."""
+
+
+class Turn:
+    """The parent's side of one test of `child`."""
+
+    def __init__(self, child: Child, item: pytest.Item, key: Key, following: Key | None, attempts: Attempts) -> None:
+        self._child = child
+        self._item = item
+        self._key = key
+        self._following = following
+        self._attempts = attempts
+        self._began = self._stage_began = time.monotonic()
+        self.seconds = self.stage_seconds = 0.0
+        """How long the test, and the stage at which it was, had taken when it was stopped."""
+        self.begun = False
+        """Whether the child has begun with the test."""
+        self.stage: Stage = "setup"
+        self.attempt = 0
+        """How often the test was set up, by a plugin that reruns it."""
+        self.failures: dict[int, tuple[Stage, str | None, str]] = {}
+        """Stage, phase and text of attempts that failed."""
+        self.reported: list[tuple[str, int | None]] = []
+        """What was reported, see `report_key`."""
+        self.exhausted = False
+        """Whether the test ran out of memory, and the child had better not go on."""
+
+    @property
+    def nodeid(self) -> str:
+        """Of the test."""
+        return self._item.nodeid
+
+    def stop(self) -> None:
+        """The test did not end: now is the time up to which it counts."""
+        now = time.monotonic()
+        self.seconds, self.stage_seconds = now - self._began, now - self._stage_began
+
+    def run(self, limit_s: float) -> bool:
+        """Have the test run; False if it is not over after `limit_s` seconds (0: no limit).
+
+        Raises Died, NotCollectedError, and what ends the whole run: pytest.exit, KeyboardInterrupt, RuntimeError for an
+        internal error of pytest or a plugin in the child.
+        """
+        self._child.begin_test()
+        self._child.send(
+            {"do": "run", "test": self._key, "next": self._following, "attempts": self._attempts.message()}
+        )
+        deadline = self._began + limit_s if limit_s else None
+        while True:
+            message = self._child.receive(deadline)
+            if message is None:
+                return False
+            if self._handle(message):
+                return True
+
+    def _handle(self, message: Message) -> bool:
+        """Act on `message`; True when the test is over."""
+        kind = message["kind"]
+        session = self._item.session
+        if kind == "started":
+            self.begun = True
+        elif kind == "stage":
+            self.stage, self._stage_began = message["stage"], time.monotonic()
+            self.attempt += self.stage == "setup"
+        elif kind == "phase":
+            recorder_of(self._item).phase(message["phase"])
+        elif kind == "report":
+            self._replay(message["data"])
+            self._child.send({"shouldfail": session.shouldfail, "shouldstop": session.shouldstop})
+        elif kind == "warning":
+            location = message["location"]
+            self._item.config.hook.pytest_warning_recorded.call_historic(
+                kwargs={
+                    "warning_message": unpack_warning(message["warning"]),
+                    "when": "runtest",
+                    "nodeid": self._item.nodeid if message["nodeid"] == self._key[0] else message["nodeid"],
+                    "location": None if location is None else tuple(location),
+                }
+            )
+        elif kind == "done":
+            self.exhausted = message["exhausted"]
+            # A hook or a test may ask pytest to stop.
+            if message["shouldstop"] and not session.shouldstop:
+                session.shouldstop = message["shouldstop"]
+            if message["shouldfail"] and not session.shouldfail:
+                session.shouldfail = message["shouldfail"]
+            return True
+        elif kind == "unknown":
+            raise NotCollectedError("\n\n".join([_NOT_COLLECTED, *message["problems"]]))
+        elif kind == "exhausted":
+            self._child.last_words = "ran out of memory (MemoryError)"
+        elif kind in ("exit", "interrupted", "internal"):
+            self._child.leaving = True
+            if kind == "exit":
+                pytest.exit(message["reason"], message["returncode"])
+            if kind == "interrupted":
+                raise KeyboardInterrupt
+            raise RuntimeError(f"pytest failed in the process of the tests:\n{message['text']}")
+        return False
+
+    def _replay(self, data: Message) -> None:
+        report = unpack_report(self._item.config, data)
+        if report.nodeid == self._key[0]:
+            report.nodeid = self._item.nodeid  # under xdist's --dist loadgroup it says the group too
+        self.reported.append(report_key(report))
+        if hasattr(report, "rerun"):  # pytest-rerunfailures: by this --fail-on-flaky finds what was rerun
+            self._item.execution_count = report.rerun + 1  # type: ignore[attr-defined]
+        if report.longrepr is not None and report.outcome not in ("passed", "skipped"):
+            crash = getattr(report.longrepr, "reprcrash", None)
+            text = report.longreprtext if crash is None else str(crash.message)
+            self.failures[self.attempt] = ("setup" if report.when == "setup" else "call", None, text)
+        self._item.ihook.pytest_runtest_logreport(report=report)

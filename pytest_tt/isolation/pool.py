@@ -1,0 +1,241 @@
+"""Sees to it that there is a child when a test needs one, and on hw one whose chips answer."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_tt.isolation.neighbours import worker_input
+from pytest_tt.isolation.process import Child, Died, Start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from pytest_tt.isolation.chips import HeldChips
+    from pytest_tt.isolation.coverage import SharedCoverage
+    from pytest_tt.isolation.crash import Death
+
+# How long a child may take to import and collect what the parent has collected.
+START_S = 600.0
+# How long chips may take to open after a test took its process down; the test's own limit if that is shorter.
+OPEN_S = 300.0
+# How long an interrupted test may take to give way: without chips, and with chips to close.
+GRACE_S = 2.0
+GRACE_HW_S = 15.0
+# How long a child may take to end once nothing is left to do.
+FINISH_S = 60.0
+# Children that did not get as far as their first test, one after the other, before it is clear that none will.
+_MOST_FAILED_STARTS = 2
+
+
+class StartError(Exception):
+    """There is no child for a test; the text says why. `final`: there will be none for any other test either."""
+
+    def __init__(self, text: str, *, final: bool = False) -> None:
+        super().__init__(text)
+        self.final = final
+
+
+class Supply:
+    """The present child. `chips` are those that the parent holds on hw; `forget` cleans up after a process."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        chips: HeldChips | None,
+        timeout_s: float,
+        *,
+        coverage: SharedCoverage | None,
+        say: Callable[[str], None],
+        forget: Callable[[int], None],
+    ) -> None:
+        self._config = config
+        self._chips = chips
+        self._coverage = coverage
+        self._say = say
+        self._forget = forget
+        self._open_s = min(OPEN_S, timeout_s or OPEN_S)
+        self._grace_s = GRACE_S if chips is None else GRACE_HW_S
+        self.child: Child | None = None
+        self._lost = False
+        self._spare: Child | None = None
+        self._started = 0
+        self._failed_starts = 0
+        # Why no child can use the chips; what may have left them hung.
+        self._hung: str | None = None
+        self._suspect: str | None = None
+        self._worker_input = worker_input(config)
+
+    def hang(self, child: Child, how: str) -> Death:
+        """End `child`, which takes too long; `how` is what to call that."""
+        self._prepare_spare()
+        return child.hang(how, self._grace_s)
+
+    def get(self, uses_chips: bool) -> Child:
+        """A child that waits for a test. Raises StartError."""
+        if uses_chips and self._hung is not None:
+            raise StartError(self._hung)
+        child = self.child or self._start()
+        return self._with_chips(child) if uses_chips and self._suspect is not None else child
+
+    def lost(self, what: str) -> None:
+        """The child is gone: `what` is the test and how it ended."""
+        self.child = None
+        self._lost = True
+        if self._chips is not None:
+            self._suspect = what
+
+    def retire(self, after: str) -> None:
+        """Let the child end in order, because what test `after` left of it is no place for another test."""
+        self._prepare_spare()
+        problem = self._finish()
+        if problem is not None:
+            self.lost(f"{after} (its process {problem})")
+
+    def finish(self) -> str | None:
+        """Let the last child end in order; returns how it died if it did not."""
+        if self._spare is not None:
+            self._spare.kill()
+            self._spare = None
+        return self._finish()
+
+    def _finish(self) -> str | None:
+        child, self.child = self.child, None
+        return None if child is None else child.finish(FINISH_S)
+
+    def end(self) -> None:
+        """Interrupt the child, which may be in the middle of a test."""
+        if self.child is not None:
+            self.child.end(self._grace_s)
+        self.close()
+
+    def close(self) -> None:
+        """Leave no child behind."""
+        for child in (self._spare, self.child):
+            if child is not None:
+                child.kill()
+        self.child = self._spare = None
+
+    def _start(self) -> Child:
+        if self._chips is not None and self._suspect is not None:
+            self._chips.wait_until_free()
+        problem = self._try_to_start()
+        if problem is None:
+            self._failed_starts = 0
+            assert self.child is not None
+            if self._lost:
+                self._prepare_spare()  # where one test takes its process down others may
+            return self.child
+        text = f"no process to run this test in: the one that was started {problem}; what it said itself is above"
+        self._failed_starts += 1
+        if self._failed_starts == _MOST_FAILED_STARTS:
+            raise StartError(f"{text}, and so did the one before", final=True)
+        raise StartError(text)
+
+    def _try_to_start(self) -> str | None:
+        """Start a child; returns how it ended if it did. Raises StartError where it says itself why."""
+        try:
+            child = self._spare or self._launch()
+        except OSError as error:
+            return f"did not start ({error.strerror})"
+        self.child, self._spare = child, None
+        try:
+            deadline = time.monotonic() + START_S
+            while (message := child.receive(deadline)) is not None:
+                if message["kind"] == "ready":
+                    return None
+                if message["kind"] == "unready":
+                    self.child = None
+                    child.leaving = True
+                    child.end(self._grace_s)
+                    raise StartError(f"the process of the tests cannot be set up: {message['problem']}", final=True)
+            death = child.hang(f"had not collected the tests after {START_S:g} s", self._grace_s)
+        except Died:
+            death = child.death()
+        self.child = None
+        return death.how
+
+    def _prepare_spare(self) -> None:
+        """Have the next child get ready in the meantime; not on hw, where a second process may get at the chips."""
+        if self._spare is None and self._chips is None:
+            with suppress(OSError):
+                self._spare = self._launch(warm=True)
+
+    def _launch(self, *, warm: bool = False) -> Child:
+        self._started += 1
+        return Child(self._how_to_start(warm), self._forget)
+
+    def _how_to_start(self, warm: bool) -> Start:
+        config = self._config
+        start = Start(
+            args=_arguments(config, self._started),
+            directory=str(config.invocation_params.dir),
+            workerinput=self._worker_input,
+            coverage=None if self._coverage is None else self._coverage.message(),
+            warm=warm,
+            colour=bool(getattr(config.pluginmanager.get_plugin("terminalreporter"), "hasmarkup", False)),
+        )
+        if self._chips is None:
+            return start
+        environ, directories = self._chips.environment()
+        return replace(start, environ=environ, directories=directories, keep_open=self._chips.lock_descriptors)
+
+    def _with_chips(self, child: Child) -> Child:
+        """`child`, or one in its place, with the chips open. Raises StartError when they are hung."""
+        chips, suspect = self._chips, self._suspect
+        assert chips is not None
+        problem = self._open(child)
+        if problem is not None:
+            hung = f"{chips.box.description} did not come back after {suspect}: {problem}"
+            if not chips.may_reset:
+                hung += f"; reset it with `{chips.reset_command}`, or let the run do so with --tt-reset"
+                self._give_up(hung)
+            self._say(f"tt: {hung}; resetting: {chips.reset_command}")
+            problem = chips.reset() or self._open(child := self._start())
+            if problem is not None:
+                self._give_up(f"{hung}; after `{chips.reset_command}`: {problem}")
+            self._say(f"tt: {chips.box.description} is back")
+        self._suspect = None
+        return child
+
+    def _give_up(self, hung: str) -> None:
+        self._hung = hung
+        self._say(f"tt: {hung}")
+        raise StartError(hung)
+
+    def _open(self, child: Child) -> str | None:
+        """Have `child` open the chips; returns what is wrong if that does not work, and the child is gone then."""
+        try:
+            child.begin_test()
+            child.send({"do": "open"})
+            message = child.receive(time.monotonic() + self._open_s)
+            if message is None:
+                problem = child.hang(f"opening them took more than {self._open_s:g} s", self._grace_s).how
+            elif message["problem"] is None:
+                return None
+            else:
+                problem = message["problem"]
+                child.end(self._grace_s)
+        except Died:
+            problem = f"the process that opened them {child.death().how}"
+        self.child = None
+        return problem
+
+
+def _arguments(config: pytest.Config, number: int) -> tuple[str, ...]:
+    """pytest's command line for child `number`: ours, but with no processes below it and a directory of its own."""
+    given = [str(argument) for argument in config.invocation_params.args]
+    added = []
+    if hasattr(config.option, "numprocesses"):  # pytest-xdist
+        added += ["-n", "0"]
+    if hasattr(config.option, "no_cov"):  # pytest-cov would empty its data file; the child measures by itself
+        added += ["--no-cov", "-p", "no:_cov"]
+    basetemp = config.getoption("basetemp", None)
+    if basetemp:  # which pytest empties at its first use
+        added += ["--basetemp", f"{basetemp}-isolated-{number}"]
+    place = given.index("--") if "--" in given else len(given)
+    return (*given[:place], *added, *given[place:])

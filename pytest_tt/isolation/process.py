@@ -1,0 +1,241 @@
+"""The child as its parent sees it: start it, talk to it, find out how it died, and end it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_tt.isolation import bootstrap
+from pytest_tt.isolation.channel import Channel
+from pytest_tt.isolation.crash import (
+    Death,
+    describe_exit,
+    ended_by_timeout,
+    head,
+    memory_of,
+    readable_dump,
+    readable_stacks,
+    tail,
+)
+from pytest_tt.isolation.options import CHILD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_tt.isolation.channel import Message
+
+# How often a child is looked at while nothing comes from it.
+POLL_S = 0.2
+# How long a hung child may take to write down where it is.
+_DUMP_S = 1.0
+# How long the kernel may take to end a process that has closed its connection, e.g. to write a core file.
+_EXIT_S = 10.0
+
+
+class Died(Exception):
+    """The child is gone, or has closed its end of the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a child needs to collect the tests that its parent has collected."""
+
+    args: tuple[str, ...]
+    """pytest's command line."""
+    directory: str
+    """Where pytest was started."""
+    workerinput: Mapping[str, object]
+    """What other plugins find as ``config.workerinput``."""
+    colour: bool
+    """Whether the terminal shows colours."""
+    coverage: Message | None
+    """How to measure coverage, see `SharedCoverage`; None for not at all."""
+    warm: bool
+    """Whether there is time to start jax before a test asks for it."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables that differ from the parent's."""
+    keep_open: tuple[int, ...] = ()
+    """Descriptors that the child inherits: the locks of the chips."""
+    directories: tuple[str, ...] = ()
+    """Temporary directories of this child, removed after its end."""
+
+
+class Child:
+    """A process that runs tests; `forget` is called after its end. Raises OSError where it cannot be started."""
+
+    def __init__(self, start: Start, forget: Callable[[int], None]) -> None:
+        self._start = start
+        self._forget = forget
+        self._dump = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
+        self._terminal = tempfile.TemporaryFile()  # noqa: SIM115
+        self._dumped = 0
+        self._output: list[int] = []
+        self._memory = ""
+        ours, theirs = socket.socketpair()
+        self.channel = Channel(ours)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, *_interpreter_options(), bootstrap.__file__, str(theirs.fileno())],
+                cwd=start.directory,
+                env={**os.environ, **start.environ},
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), self._dump.fileno(), self._terminal.fileno(), *start.keep_open),
+                # A group of its own: Ctrl-C is the parent's to handle, and what a test started can be ended with it.
+                start_new_session=True,
+            )
+        except BaseException:
+            self.channel.close()
+            self._dump.close()
+            self._terminal.close()
+            raise
+        finally:
+            theirs.close()
+        self.used = False
+        """Whether it was given anything to do."""
+        self.last_words = ""
+        """What it said of its end."""
+        self.leaving = False
+        """Whether it has said that it is about to end."""
+        with suppress(OSError):  # it died at once: the first message that is waited for says so
+            self.channel.send(
+                {
+                    "path": sys.path,
+                    "argv": sys.argv,
+                    "args": start.args,
+                    "plugin": CHILD,
+                    "workerinput": start.workerinput,
+                    "colour": start.colour,
+                    "coverage": start.coverage,
+                    "warm": start.warm,
+                    "dump": self._dump.fileno(),
+                    "terminal": self._terminal.fileno(),
+                    "parent": os.getpid(),
+                }
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def begin_test(self) -> None:
+        """What was dumped so far belongs to earlier tests."""
+        self.used = True
+        self._memory = memory_of(self.pid)
+        self._dumped = os.fstat(self._dump.fileno()).st_size
+
+    def send(self, message: Message) -> None:
+        """Send `message`. Raises Died."""
+        try:
+            self.channel.send(message)
+        except OSError:
+            raise Died from None
+
+    def receive(self, deadline: float | None) -> Message | None:
+        """The next message, None when there is none by `deadline` (of time.monotonic). Raises Died."""
+        while True:
+            wait = POLL_S if deadline is None else max(0.0, min(POLL_S, deadline - time.monotonic()))
+            try:
+                message = self.channel.receive(wait)
+                self._output += self.channel.take_descriptors()
+                if message is not None:
+                    return message
+                # A process that the test forked may hold the connection open after the child's death.
+                if self._process.poll() is not None:
+                    raise EOFError
+            except EOFError:
+                raise Died from None
+            self._memory = memory_of(self.pid) or self._memory
+            if deadline is not None and time.monotonic() >= deadline:
+                return None
+
+    def death(self) -> Death:
+        """How the child died; to be called after Died."""
+        memory = ""
+        try:
+            status = self._process.wait(_EXIT_S)
+            how = describe_exit(status)
+            memory = self._memory if status == -signal.SIGKILL else ""
+        except subprocess.TimeoutExpired:
+            how = "closed the connection to the process that started it (file descriptors that are not its own)"
+        terminal = tail(self._terminal.fileno(), readable_stacks)
+        how = self.last_words or ended_by_timeout(terminal) or how
+        death = Death(how, memory, self._read_dump(), self._read_output(), terminal)
+        self.kill()
+        return death
+
+    def hang(self, how: str, grace_s: float) -> Death:
+        """End a child that takes too long, and say where it was; `how` is what the death is to be called."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGUSR1)
+        limit = time.monotonic() + _DUMP_S
+        while not self._read_dump() and time.monotonic() < limit and self._process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(0.02)  # a dump of several threads is written line by line
+        death = Death(how, "", self._read_dump(), self._read_output())
+        self.end(grace_s)
+        return death
+
+    def finish(self, grace_s: float) -> str | None:
+        """Let an idle child end in order; returns how it died if it did not, else None."""
+        with suppress(OSError):
+            self.channel.send({"do": "end"})
+        try:
+            status = self._process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self.end(POLL_S)
+            return f"did not end within {grace_s:g} s and was killed"
+        finally:
+            self.kill()
+        return describe_exit(status) if status < 0 else None
+
+    def end(self, grace_s: float) -> None:
+        """Interrupt the child as Ctrl-C would, so that it closes its chips; kill it if it does not end in time."""
+        try:
+            if self._process.poll() is None:
+                if not self.leaving:
+                    self._process.send_signal(signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(grace_s)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the child and everything in its process group at once, and let go of what was kept for it."""
+        if self._dump.closed:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        self.channel.close()
+        self._dump.close()
+        self._terminal.close()
+        while self._output:
+            os.close(self._output.pop())
+        for directory in self._start.directories:
+            shutil.rmtree(directory, ignore_errors=True)
+        self._forget(self.pid)
+
+    def _read_dump(self) -> str:
+        return readable_dump(head(self._dump.fileno(), self._dumped))
+
+    def _read_output(self) -> tuple[tuple[str, str], ...]:
+        self._output += self.channel.take_descriptors()
+        return tuple((name, tail(fd)) for name, fd in zip(("stdout", "stderr"), self._output, strict=False))
+
+
+def _interpreter_options() -> list[str]:
+    """Options of this interpreter that change what a test sees."""
+    options = [f"-W{option}" for option in sys.warnoptions]
+    options += ["-O"] * sys.flags.optimize
+    options += ["-Xdev"] * sys.flags.dev_mode
+    return options

@@ -1,0 +1,298 @@
+"""Settings of a run: each from the command line, the environment, the ini file or its default, in that order."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import pytest
+
+from pytest_tt.nearest import nearest
+from pytest_tt.targets.mesh import MeshShape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+T = TypeVar("T")
+
+# Variables that are not for users: tests and commands of ours set them.
+_NO_SETTINGS = ("PYTEST_TT_DEVICE_ROOT", "PYTEST_TT_MATRIX_OUTPUT")
+
+BACKENDS = ("auto", "sim", "hw")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T]):
+    """A value and where it came from: ``--tt-mesh``, ``PYTEST_TT_MESH``, ``ini tt_mesh`` or ``default``."""
+
+    value: T
+    source: str
+
+    @property
+    def given(self) -> bool:
+        """Whether somebody asked for it."""
+        return self.source != "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one pytest run."""
+
+    mesh: Setting[MeshShape]
+    backend: Setting[str]
+    system: Setting[str | None]
+    require: Setting[bool]
+    compiler_option: Setting[tuple[tuple[str, str], ...]]
+    artifacts: Setting[str | None]
+    results: Setting[str | None]
+    golden_update: Setting[bool]
+    compile_cache: Setting[str | None]
+    lock_timeout: Setting[float]
+    isolate: Setting[bool | None]
+    timeout: Setting[float | None]
+    reset: Setting[bool]
+    status_file: Setting[str | None]
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the user asked for chips by an option, the environment or the ini file."""
+        return self.mesh.given or self.backend.given or self.system.given
+
+
+def _mesh(text: str) -> MeshShape:
+    return MeshShape.parse(text)
+
+
+def _backend(text: str) -> str:
+    if text not in BACKENDS:
+        raise ValueError(f"{text!r} is not a backend: expected auto, sim or hw")
+    return text
+
+
+def _system(text: str) -> str:
+    from pytest_tt.targets.systems import get_system
+
+    return get_system(text).name
+
+
+def _flag(text: str) -> bool:
+    value = text.strip().lower()
+    if value in ("1", "true", "yes", "on"):
+        return True
+    if value in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError(f"{text!r} is neither true nor false: expected 1 or 0")
+
+
+def _compiler_option(text: str) -> tuple[str, str]:
+    from pytest_tt.compiler import options
+
+    key, value = options.parse(text)
+    return next(iter(options.check({key: value}).items()))
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise ValueError("an empty path: expected the name of a file or directory")
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{text!r} is not a time: expected seconds, 0 or more, e.g. 600")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting as the user sees it: ``--tt-NAME``, ``PYTEST_TT_NAME`` and ini ``tt_name``."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: Any
+    metavar: str
+    help: str
+    kind: str = "value"  # or "flag", "switch" (a flag with its opposite), or "list" (repeatable)
+
+    @property
+    def flag(self) -> str:
+        return "--tt-" + self.name.replace("_", "-")
+
+    @property
+    def opposite(self) -> str:
+        """Of a switch: what turns it off."""
+        return "--no-tt-" + self.name.replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        return "PYTEST_TT_" + self.name.upper()
+
+    @property
+    def ini(self) -> str:
+        return "tt_" + self.name
+
+
+OPTIONS = (
+    Option("mesh", _mesh, MeshShape(1, 1), "ROWSxCOLS",
+           "Mesh of tests that do not pin one; of a test that lists several, run only this one if it lists it "
+           "(default: 1x1)"),
+    Option("backend", _backend, "auto", "{auto,sim,hw}",
+           "What executes: simulated chips (sim) or Tenstorrent chips (hw); auto takes hw if chips are found and a "
+           "plugin for them, such as pjrt-plugin-tt, is installed (default: auto)"),
+    Option("system", _system, None, "NAME",
+           "Box to simulate, or on hw the box that must be there: n150, n300, t3k, galaxy, p100, p150, qb2, "
+           "lb-blackhole, galaxy-bh"),
+    Option("require", _flag, False, "", "Fail tests that cannot run for want of chips instead of skipping them",
+           kind="flag"),
+    Option("compiler_option", _compiler_option, (), "KEY=VALUE",
+           "Option for the TT compiler, checked against the known ones; can be repeated", kind="list"),
+    Option("artifacts", _path, None, "DIR", "Keep the StableHLO (on hw also TTIR, TTNN and flatbuffer) of "
+           "everything compiled through tt_jit"),
+    Option("results", _path, None, "FILE", "Write the results document (JSON) of this run"),
+    Option("golden_update", _flag, False, "", "Record goldens again from their references; tests whose golden "
+           "changed fail; refused when CI is set", kind="flag"),
+    Option("compile_cache", _path, None, "DIR|off", "Where compiled programs of simulated chips are kept between "
+           "runs (default: in pytest's cache directory)"),
+    Option("lock_timeout", _seconds, 600.0, "SECONDS", "How long to wait for chips that another process holds "
+           "(default: 600)"),
+    Option("isolate", _flag, None, "", "Run tests in a process of their own, so that one that crashes or hangs fails "
+           "alone and the others go on; --no-tt-isolate turns it off (default: on for hw, off for sim)", kind="switch"),
+    Option("timeout", _seconds, None, "SECONDS", "Fail an isolated test that takes longer, and end its process; 0 for "
+           "no limit (default: 1800 on hw, none on sim)"),
+    Option("reset", _flag, False, "", "On hw, reset chips with tt-smi -r where a test that took its process down left "
+           "them hung", kind="flag"),
+    Option("status_file", _path, None, "FILE", "What is known of tests that fail: expected failures, skips and bounds "
+           "(default: tt_status.toml in the root directory, if it is there)"),
+)  # fmt: skip
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option and its ini key."""
+    group = parser.getgroup("tt", "Tenstorrent meshes")
+    for option in OPTIONS:
+        if option.kind in ("flag", "switch"):
+            group.addoption(
+                option.flag, dest=option.ini, action="store_const", const=True, default=None, help=option.help
+            )
+            if option.kind == "switch":
+                group.addoption(
+                    option.opposite, dest=option.ini, action="store_const", const=False, help=f"Not {option.flag}"
+                )
+            parser.addini(option.ini, option.help, type="bool", default=None)
+        else:
+            action = "append" if option.kind == "list" else "store"
+            group.addoption(
+                option.flag,
+                action=action,
+                type=argument(option),
+                default=None,
+                metavar=option.metavar,
+                help=option.help,
+            )
+            ini_type: Any = "linelist" if option.kind == "list" else "string"
+            parser.addini(option.ini, option.help, type=ini_type, default=None)
+
+
+def argument(option: Option) -> Callable[[str], Any]:
+    """`option`'s parser for argparse, which shows only the text of ArgumentTypeError."""
+
+    def convert(text: str) -> Any:
+        try:
+            return option.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def read_settings(
+    config: pytest.Config, namespace: argparse.Namespace, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Resolve every setting. Raises pytest.UsageError that names the place of a bad value."""
+    _check_names(environ)
+    found = {option.name: _resolve(option, config, namespace, environ) for option in OPTIONS}
+    settings = Settings(**found)
+    if settings.golden_update.value and _flag_or_true(environ.get("CI", "")):
+        raise pytest.UsageError(
+            f"{settings.golden_update.source} is refused because CI is set: goldens are recorded by a person and "
+            "reviewed as a change; run it on a workstation, or unset CI"
+        )
+    return settings
+
+
+def read_outside_pytest(
+    names: Collection[str], given: argparse.Namespace, environ: Mapping[str, str] = os.environ
+) -> dict[str, Setting[Any]]:
+    """Resolve the settings called `names` where there is no pytest run, so no ini file.
+
+    Raises pytest.UsageError that names the place of a bad value.
+    """
+    _check_names(environ)
+    found = {}
+    for option in OPTIONS:
+        if option.name in names:
+            value = getattr(given, option.ini, None)
+            setting = _from_environment(option, environ) if value is None else Setting(value, option.flag)
+            found[option.name] = setting or Setting(option.default, "default")
+    return found
+
+
+def _check_names(environ: Mapping[str, str]) -> None:
+    """Refuse a variable that looks like a setting but is not one: a typing error would be ignored."""
+    known = {option.env for option in OPTIONS}
+    for name in sorted(environ):
+        if name.startswith("PYTEST_TT_") and name not in known and name not in _NO_SETTINGS:
+            raise pytest.UsageError(
+                f"{name} is not a setting of pytest-tt{nearest(name, known)}: expected one of "
+                f"{', '.join(sorted(known))}, or unset it"
+            )
+
+
+def _flag_or_true(text: str) -> bool:
+    try:
+        return _flag(text)
+    except ValueError:
+        return True
+
+
+def _resolve(
+    option: Option, config: pytest.Config, namespace: argparse.Namespace, environ: Mapping[str, str]
+) -> Setting[Any]:
+    given = getattr(namespace, option.ini, None)
+    if given is not None:
+        source = option.opposite if option.kind == "switch" and not given else option.flag
+        return Setting(tuple(given) if option.kind == "list" else given, source)
+    from_environment = _from_environment(option, environ)
+    if from_environment is not None:
+        return from_environment
+    try:
+        configured = config.getini(option.ini)
+    except (ValueError, TypeError) as error:
+        raise pytest.UsageError(f"ini {option.ini}: {error}") from None
+    if configured is not None and configured != []:
+        if option.kind in ("flag", "switch"):
+            return Setting(bool(configured), f"ini {option.ini}")
+        text = "\n".join(configured) if option.kind == "list" else configured
+        return Setting(_from_text(option, text, f"ini {option.ini}"), f"ini {option.ini}")
+    return Setting(option.default, "default")
+
+
+def _from_environment(option: Option, environ: Mapping[str, str]) -> Setting[Any] | None:
+    if not environ.get(option.env):
+        return None
+    return Setting(_from_text(option, environ[option.env], option.env), option.env)
+
+
+def _from_text(option: Option, text: str, place: str) -> Any:
+    try:
+        if option.kind == "list":
+            return tuple(option.parse(line) for line in text.split())
+        return option.parse(text)
+    except ValueError as error:
+        raise pytest.UsageError(f"{place}: {error}") from None

@@ -1,0 +1,1 @@
+"""Parameters of models: made on the host, and sharded over a mesh."""

@@ -1,0 +1,123 @@
+"""``python -m zoo configs``: what each key of transformers' config classes means for the models, none left out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo import registry
+from zoo.checkpoints.config_keys import COMMON, UNKNOWN, Field, Ignored, Nested, Only
+from zoo.cli.table import table
+from zoo.references.without_torch import without_advice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from zoo.checkpoints.config_keys import ConfigKeys, Verdict
+    from zoo.registry import Model
+
+PROG = "python -m zoo configs"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A key, what it means, and what is wrong with that; empty where nothing is."""
+
+    key: str
+    verdict: str
+    problem: str = ""
+
+
+def audited(declared: ConfigKeys, defaults: Mapping[str, Any]) -> Iterator[Row]:
+    """A row for each key of `defaults`, which is what transformers' class says where a file says nothing.
+
+    Nested keys are named ``outer.inner``. A problem is a key without a verdict, a field whose default is another one,
+    or a default that is refused.
+    """
+    for key in sorted(defaults):
+        value, verdict = defaults[key], declared.keys.get(key)
+        if isinstance(verdict, Nested) and isinstance(value, Mapping):
+            for name in sorted(value):
+                inner = verdict.keys.get(name)
+                yield _row(f"{key}.{name}", inner, value[name], declared, defaults)
+        else:
+            yield _row(key, verdict, value, declared, defaults)
+
+
+def _row(key: str, verdict: Verdict | None, value: Any, declared: ConfigKeys, defaults: Mapping[str, Any]) -> Row:
+    problem = ""
+    if verdict is None:
+        return Row(key, "-", "no verdict: say what it means in the model's config_keys")
+    if isinstance(verdict, Only) and not verdict.takes(value):
+        problem = f"the class's default {value!r} is refused"
+    if isinstance(verdict, Field):
+        whole = declared.keys.get(verdict.name, verdict) if verdict.name else verdict
+        default = whole.default if isinstance(whole, Field) else UNKNOWN
+        found, known = verdict.read(value, defaults), verdict.read(default, defaults)
+        if default is UNKNOWN or found != known:
+            problem = f"the class's default is {found!r}, not {known!r}"
+    return Row(key, describe(verdict), problem)
+
+
+def describe(verdict: Verdict) -> str:
+    """A verdict in words."""
+    if isinstance(verdict, Field):
+        same = f", the same as {verdict.name}" if verdict.name else ""
+        return f"must be the variant's{' in number' if verdict.count else ''}{same}"
+    if isinstance(verdict, Only):
+        return f"must be {'a list of ' if verdict.each else ''}{verdict}"
+    if isinstance(verdict, Ignored):
+        return f"does not matter: {verdict.why}"
+    return f"an object of {', '.join(verdict.keys)}, or null"
+
+
+def defaults_of(declared: ConfigKeys) -> dict[str, Any]:
+    """What transformers' class says where a config.json says nothing. Needs transformers, not torch."""
+    with without_advice():
+        import transformers
+    found: dict[str, Any] = getattr(transformers, declared.config_class)().to_dict()
+    return found
+
+
+def audit(model: Model) -> tuple[str, list[str]]:
+    """The table of a model that declares `config_keys`, and what is wrong with it."""
+    declared = model.config_keys
+    assert declared is not None
+    defaults = defaults_of(declared)
+    rows = list(audited(declared, defaults))
+    lines = [("key", "verdict"), *((row.key, row.problem or row.verdict) for row in rows)]
+    others = [(key, describe(verdict)) for key, verdict in sorted(declared.own.items()) if key not in defaults]
+    if others:
+        lines += [("", ""), ("other versions and names", ""), *others]
+    text = f"{model.name}: {declared.config_class}\n\n{table(lines)}"
+    return text, [f"{model.name}: {row.key}: {row.problem}" for row in rows if row.problem]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the tables of the models named (default: all that have one); 1 if a key has no verdict, 2 for usage."""
+    parser = argparse.ArgumentParser(
+        prog=PROG,
+        description="Print what each key of transformers' config class means for a model: it fixes a size, must have "
+        "the value that the zoo computes, or does not matter, and why. A checkpoint whose config.json has another key "
+        "is refused. Exit with 1 if the installed transformers has a key without a verdict.",
+    )
+    parser.add_argument("models", metavar="MODEL", nargs="*", help="only these models (default: all)")
+    options = parser.parse_args(arguments)
+    known = {name: model for name, model in registry.models().items() if model.config_keys is not None}
+    unknown = [name for name in options.models if name not in known]
+    if unknown:
+        parser.exit(2, f"{PROG}: {', '.join(unknown)}: expected some of {', '.join(known)}\n")
+    problems: list[str] = []
+    try:
+        for name in options.models or known:
+            text, wrong = audit(known[name])
+            print(f"{text}\n")
+            problems += wrong
+    except ImportError as error:
+        parser.exit(2, f"{PROG}: transformers is not installed ({error}): pip install 'pytest-tt[zoo]'\n")
+    common = [("key", "verdict"), *((key, describe(verdict)) for key, verdict in sorted(COMMON.items()))]
+    print(f"every model\n\n{table(common)}\n")
+    print("\n".join(problems) if problems else "every key has a verdict")
+    return int(bool(problems))

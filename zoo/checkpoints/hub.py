@@ -1,0 +1,250 @@
+"""Checkpoints of the Hugging Face hub, in its cache: at a pinned commit, whole, and only what is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.checkpoints.tensor_files import INDEX, SINGLE, CheckpointError, shards_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CONNECT_S = 3.0
+"""Seconds until a hub that does not take a connection counts as out of reach."""
+
+TRIES = 3
+"""How often the first request is made of a hub that takes connections and does not answer, each twice as patient."""
+
+EXTRAS = (
+    "chat_template.jinja",
+    "generation_config.json",
+    "merges.txt",
+    "preprocessor_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+)
+"""What turns text and images into inputs and outputs into text; a repository has some of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where published weights are: a repository on the Hugging Face hub, at a pinned commit."""
+
+    repo: str
+    revision: str
+
+
+class UnreachableError(CheckpointError):
+    """A file is not in the cache and the hub cannot be asked for it."""
+
+
+def fetch(source: Source) -> Path:
+    """The directory in the hub's cache with the checkpoint `source`: config.json, its safetensors files, and `EXTRAS`.
+
+    What is not in the cache yet is downloaded, unless HF_HUB_OFFLINE says not to. CheckpointError if that fails, or if
+    what came is not what the hub announced: then it is taken out of the cache again. Extras that the cache lacks while
+    the hub is out of reach are no error.
+    """
+    fetching = _Fetching(source)
+    with _quiet(source):
+        _file(fetching, "config.json", required=False)
+        directory = _weights(fetching)
+        for name in EXTRAS:
+            try:
+                _file(fetching, name, required=False)
+            except UnreachableError:
+                break
+    return directory
+
+
+@dataclass(slots=True)
+class _Fetching:
+    """Files of one source that are being fetched."""
+
+    source: Source
+    reached: bool = False
+    """Whether the hub has answered: from then on its library may try again as often as it wants."""
+
+
+@contextmanager
+def _quiet(source: Source) -> Iterator[None]:
+    """Without the hub library's lines about each attempt: what becomes of them is said in one. Unless the user asks."""
+    try:
+        from huggingface_hub import logging
+    except ImportError as error:
+        raise CheckpointError(
+            f"{source.repo}: huggingface_hub is not installed ({error}): pip install 'pytest-tt[zoo]', "
+            "or name a directory with the checkpoint"
+        ) from error
+    before = logging.get_verbosity()
+    if not os.environ.get("HF_HUB_VERBOSITY"):
+        logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _weights(fetching: _Fetching) -> Path:
+    single = _file(fetching, SINGLE, required=False)
+    if single is not None:
+        return single.parent
+    index = _file(fetching, INDEX)
+    assert index is not None
+    for name in sorted(set(shards_of(index).values())):
+        _file(fetching, name)
+    return index.parent
+
+
+def _reach(fetching: _Fetching, name: str) -> None:
+    """Ask the hub about a file, to know whether it is there at all. UnreachableError if it is not.
+
+    One that takes no connection is not asked again: without a network, the library's own attempts take half a minute.
+    """
+    if fetching.reached or _offline():
+        return
+    from huggingface_hub import constants, get_session, hf_hub_url
+
+    url = hf_hub_url(fetching.source.repo, name, revision=fetching.source.revision)
+    patience: float = constants.HF_HUB_ETAG_TIMEOUT
+    for attempt in range(1, TRIES + 1):
+        client = get_session()  # made beforehand: what it reads takes longer than a connection
+        try:
+            _connected(partial(_ask, client, url, patience))
+        except Exception as error:  # errors of the transport have no public base class
+            kind = type(error).__name__
+            if kind in _NO_CONNECTION:
+                raise UnreachableError(_unreachable(error)) from error
+            if kind in _NO_ANSWER:
+                if attempt == TRIES:
+                    told = f"; asked {TRIES} times, the last for {patience:g} s: HF_HUB_ETAG_TIMEOUT sets the first"
+                    raise UnreachableError(_unreachable(error, told)) from error
+                patience *= 2
+                continue
+        break  # an answer of any kind: the library knows what to make of it
+    fetching.reached = True
+
+
+def _ask(client: Any, url: str, patience: float, trace: Callable[..., None]) -> None:
+    client.head(url, timeout=patience, extensions={"trace": trace})
+
+
+def _connected(request: Callable[[Callable[..., None]], Any]) -> None:
+    """Make a request, and wait for it once it has a connection; TimeoutError if it has none within `CONNECT_S`.
+
+    The transport's own limit is for each address of a host that has many, and not for finding them. `request` gets what
+    it shall call with the name of each of its steps.
+    """
+    connected, ended = threading.Event(), threading.Event()
+    errors: list[Exception] = []
+
+    def trace(step: str, details: Any) -> None:
+        if not step.endswith("connect_tcp.started"):
+            connected.set()
+
+    def run() -> None:
+        try:
+            request(trace)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connected.set()
+            ended.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    if not connected.wait(CONNECT_S):
+        raise TimeoutError(f"no connection within {CONNECT_S:g} s")
+    ended.wait()
+    if errors:
+        raise errors[0]
+
+
+_NO_CONNECTION = ("ConnectError", "ConnectTimeout", "ProxyError", "TimeoutError", "UnsupportedProtocol")
+_NO_ANSWER = ("ReadTimeout", "WriteTimeout", "PoolTimeout")
+"""What httpx calls its errors, of which huggingface_hub has two editions."""
+
+
+def _unreachable(error: Exception, more: str = "") -> str:
+    return (
+        f"the hub cannot be reached ({_line(error)}{more}): check the network or the proxy, or name a directory with "
+        "the checkpoint (--checkpoint DIR); HF_HUB_OFFLINE=1 takes what is in the cache and asks nobody"
+    )
+
+
+def _file(fetching: _Fetching, name: str, *, required: bool = True) -> Path | None:
+    """Where the cache has a file of the source; None if the repository has none and it is not `required`.
+
+    UnreachableError if the cache has not and the hub is out of reach, CheckpointError for all else that goes wrong.
+    """
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    source = fetching.source
+    cached = try_to_load_from_cache(source.repo, name, revision=source.revision)
+    if isinstance(cached, str):
+        return Path(cached)
+    if cached is not None and not required:
+        return None  # the hub has said before that there is none
+    what = f"{source.repo} at {source.revision}: {f'{SINGLE} or {INDEX}' if name == INDEX else name}"
+    try:
+        _reach(fetching, name)
+        path = Path(hf_hub_download(source.repo, name, revision=source.revision))
+    except UnreachableError as error:
+        raise UnreachableError(f"{what} is not in the cache and {error}") from error.__cause__
+    except LocalEntryNotFoundError as error:
+        if not required and _offline():
+            return None
+        raise UnreachableError(f"{what} is not in the cache and {_why_not(error)}") from error
+    except EntryNotFoundError as error:
+        if not required:
+            return None
+        raise CheckpointError(f"{what}: the repository has no such file; only safetensors are read") from error
+    except Exception as error:  # errors of the transport have no public base class
+        raise CheckpointError(
+            f"{what} was not downloaded ({_line(error)}); the cache is as it was: try again, or name a directory "
+            "with the checkpoint"
+        ) from error
+    _check(path, what)
+    return path
+
+
+def _offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _why_not(error: Exception) -> str:
+    if _offline():
+        return "HF_HUB_OFFLINE is set: unset it, or name a directory with the checkpoint (--checkpoint DIR)"
+    cause = error.__cause__
+    return _unreachable(cause if isinstance(cause, Exception) else error)
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}"
+
+
+def _check(path: Path, what: str) -> None:
+    """Refuse a fresh file whose SHA-256 is not the one that names it in the cache (large files have such names)."""
+    blob = path.resolve()
+    if not re.fullmatch(r"[0-9a-f]{64}", blob.name):
+        return
+    with blob.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != blob.name:
+        path.unlink(missing_ok=True)
+        blob.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{what}: SHA-256 {found} is not the announced {blob.name}; it was taken out of the cache: try again"
+        )

@@ -1,0 +1,1 @@
+"""What the independent references share. Their functions need the extra `reference`."""

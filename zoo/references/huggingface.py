@@ -1,0 +1,138 @@
+"""What references by transformers' PyTorch have in common. Its functions need the extra ``reference``."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.checkpoints.synthetic import integers
+from zoo.checkpoints.tensor_files import save_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+BATCH, LENGTH = 8, 16
+"""Of `ragged_inputs`."""
+
+
+def ragged_inputs(model: str, variant: str, vocab: int) -> dict[str, np.ndarray]:
+    """A decoder's token numbers, masks and positions [batch, length] int32; half of the rows begin with padding.
+
+    Needs no torch.
+    """
+    lengths = LENGTH - np.array([0, 3, 0, 7, 0, 1, 0, 12])
+    attention_mask = (np.arange(LENGTH) >= LENGTH - lengths[:, None]).astype(np.int32)
+    tokens = integers(f"{model}/{variant}/input", (BATCH, LENGTH), vocab).astype(np.int32)
+    return {
+        "input_ids": np.where(attention_mask != 0, tokens, 0).astype(np.int32),
+        "attention_mask": attention_mask,
+        "position_ids": np.maximum(attention_mask.cumsum(axis=1) - 1, 0).astype(np.int32),
+    }
+
+
+def kept_logits(logits: np.ndarray, attention_mask: np.ndarray, *, every: int) -> dict[str, np.ndarray]:
+    """What a golden holds of a decoder's logits [batch, length, vocab]: those of tokens that are no padding.
+
+    Of large vocabularies every so manieth of them, and all of the last position of the first row. Needs no torch.
+    """
+    real = logits[attention_mask != 0]
+    if logits.shape[-1] < 1000:
+        return {"logits": real}
+    return {"some_logits": np.ascontiguousarray(real[:, ::every]), "next_logits": logits[0, -1]}
+
+
+def loaded_model(kind: str, tensors: Iterable[tuple[str, np.ndarray]], config: Mapping[str, Any]) -> Any:
+    """The model of class `kind` in float32, eager, read from a checkpoint that holds `tensors` and `config`."""
+    import transformers
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    with tempfile.TemporaryDirectory() as directory:
+        save_checkpoint(Path(directory), tensors, config=config)
+        model = getattr(transformers, kind).from_pretrained(directory, attn_implementation="eager", dtype="float32")
+    return model.eval()
+
+
+def logits_of(model: Any, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The logits of `inputs` (whole numbers)."""
+    import torch
+
+    with torch.no_grad():
+        return np.asarray(model(**{name: torch.from_numpy(value).long() for name, value in inputs.items()}).logits)
+
+
+def made_by(
+    model: str,
+    variant: str,
+    implementation: str,
+    weights: Mapping[str, Any],
+    packages: Sequence[str] = ("torch", "transformers"),
+) -> dict[str, Any]:
+    """Where a golden comes from, for its `info`: `weights` say which ones and their digest."""
+    from importlib.metadata import version
+
+    return {
+        "model": model,
+        "variant": variant,
+        "weights": dict(weights),
+        "reference": {
+            "implementation": implementation,
+            "versions": {name: version(name).partition("+")[0] for name in packages},
+        },
+    }
+
+
+class Generated:
+    """Continuations that transformers' generate gives for `prompts`, the likeliest tokens, `new_tokens` each.
+
+    tokens: int32 [prompts, new_tokens]. margins: float32 of the same shape, by how much each token won over the next,
+    in standard deviations of the logits. ValueError where two tokens nearly tie, because rounding would decide.
+    """
+
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
+        import torch
+
+        self._model = model
+        self._new_tokens = new_tokens
+        self._longest = longest = max(len(prompt) for prompt in prompts)
+        self._ids = torch.tensor([[0] * (longest - len(prompt)) + [*prompt] for prompt in prompts])
+        self._mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+        model.generation_config.eos_token_id = None
+        greedy = self._generate(return_dict_in_generate=True, output_scores=True)
+        self.tokens = self._new(greedy.sequences)
+        scores = torch.stack(greedy.scores, dim=1).numpy()
+        best = np.sort(scores, axis=-1)
+        margins = (best[..., -1] - best[..., -2]) / scores.std(axis=-1)
+        if margins.min() < 1e-3:
+            raise ValueError(f"two tokens nearly tie ({margins.min():.1e}): rounding decides; change the prompts' seed")
+        self.margins = margins.astype(np.float32)
+
+    def stopped(self, stop: int | list[int]) -> np.ndarray:
+        """The same where a token of `stop` ends a row, int32 [prompts, new_tokens]; what comes after it is 0."""
+        padded = np.zeros_like(self.tokens)
+        found = self._new(self._generate(eos_token_id=stop))
+        padded[:, : found.shape[1]] = found
+        return padded
+
+    def _generate(self, **settings: Any) -> Any:
+        return self._model.generate(
+            self._ids,
+            attention_mask=self._mask,
+            do_sample=False,
+            max_new_tokens=self._new_tokens,
+            pad_token_id=0,
+            **settings,
+        )
+
+    def _new(self, sequences: Any) -> np.ndarray:
+        return np.asarray(sequences[:, self._longest :].numpy().astype(np.int32))
+
+
+def made_up_prompts(model: str, variant: str, vocab: int, *, seed: int) -> list[list[int]]:
+    """Prompts of 1 to 9 tokens. Needs no torch."""
+    lengths = [4, 9, 1, 6, 2]
+    tokens = integers(f"{model}/{variant}/prompts", (len(lengths), max(lengths)), vocab, seed=seed)
+    return [tokens[row, :length].tolist() for row, length in enumerate(lengths)]

@@ -1,0 +1,162 @@
+"""A prompt continued by a language model: what the demos of all of them share."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.cli.demo import DemoError, Shown, Stage, measured, refused, whole_number
+from zoo.cli.table import percent, table
+from zoo.text.generation_config import not_applied
+from zoo.text.sampling import Sampling, probabilities
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from zoo.text.generation import Generator
+
+ROUND = 16
+"""Slots come in multiples of this."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--prompt``, how long the continuation is and how its tokens are chosen."""
+    parser.add_argument("--prompt", required=True, metavar="TEXT", help="what to continue")
+    parser.add_argument("--tokens", type=whole_number(1), default=20, help="length of the continuation (default: 20)")
+    parser.add_argument("--top", type=whole_number(1), default=5, help="how many next tokens to show (default: 5)")
+    drawing = parser.add_argument_group("drawing tokens (default: always the likeliest)")
+    drawing.add_argument("--temperature", type=float, help="divide the logits by this, above 0")
+    drawing.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest tokens only")
+    drawing.add_argument("--top-p", type=float, metavar="P", help="draw from those that together have probability P")
+    drawing.add_argument("--seed", type=whole_number(0), help="of the random numbers (default: 0)")
+
+
+def read_sampling(options: argparse.Namespace) -> Sampling | None:
+    """How to draw; None for the likeliest token. DemoError for settings that mean nothing."""
+    given = {name: getattr(options, name) for name in ("temperature", "top_k", "top_p", "seed")}
+    given = {name: value for name, value in given.items() if value is not None}
+    with refused(ValueError):
+        return Sampling(**given) if given else None
+
+
+def stop_tokens(directory: Path) -> tuple[int, ...]:
+    """The tokens that end a text, by the checkpoint's generation_config.json, else by its config.json."""
+    for name in ("generation_config.json", "config.json"):
+        path = directory / name
+        if not path.is_file():
+            continue
+        with refused(ValueError, AttributeError):
+            found = json.loads(path.read_bytes()).get("eos_token_id")
+        if found is not None:
+            return tuple(found) if isinstance(found, list) else (int(found),)
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """What is to be continued, and how. DemoError if it does not fit the model: made before anything is loaded.
+
+    `positions` and `vocab` are those of the variant; `tokens`, `top` and `sampling` the user's.
+    """
+
+    stage: Stage
+    tokenizer: Any
+    prompt: Sequence[int]
+    positions: int
+    vocab: int
+    tokens: int
+    top: int
+    sampling: Sampling | None
+    stops: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        beyond = [token for token in self.prompt if token >= self.vocab]
+        if beyond:
+            raise DemoError(
+                f"{self.stage.directory}: its tokenizer gives token {beyond[0]}, the weights know 0 to "
+                f"{self.vocab - 1}: they do not belong together"
+            )
+        if self._needed > self.positions:
+            raise DemoError(
+                f"a prompt of {len(self.prompt)} tokens and {self.tokens} new ones: {self.stage.variant} knows "
+                f"{self.positions} positions; shorten the prompt or --tokens"
+            )
+        if self.top > self.vocab:
+            raise DemoError(f"--top {self.top}: there are {self.vocab} tokens")
+
+    @property
+    def _needed(self) -> int:
+        return len(self.prompt) + self.tokens - 1  # nothing follows the last token
+
+    @property
+    def slots(self) -> int:
+        """Of the cache, for prompt and continuation; two tokens fit in any case, so that both programs compile."""
+        return min(self.positions, _rounded(max(self._needed, len(self.prompt) + 1)))
+
+    @property
+    def prompt_slots(self) -> int:
+        """For the prompt."""
+        return min(self.slots, _rounded(len(self.prompt)))
+
+    def shown(self, make: Callable[..., Generator]) -> Shown:
+        """Load the weights and continue. make: (params, mesh, prompt_slots=…, slots=…) -> the model's generator."""
+        prompt, stage = list(self.prompt), self.stage
+        generator = make(stage.load(), stage.mesh, prompt_slots=self.prompt_slots, slots=self.slots)
+        first = measured(lambda: generator.follow([prompt], len(prompt))[:, -1])
+        compile_s = first.compile_s
+        if self.tokens > 1:  # compiles the program of the later tokens
+            start = time.perf_counter()
+            generator([prompt], 2)
+            compile_s += max(0.0, time.perf_counter() - start - 2 * first.run_s)
+        start = time.perf_counter()
+        row = generator([prompt], self.tokens, sampling=self.sampling, stop=self.stops, padding=-1)[0]
+        seconds = time.perf_counter() - start
+        chosen = [int(token) for token in row if token >= 0]
+        ended = " up to the end of the text" if chosen[-1] in self.stops else ""
+        lines = [
+            self.next_tokens(first.result),
+            "",
+            f"{self._how()}, {len(chosen)} token{'s' * (len(chosen) > 1)}{ended}:",
+            "",
+            self.tokenizer.decode([*prompt, *chosen]),
+        ]
+        return Shown(
+            text="\n".join(lines),
+            compile_s=compile_s,
+            run_s=first.run_s,
+            run_of=f"the first token after a prompt of {len(prompt)}",
+            rate=len(chosen) / seconds,
+            unit="new tokens",
+            notes=self.notes(),
+        )
+
+    def notes(self) -> dict[str, str]:
+        """A row for the settings of the checkpoint that are not applied, where there are some."""
+        told = not_applied(self.stage.directory, self.sampling)
+        return {"not applied": f"{told} (by the checkpoint's settings of generation)"} if told else {}
+
+    def next_tokens(self, logits: np.ndarray) -> str:
+        """The likeliest tokens and their probabilities."""
+        (likely,) = probabilities(logits, Sampling())
+        best = [int(token) for token in np.argsort(-likely, kind="stable")[: self.top]]
+        texts = [repr(self.tokenizer.decode([token], skip_special_tokens=False)) for token in best]
+        rows = [(text, percent(likely[token])) for text, token in zip(texts, best, strict=True)]
+        return table([("next token", "probability"), *rows], right=(1,))
+
+    def _how(self) -> str:
+        sampling = self.sampling
+        if sampling is None:
+            return "always the likeliest"
+        told = {"temperature": sampling.temperature, "top-k": sampling.top_k, "top-p": sampling.top_p}
+        filters = ", ".join(f"{name} {value:g}" for name, value in told.items() if value is not None)
+        return f"drawn with {filters}, seed {sampling.seed}"
+
+
+def _rounded(count: int) -> int:
+    return -(-count // ROUND) * ROUND

@@ -1,0 +1,152 @@
+"""What stands behind a [MASK]: the demo of masked language models, and what it shares with those of other encoders."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding
+
+from zoo.cli.demo import DemoError, Measured, Shown, Stage, measured, refused, whole_number
+from zoo.cli.table import percent, table
+from zoo.text.tokenizer import read_tokenizer
+from zoo.text.wordpiece import encode, from_vocabulary
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+MASK = "[MASK]"
+
+SENTENCES = (
+    "The capital of France is [MASK].",
+    "She opened the [MASK] and went [MASK].",
+    "Bread is baked in an [MASK].",
+)
+"""To fill in, where none are given."""
+
+LENGTHS = 8
+"""Sentences are padded to a multiple of so many tokens."""
+
+
+def arguments(parser: argparse.ArgumentParser, *, sentences: str = f"with {MASK} for each word to fill in") -> None:
+    """What a demo of sentences takes; `sentences` is the help of theirs."""
+    parser.add_argument("sentences", nargs="*", metavar="SENTENCE", help=f"{sentences} (default: some of ours)")
+    parser.add_argument("--top", type=whole_number(1), default=5, help=f"how many words for a {MASK} (default: 5)")
+
+
+def fill_in(stage: Stage, config: Any, tokenizer: Any, sentences: Sequence[str], top: int) -> Shown:
+    """Load, and find the `top` likeliest words for each [MASK]. DemoError for what cannot be filled in.
+
+    The model has an output ``logits`` [sentences, tokens, vocabulary or more], its config `vocabulary`, `positions`.
+    """
+    inputs = inputs_of(stage, config, tokenizer, sentences)
+    blanks = _blanks(tokenizer, inputs, sentences)
+    if top > config.vocabulary:
+        raise DemoError(f"--top {top}: there are {config.vocabulary} tokens")
+    outputs = output_of(stage, config, inputs, "logits")
+    logits = outputs.result[..., : config.vocabulary]
+    return shown(_filled(tokenizer, sentences, inputs["input_ids"], blanks, logits, top), sentences, inputs, outputs)
+
+
+def tokenizer_of(stage: Stage) -> Any:
+    """The tokenizer of the checkpoint: tokenizer.json, else vocab.txt. DemoError where it cannot be used."""
+    with refused(ValueError):
+        return read_tokenizer(stage.directory, {("vocab.txt",): from_vocabulary})
+
+
+def inputs_of(stage: Stage, config: Any, tokenizer: Any, sentences: Sequence[str]) -> dict[str, np.ndarray]:
+    """The model's inputs, with rows of padding so that the mesh divides them."""
+    empty = [number for number, sentence in enumerate(sentences, 1) if not sentence.strip()]
+    if empty:
+        raise DemoError(f"sentence {empty[0]} is empty: expected some text")
+    longest = config.positions
+    inputs = encode(tokenizer, sentences, longest=longest + 1, multiple=1)
+    lengths = inputs["attention_mask"].sum(axis=1)
+    if lengths.max() > longest:
+        number = int(lengths.argmax()) + 1
+        raise DemoError(f"sentence {number} has more than the {longest} tokens that {stage.variant} knows: shorten it")
+    if inputs["input_ids"].max() >= config.vocabulary:
+        raise DemoError(
+            f"{stage.directory}: its tokenizer gives token {inputs['input_ids'].max()}, the weights know 0 to "
+            f"{config.vocabulary - 1}: they do not belong together"
+        )
+    inputs = encode(tokenizer, sentences, longest=longest, multiple=math.gcd(LENGTHS, longest))
+    missing = -len(sentences) % stage.mesh.shape["batch"]
+    return {name: np.concatenate([values, values[-1:].repeat(missing, axis=0)]) for name, values in inputs.items()}
+
+
+def output_of(stage: Stage, config: Any, inputs: dict[str, np.ndarray], output: str) -> Measured[np.ndarray]:
+    """One output of the model of `config`, on the host; of `inputs` it gets those that it takes."""
+    model, mesh, weights = stage.model, stage.mesh, stage.load(config)
+    fitted = model.fit(config, mesh)
+    whole = model.forward(model.build(fitted))
+    input_specs = model.input_specs(fitted, mesh)
+    program = jax.jit(
+        lambda weights, inputs: whole(weights, inputs)[output],
+        in_shardings=(None, {name: NamedSharding(mesh, spec) for name, spec in input_specs.items()}),
+        out_shardings=NamedSharding(mesh, model.output_specs(fitted, mesh)[output]),
+    )
+    taken = {name: inputs[name] for name in input_specs}
+    return measured(lambda: np.asarray(program(weights, taken)))
+
+
+def shown(text: str, sentences: Sequence[str], inputs: dict[str, np.ndarray], outputs: Measured[np.ndarray]) -> Shown:
+    """`text`, with how long `outputs` took."""
+    return Shown(
+        text=text,
+        compile_s=outputs.compile_s,
+        run_s=outputs.run_s,
+        run_of=f"{len(sentences)} sentence{'s' * (len(sentences) > 1)} of up to {inputs['input_ids'].shape[1]} tokens",
+        rate=len(sentences) / outputs.run_s,
+        unit="sentences",
+    )
+
+
+def _blanks(tokenizer: Any, inputs: dict[str, np.ndarray], sentences: Sequence[str]) -> list[list[int]]:
+    """Where each sentence has [MASK]: positions among its tokens."""
+    mask = tokenizer.token_to_id(MASK)
+    if mask is None:
+        raise DemoError(f"the checkpoint's tokenizer has no token {MASK}: it is not that of a masked language model")
+    found = [np.flatnonzero(row == mask).tolist() for row in inputs["input_ids"][: len(sentences)]]
+    for number, places in enumerate(found):
+        if not places:
+            raise DemoError(
+                f"{sentences[number]!r} has no {MASK}: write {MASK} for a word to be filled in; to compare sentences, "
+                "run all-MiniLM-L6-v2"
+            )
+    return found
+
+
+def _filled(
+    tokenizer: Any,
+    sentences: Sequence[str],
+    ids: np.ndarray,
+    blanks: list[list[int]],
+    logits: np.ndarray,
+    count: int,
+) -> str:
+    """Under each sentence the likeliest words for its blanks, and the sentence with the first of them."""
+    blocks = []
+    for row, (sentence, places) in enumerate(zip(sentences, blanks, strict=True)):
+        filled = ids[row].copy()
+        columns = []
+        for place in places:
+            likely = _softmax(logits[row, place])
+            best = np.argsort(-likely, kind="stable")[:count]
+            filled[place] = best[0]
+            columns.append([(str(tokenizer.id_to_token(int(token))), percent(likely[token])) for token in best])
+        rows = [tuple(cell for pair in line for cell in pair) for line in zip(*columns, strict=True)]
+        if len(places) > 1:
+            rows.insert(0, tuple(cell for number in range(1, len(places) + 1) for cell in (f"{MASK} {number}", "")))
+        right = tuple(range(1, 2 * len(places), 2))
+        words = "\n".join(f"    {line}" for line in table(rows, right).splitlines())
+        blocks.append(f"{sentence}\n{words}\n  = {tokenizer.decode(filled.tolist())}")
+    return "\n\n".join(blocks)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits.astype(np.float64) - logits.max())
+    return np.asarray(powers / powers.sum())

@@ -1,0 +1,1 @@
+"""What models of images share: preparation of images and labels."""
