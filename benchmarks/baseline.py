@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import jax
-    from works.work import Work
+    from workloads.workload import Workload
 
     from zoo.qwen2_5.model import Qwen2Config
 
@@ -39,14 +39,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="repetitions of each work (default: 5)")
     options = parser.parse_args()
 
-    from works.qwen import WORKS
+    from workloads.qwen import WORKLOADS
 
     from pytest_tt import open_chips
 
     mesh = open_chips("1x1", backend="sim").mesh
-    works = [work for work in WORKS if options.only.lower() in work.title.lower()]
+    works = [work for work in WORKLOADS if options.only.lower() in work.title.lower()]
     if not works:
-        parser.error(f"no work holds {options.only!r}; there are: {'; '.join(work.title for work in WORKS)}")
+        parser.error(f"no work holds {options.only!r}; there are: {'; '.join(work.title for work in WORKLOADS)}")
     print("| work | plain JAX | zoo on 1x1 | ratio | rel L2 |\n| --- | --- | --- | --- | --- |")
     for variant in dict.fromkeys(work.variant for work in works):
         with tempfile.TemporaryDirectory() as name:
@@ -55,7 +55,7 @@ def main() -> None:
                 compare(work, work.zoo(Path(name), mesh), plain(work, Path(name)), options.rounds)
 
 
-def compare(work: Work, ours: Callable[[], np.ndarray], theirs: Callable[[], np.ndarray], rounds: int) -> None:
+def compare(work: Workload, ours: Callable[[], np.ndarray], theirs: Callable[[], np.ndarray], rounds: int) -> None:
     """Print the row of one work."""
     expected = theirs()
     difference = np.linalg.norm(ours().astype(np.float64) - expected) / np.linalg.norm(expected)
@@ -72,10 +72,10 @@ def seconds_of(call: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def plain(work: Work, checkpoint: Path) -> Callable[[], np.ndarray]:
+def plain(work: Workload, checkpoint: Path) -> Callable[[], np.ndarray]:
     """The same work by `logits` below."""
     import jax
-    from works.qwen import LENGTH, NEW_TOKENS, PROMPT, config_of, tokens
+    from workloads.qwen import LENGTH, NEW_TOKENS, PROMPT, config_of, tokens
 
     config = config_of(work.variant, work.dtype)
     host = jax.devices("cpu")[0]

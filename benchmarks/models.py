@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from works.work import Work
+    from workloads.workload import Workload
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
@@ -42,10 +42,12 @@ PRODUCT = (128, 768, 3072)
 MESHES = ("1x1", "1x2", "1x4", "1x8", "8x4")
 
 
-def all_works() -> dict[str, Work]:
+def all_workloads() -> dict[str, Workload]:
     """Every row by its title."""
-    modules = sorted(path.stem for path in (HERE / "works").glob("*.py") if path.stem not in ("__init__", "work"))
-    return {work.title: work for name in modules for work in importlib.import_module(f"works.{name}").WORKS}
+    modules = sorted(
+        path.stem for path in (HERE / "workloads").glob("*.py") if path.stem not in ("__init__", "workload")
+    )
+    return {work.title: work for name in modules for work in importlib.import_module(f"workloads.{name}").WORKLOADS}
 
 
 def main() -> None:
@@ -58,9 +60,9 @@ def main() -> None:
     if options.side:
         serve(options.side)
         return
-    works = [work for title, work in all_works().items() if options.only.lower() in title.lower()]
+    works = [work for title, work in all_workloads().items() if options.only.lower() in title.lower()]
     if not works:
-        parser.error(f"no work holds {options.only!r}; there are: {'; '.join(all_works())}")
+        parser.error(f"no work holds {options.only!r}; there are: {'; '.join(all_workloads())}")
     print(_machine(options.rounds))
     for model, variant in dict.fromkeys((work.model, work.variant) for work in works):
         with tempfile.TemporaryDirectory() as directory:
@@ -86,7 +88,7 @@ def _machine(rounds: int) -> str:
     )
 
 
-def _against_pytorch(works: Sequence[Work], checkpoint: Path, size: int, rounds: int) -> None:
+def _against_pytorch(works: Sequence[Workload], checkpoint: Path, size: int, rounds: int) -> None:
     loads: dict[str, dict[str, Any]] = {}
     print("| work | PyTorch | zoo on 1x1 | ratio | aim | compiled in | rel L2 |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
@@ -111,7 +113,7 @@ def _against_pytorch(works: Sequence[Work], checkpoint: Path, size: int, rounds:
     print()
 
 
-def _over_meshes(works: Sequence[Work], checkpoint: Path, rounds: int, meshes: Sequence[str]) -> None:
+def _over_meshes(works: Sequence[Workload], checkpoint: Path, rounds: int, meshes: Sequence[str]) -> None:
     print("\n| work | mesh | time | of 1x1 | compiled in | of 1x1 |")
     print("| --- | --- | --- | --- | --- | --- |")
     for work in works:
@@ -187,7 +189,7 @@ def serve(side: str) -> None:
         import torch
 
         torch.set_num_threads(int(THREADS))
-    works = all_works()
+    works = all_workloads()
     run: Any = None
     for line in sys.stdin:
         question = json.loads(line)
@@ -210,7 +212,7 @@ def serve(side: str) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _load(work: Work, checkpoint: Path, mesh: Any) -> dict[str, float]:
+def _load(work: Workload, checkpoint: Path, mesh: Any) -> dict[str, float]:
     """Have the weights loaded, which a work keeps, so that `first_s` is tracing, compiling and one run."""
     from zoo import registry
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from device_tree import make_system
-from standins import Environment, make_environment
+from fake_plugins import Environment, make_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def run_tt(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
 
 @pytest.fixture(scope="session")
 def working(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment with the well-behaved stand-in."""
+    """An environment with the well-behaved fake plugin."""
     return make_environment(tmp_path_factory.mktemp("working"), "working")
 
 
@@ -57,8 +57,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
     def make(system: str, chips: int) -> Path:
         root = make_system(tmp_path / "machine", system)
         monkeypatch.setenv("PYTEST_TT_DEVICE_ROOT", str(root))
-        monkeypatch.setenv("STANDIN_CHIPS", str(chips))
-        monkeypatch.setenv("STANDIN_LOG", str(root / "log"))
+        monkeypatch.setenv("FAKE_CHIPS", str(chips))
+        monkeypatch.setenv("FAKE_LOG", str(root / "log"))
         return root
 
     return make

@@ -100,18 +100,18 @@ def test_the_plain_model_computes_what_the_zoo_does(tmp_path: Path, monkeypatch:
     from zoo.qwen2_5.registration import MODEL
 
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import baseline
     import quick
-    import yardstick
 
     variant = "tiny-28-4"
     config, (host, *_) = MODEL.config(variant), jax.devices("cpu")
     quick.write("qwen2_5", variant, tmp_path)
     ids = np.arange(3, 15, dtype=np.int32)[None] * 7
-    weights, cache = yardstick.read(tmp_path, config), np.zeros((2, 2, 1, 12, 4, 8), np.float32)
+    weights, cache = baseline.read(tmp_path, config), np.zeros((2, 2, 1, 12, 4, 8), np.float32)
     with jax.default_device(host):
-        at_once, _ = yardstick.logits(weights, ids, np.int32(0), jax.numpy.array(cache), config=config)
-        _, cache = yardstick.logits(weights, ids[:, :11], np.int32(0), jax.numpy.array(cache), config=config)
-        by_cache, _ = yardstick.logits(weights, ids[:, 11:], np.int32(11), cache, config=config)
+        at_once, _ = baseline.logits(weights, ids, np.int32(0), jax.numpy.array(cache), config=config)
+        _, cache = baseline.logits(weights, ids[:, :11], np.int32(0), jax.numpy.array(cache), config=config)
+        by_cache, _ = baseline.logits(weights, ids[:, 11:], np.int32(11), cache, config=config)
         mesh = jax.sharding.Mesh(np.array([[host]]), ("batch", "model"))
         positions = np.arange(12, dtype=np.int32)[None]
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "position_ids": positions}

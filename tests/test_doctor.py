@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from pytest_tt.ci.doctor.finding import Finding
 
-STANDIN = Path(__file__).parent / "standin"
+FAKE_PLUGIN = Path(__file__).parent / "fake_plugin"
 
 
 def healthy(root: Path, system: str = "n300", firmware: str = "19.2.0.0") -> Path:
@@ -441,10 +441,10 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 @pytest.mark.parametrize("chips", [2, 1])
 def test_opening(chips: int, tmp_path: Path, install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    install(module=(STANDIN / "working/jax_plugin_tt.py").read_text())
+    install(module=(FAKE_PLUGIN / "working/jax_plugin_tt.py").read_text())
     root = healthy(tmp_path / "machine")
     log = tmp_path / "log"
-    for name, value in {"STANDIN_CHIPS": str(chips), "STANDIN_LOG": str(log), "JAX_PLATFORMS": "cpu"}.items():
+    for name, value in {"FAKE_CHIPS": str(chips), "FAKE_LOG": str(log), "JAX_PLATFORMS": "cpu"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TT_VISIBLE_DEVICES", "0")
     finding = opening.open_chips(root, detect(root))

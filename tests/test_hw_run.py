@@ -1,4 +1,4 @@
-"""Runs on hardware, followed with stand-ins for the wheel and for the card; and `sim` beside a wheel that kills."""
+"""Runs on hardware, followed with fakes of the wheel and for the card; and `sim` beside a wheel that kills."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from device_tree import bdf
-from standins import Environment, events, make_environment
+from fake_plugins import Environment, events, make_environment
 
 from pytest_tt.targets import provider
 from pytest_tt.targets.detection import detect
@@ -62,7 +62,7 @@ def test_auto_takes_the_card(pytester: pytest.Pytester, working: Environment, n3
     result.assert_outcomes(passed=5, skipped=1)
     result.stdout.fnmatch_lines(
         [
-            "tt: 0.1.0, backend hw (auto: n300 (2 chips) found, pjrt-plugin-tt 0.0.0+standin), system n300 (detected), "
+            "tt: 0.1.0, backend hw (auto: n300 (2 chips) found, pjrt-plugin-tt 0.0.0+fake), system n300 (detected), "
             "mesh 1x1 (default), jax *"
         ]
     )
@@ -77,7 +77,7 @@ def test_auto_takes_the_card(pytester: pytest.Pytester, working: Environment, n3
     assert document["run"]["backend"] == "hw"
     assert document["run"]["system"] == "n300"
     assert document["run"]["chips"] == 2
-    assert "0.0.0+standin" in json.dumps(document["run"])
+    assert "0.0.0+fake" in json.dumps(document["run"])
     outcomes = {row["nodeid"].partition("::")[2]: row["outcome"] for row in document["tests"]}
     assert outcomes["test_too_big"] == "skipped"
     assert outcomes["test_c[1x2]"] == "passed"
@@ -291,7 +291,7 @@ def test_chips_are_never_opened_without_the_queue(
     assert events(n300, "open") == [{"chips": 2}]
 
 
-def test_killing_standin_kills(killing: Environment, tmp_path: Path) -> None:
+def test_killing_fake_plugin_kills(killing: Environment, tmp_path: Path) -> None:
     env = os.environ | {"JAX_PLATFORMS": ""}
     result = subprocess.run([killing.python, "-c", "import jax; jax.devices()"], env=env, capture_output=True)
     assert result.returncode == -signal.SIGABRT

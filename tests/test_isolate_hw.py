@@ -1,4 +1,4 @@
-"""Isolation on hw, with stand-ins for the wheel, the card and tt-smi."""
+"""Isolation on hw, with fakes of the wheel, the card and tt-smi."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from device_tree import bdf, set_holders
-from standins import Environment, events
+from fake_plugins import Environment, events
 
 from pytest_tt.isolation.chips import HeldChips
 from pytest_tt.targets.detection import detect
@@ -33,8 +33,8 @@ SUITE = """
         Path("seen").write_text(f"{temporary}\\n{cache}")
 
     def test_dies(tt_mesh):
-        if "STANDIN_HUNG" in os.environ:
-            Path(os.environ["STANDIN_HUNG"]).write_text(os.environ["HOW"])
+        if "FAKE_HUNG" in os.environ:
+            Path(os.environ["FAKE_HUNG"]).write_text(os.environ["HOW"])
         os.abort()
 
     @pytest.mark.skip(reason="never")
@@ -50,7 +50,7 @@ SUITE = """
 @pytest.fixture
 def hung(n300: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file that says that the chips are hung, once a test has made it."""
-    monkeypatch.setenv("STANDIN_HUNG", str(n300 / "hung"))
+    monkeypatch.setenv("FAKE_HUNG", str(n300 / "hung"))
     monkeypatch.setenv("HOW", "")
     return n300 / "hung"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from standins import events
+from fake_plugins import events
 
 import pytest_tt
 from pytest_tt.cli import main
@@ -22,7 +22,7 @@ from pytest_tt.standalone import SCRIPT_SETTINGS
 from pytest_tt.targets.mesh import MeshShape
 
 if TYPE_CHECKING:
-    from standins import Environment
+    from fake_plugins import Environment
 
 ROOT = Path(pytest_tt.__file__).parents[1]
 
@@ -248,7 +248,7 @@ def test_bad_environment_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_on_a_card(tmp_path: Path, n300: Path, working: Environment) -> None:
-    """With stand-ins: the card's plugin gives the chips, this process holds them, and too few are refused."""
+    """With fakes: the card's plugin gives the chips, this process holds them, and too few are refused."""
     script = tmp_path / "card.py"
     script.write_text(
         "import json, os\nfrom pathlib import Path\n"

@@ -16,7 +16,7 @@ from pytest_tt.targets.systems import SYSTEMS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from standins import Environment
+    from fake_plugins import Environment
 
     RunTT = Callable[..., pytest.RunResult]
 
@@ -164,7 +164,7 @@ def test_within_a_test_run(pytester: pytest.Pytester, run_tt: RunTT) -> None:
 
 
 def test_a_card_is_left_alone(n300: Path, working: Environment) -> None:
-    """With stand-ins: the plugin of the card is not started, and a process on the card does not simulate."""
+    """With fakes: the plugin of the card is not started, and a process on the card does not simulate."""
     run_script(
         """
 import pytest_tt

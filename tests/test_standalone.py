@@ -101,10 +101,10 @@ def test_within_a_test_they_are_those_of_the_run(pytester: pytest.Pytester, run_
 
 
 def test_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With stand-ins for the wheel and the card: opened, held, and not exceeded."""
+    """With fakes of the wheel and the card: opened, held, and not exceeded."""
     monkeypatch.setenv("PYTEST_TT_DEVICE_ROOT", str(make_system(tmp_path / "machine", "n300")))
-    monkeypatch.setenv("STANDIN_CHIPS", "2")
-    monkeypatch.setenv("STANDIN_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("FAKE_CHIPS", "2")
+    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
     code = """
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The workflows: they are what GitHub accepts, they run what .ci/run runs, and the hardware one works, on stand-ins."""
+"""The workflows: they are what GitHub accepts, they run what .ci/run runs, and the hardware one works, on fakes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_tt.cli import COMMANDS
 from pytest_tt.options import OPTIONS
 
 if TYPE_CHECKING:
-    from standins import Environment
+    from fake_plugins import Environment
 
 yaml = pytest.importorskip("yaml")
 
@@ -115,7 +115,7 @@ def test_a_hardware_run_from_start_to_end(
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join([str(programs), os.environ["PATH"]]))
     monkeypatch.setenv("PYTEST_TT_DEVICE_ROOT", str(root))
-    monkeypatch.setenv("STANDIN_CHIPS", "2")
+    monkeypatch.setenv("FAKE_CHIPS", "2")
     for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
         monkeypatch.setenv(name, str(pytester.path / name))
         (pytester.path / name).touch()

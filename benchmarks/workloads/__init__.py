@@ -1,1 +1,1 @@
-"""What `benchmarks/models.py` measures: a module a model, each with `WORKS`."""
+"""What `benchmarks/models.py` measures: a module a model, each with `WORKLOADS`."""

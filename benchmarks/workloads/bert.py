@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from forward import compiled_forward
-from works.work import Work
+
+from workloads.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,8 +72,8 @@ def zoo_forward(checkpoint: Path, mesh: Mesh, *, rows: int) -> Callable[[], np.n
     return run
 
 
-WORKS = tuple(
-    Work(
+WORKLOADS = tuple(
+    Workload(
         title=f"BERT base forward, batch {rows}, 128 tokens",
         model="bert",
         variant=VARIANT,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from forward import compiled_forward
-from works.work import Work
+
+from workloads.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,9 +100,9 @@ def zoo_decode(checkpoint: Path, mesh: Mesh) -> Callable[[], np.ndarray]:
     return partial(generator, tokens(1, PROMPT).tolist(), NEW_TOKENS)
 
 
-WORKS = (
+WORKLOADS = (
     *(
-        Work(
+        Workload(
             title=f"GPT-2 base forward, batch {rows}, 128 tokens",
             model="gpt2",
             variant=VARIANT,
@@ -114,7 +115,7 @@ WORKS = (
         )
         for rows, aim in ((1, 2.0), (8, 1.8))
     ),
-    Work(
+    Workload(
         title=f"GPT-2 base decode, {NEW_TOKENS} tokens after {PROMPT}",
         model="gpt2",
         variant=VARIANT,

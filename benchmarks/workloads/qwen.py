@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from forward import compiled_forward
-from works.work import Work
+
+from workloads.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +124,7 @@ def _generator(checkpoint: Path, mesh: Mesh, variant: str, dtype: str, prompt_sl
     return Generator(config_of(variant, dtype), params, mesh, prompt_slots=prompt_slots, slots=slots)
 
 
-def _works(variant: str, name: str, dtype: str, prefill: float, decode: float) -> tuple[Work, Work]:
+def _workloads(variant: str, name: str, dtype: str, prefill: float, decode: float) -> tuple[Workload, Workload]:
     common: dict[str, Any] = {
         "model": "qwen2_5",
         "variant": variant,
@@ -133,14 +134,14 @@ def _works(variant: str, name: str, dtype: str, prefill: float, decode: float) -
         "rows": 1,
     }
     return (
-        Work(
+        Workload(
             title=f"{name} prefill, {LENGTH} tokens, all logits, {dtype}",
             aim=prefill,
             pytorch=partial(pytorch_prefill, variant=variant, dtype=dtype),
             zoo=partial(zoo_prefill, variant=variant, dtype=dtype),
             **common,
         ),
-        Work(
+        Workload(
             title=f"{name} decode, {NEW_TOKENS} tokens after {PROMPT}, {dtype}",
             aim=decode,
             pytorch=partial(pytorch_decode, variant=variant, dtype=dtype),
@@ -152,9 +153,9 @@ def _works(variant: str, name: str, dtype: str, prefill: float, decode: float) -
 
 
 # Aims: what a plain JAX program, written for speed alone, reached beside PyTorch on the two cores this was made on.
-WORKS = (
-    *_works(SMALL, "Qwen2.5 0.5B", "float32", prefill=2.2, decode=2.8),
-    *_works(SMALL, "Qwen2.5 0.5B", "bfloat16", prefill=0.9, decode=1.3),
-    *_works(WIDE, "Qwen2.5 7B, 2 layers,", "float32", prefill=2.2, decode=1.1),
-    *_works(WIDE, "Qwen2.5 7B, 2 layers,", "bfloat16", prefill=1.15, decode=1.0),
+WORKLOADS = (
+    *_workloads(SMALL, "Qwen2.5 0.5B", "float32", prefill=2.2, decode=2.8),
+    *_workloads(SMALL, "Qwen2.5 0.5B", "bfloat16", prefill=0.9, decode=1.3),
+    *_workloads(WIDE, "Qwen2.5 7B, 2 layers,", "float32", prefill=2.2, decode=1.1),
+    *_workloads(WIDE, "Qwen2.5 7B, 2 layers,", "bfloat16", prefill=1.15, decode=1.0),
 )

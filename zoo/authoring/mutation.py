@@ -1,9 +1,9 @@
 """``python -m zoo.authoring.mutation``: mutants of each model, each to be caught by a golden or the contract.
 
 A golden is worth what it catches. The module ``mutants`` of a model holds `MUTANTS`, name -> `Mutant`; `CASE`, the
-golden case that they are tried on where a mutant names no other; and `WITHIN_HW_BOUNDS`, the names of those that move outputs
-by less than bfloat16 arithmetic may: simulated chips compute in float32 and must catch these too. What no output can
-show belongs into none of them.
+golden case that they are tried on where a mutant names no other; and `WITHIN_HW_BOUNDS`, the names of those that move
+outputs by less than bfloat16 arithmetic may: simulated chips compute in float32 and must catch these too. What no
+output can show belongs into none of them.
 """
 
 from __future__ import annotations

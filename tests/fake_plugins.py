@@ -1,4 +1,4 @@
-"""Virtual environments with a stand-in for pjrt-plugin-tt in them, and what the stand-in noted."""
+"""Virtual environments with a fake pjrt-plugin-tt in them, and what the fake noted."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import pytest_tt
 if TYPE_CHECKING:
     import pytest
 
-STANDINS = Path(__file__).parent / "standin"
+FAKE_PLUGINS = Path(__file__).parent / "fake_plugin"
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment that sees everything installed here and one stand-in of its own."""
+    """A virtual environment that sees everything installed here and one fake plugin of its own."""
 
     python: Path
 
@@ -35,8 +35,8 @@ class Environment:
         return [str(self.python), "-m", "pytest", "-p", "pytest_tt", "-W", "error", "-p", "no:cacheprovider", *args]
 
 
-def make_environment(folder: Path, standin: str | None) -> Environment:
-    """Build `standin` and install it into a new virtual environment in `folder`, without network or pip."""
+def make_environment(folder: Path, fake: str | None) -> Environment:
+    """Build `fake` and install it into a new virtual environment in `folder`, without network or pip."""
     venv.create(folder / "venv", symlinks=True)
     python = folder / "venv/bin/python"
     site = folder / f"venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
@@ -44,9 +44,9 @@ def make_environment(folder: Path, standin: str | None) -> Environment:
     installed = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
     lines = [f"import site; site.addsitedir({entry!r})" for entry in installed]
     (site / "outer.pth").write_text("\n".join([*lines, str(Path(pytest_tt.__file__).parents[1])]) + "\n")
-    if standin is not None:
-        source = folder / standin
-        shutil.copytree(STANDINS / standin, source)
+    if fake is not None:
+        source = folder / fake
+        shutil.copytree(FAKE_PLUGINS / fake, source)
         subprocess.run(
             [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")],
             cwd=source,
@@ -60,7 +60,7 @@ def make_environment(folder: Path, standin: str | None) -> Environment:
 
 
 def events(root: Path, kind: str) -> list[dict[str, Any]]:
-    """What the stand-in noted of `kind`."""
+    """What the fake noted of `kind`."""
     path = root / "log"
     lines = path.read_text().splitlines() if path.exists() else []
     return [event for event in map(json.loads, lines) if event.pop("event") == kind]

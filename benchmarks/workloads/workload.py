@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Workload:
     """Something that the zoo and transformers both do.
 
     pytorch and zoo take the checkpoint's directory (and a mesh) and give a callable that does the work once and returns

@@ -1,4 +1,4 @@
-"""Stand-in for tt_jax of pjrt-plugin-tt, for tests only: the files have the right names and say what they are."""
+"""Fake tt_jax of pjrt-plugin-tt, for tests only: the files have the right names and say what they are."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ def serialize_compiled_artifacts_to_disk(
     prefix = Path(output_prefix)
     prefix.parent.mkdir(parents=True, exist_ok=True)
     for ending in ("_ttir.mlir", "_ttnn.mlir", ".ttnn"):
-        prefix.with_name(prefix.name + ending).write_text(f"// stand-in, not from a TT compiler\n{text}")
+        prefix.with_name(prefix.name + ending).write_text(f"// fake, not from a TT compiler\n{text}")

@@ -1,4 +1,4 @@
-"""Stand-in for pjrt-plugin-tt, for tests only: like the native plugin on a machine without a card, it aborts."""
+"""Fake pjrt-plugin-tt, for tests only: like the native plugin on a machine without a card, it aborts."""
 
 from __future__ import annotations
 
