@@ -9,9 +9,9 @@ import pytest
 from documents import real_document, real_text, row_of, write
 
 from pytest_tt.cli import main
-from pytest_tt.results.facts import ROW, RUN
 from pytest_tt.results.reading import DocumentError, read_document
 from pytest_tt.results.row import Row
+from pytest_tt.results.validation import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,24 +60,24 @@ def test_document_cut_off_anywhere_is_refused_with_line_and_column(tmp_path: Pat
 def test_damage_in_the_middle_is_no_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.json"
     path.write_text(real_text().replace('"schema": 1,', '"schema": 1', 1), encoding="utf-8")
-    assert refusal(path, capsys) == ":3:2: is no JSON: Expecting ',' delimiter"
+    assert refusal(path, capsys) == ":3:2: is not JSON: Expecting ',' delimiter"
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         pytest.param(b"", "is empty", id="empty"),
-        pytest.param(b"[]", "is no results document", id="a list"),
-        pytest.param(b"{}", "is no results document", id="nothing in it"),
+        pytest.param(b"[]", "is not a results document", id="a list"),
+        pytest.param(b"{}", "is not a results document", id="nothing in it"),
         pytest.param(b'{"schema": 0}', "schema: 0 is older than 1", id="older"),
         pytest.param(b'{"schema": 2, "tests": 7}', "schema: 2 is newer than 1", id="newer"),
         pytest.param(b'{"schema": true}', "schema: expected the number 1, found true", id="no number"),
         pytest.param(b'{"schema": "1"}', 'schema: expected the number 1, found "1"', id="a text"),
         pytest.param(b'{"schema": 1}', "the document: has no 'run'", id="no run"),
-        pytest.param(b'{"schema": 1, "a": NaN}', "NaN is no JSON number", id="NaN"),
+        pytest.param(b'{"schema": 1, "a": NaN}', "NaN is not a JSON number", id="NaN"),
         pytest.param(b'{"schema": 1, "a": 1, "a": 2}', "has the key 'a' twice", id="key twice"),
-        pytest.param(b'{"schema": 1, "a": "\xff"}', "byte 20: is no UTF-8", id="not UTF-8"),
-        pytest.param(b"[" * 100_000, "is no JSON that can be used", id="too deep"),
+        pytest.param(b'{"schema": 1, "a": "\xff"}', "byte 20: is not UTF-8", id="not UTF-8"),
+        pytest.param(b"[" * 100_000, "is not JSON that can be used", id="too deep"),
     ],
 )
 def test_no_results_document(content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,12 +92,12 @@ def test_places_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def places(value: Any, form: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Path, container and key of everything in `value` that `form` says something about."""
+    """Path, container and key of everything in `value` that `form`, a part of the schema, says something about."""
+    if "$ref" in form:
+        form = PARTS[form["$ref"].removeprefix("#/$defs/")]
     if isinstance(value, dict):
         for key, entry in value.items():
-            known = form.get(key) if isinstance(form, dict) else getattr(form, "form", None)
-            while hasattr(known, "form") and not isinstance(entry, dict):
-                known = known.form
+            known = form.get("properties", {}).get(key, form.get("additionalProperties"))
             if known is not None:
                 below = (
                     f"{place}.{key}"
@@ -107,16 +107,16 @@ def places(value: Any, form: Any, place: str = "") -> Iterator[tuple[str, Any, A
                 yield below.lstrip("."), value, key
                 yield from places(entry, known, below)
     elif isinstance(value, list):
-        inner = form[0] if isinstance(form, list) else None
         for index, entry in enumerate(value):
             yield f"{place}[{index}]".lstrip("."), value, index
-            yield from places(entry, inner, f"{place}[{index}]")
+            yield from places(entry, form["items"], f"{place}[{index}]")
 
 
+PARTS = schema()["$defs"]
 WRONG: dict[type, Any] = {str: 5, int: "5", float: True, bool: 1, dict: [], list: {}}
 
 
-@pytest.mark.parametrize(("part", "form"), [("tests[1]", ROW), ("run", RUN)])
+@pytest.mark.parametrize(("part", "form"), [("tests[1]", PARTS["row"]), ("run", PARTS["run"])])
 def test_each_wrong_type_is_named_with_its_place(part: str, form: Any, tmp_path: Path) -> None:
     document = real_document()
     root = document["run"] if part == "run" else document["tests"][1]
@@ -136,7 +136,7 @@ def test_each_wrong_type_is_named_with_its_place(part: str, form: Any, tmp_path:
     assert tried > (40 if part != "run" else 10)
 
 
-@pytest.mark.parametrize("field", [name for name in ROW if name not in ("shardings", "work", "run")])  # type: ignore[union-attr]
+@pytest.mark.parametrize("field", PARTS["row"]["required"])
 def test_each_missing_field_is_named(field: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = real_document()
     del document["tests"][2][field]
@@ -159,6 +159,23 @@ def test_each_missing_field_is_named(field: str, tmp_path: Path, capsys: pytest.
         ("work", {"tokens": 0}, "tests[1].work.tokens: expected a whole number from 1, found 0"),
         ("run", 3, "tests[1].run: expected the place of one of the 1 runs, counted from 0, found 3"),
         ("shardings", [{"axes": None, "arrays": ["x"]}], "tests[1].shardings[0].arrays[0]: expected an array such as"),
+        (
+            "placements",
+            [
+                {
+                    "axes": {"x": 2},
+                    "arrays": [{"name": "w", "count": 1, "dtype": "int8", "shape": [4, 2], "spec": [["x"]]}],
+                }
+            ],
+            'tests[1].placements[0].arrays[0].spec: expected 2 entries, one for each dimension, found [["x"]]',
+        ),
+        (
+            "collectives",
+            {"a.b[0] {x}": -1},
+            'tests[1].collectives["a.b[0] {x}"]: expected a whole number from 0, found -1',
+        ),
+        ("mesh", "64x64", 'tests[1].mesh: expected a mesh such as 1x8, found "64x64"'),
+        ("system", ["x" * 80], 'tests[1].system: expected a text, found ["' + "x" * 55 + "..."),
     ],
 )
 def test_wrong_values(field: str, value: Any, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,10 +184,38 @@ def test_wrong_values(field: str, value: Any, said: str, tmp_path: Path, capsys:
     assert said in refusal(write(tmp_path / "a.json", document), capsys)
 
 
+def test_wrong_key_and_wrong_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = real_document()
+    leaf = document["tests"][1]["metrics"]["small"]["leaves"]["logits"]
+    leaf["errors"]["-2222"] = 1
+    assert refusal(write(tmp_path / "a.json", document), capsys) == (
+        ": tests[1].metrics.small.leaves.logits.errors: expected a power of ten, equal or not finite as a key, found "
+        '"-2222"'
+    )
+    document = real_document()
+    document["run"]["start"] = "yesterday"
+    assert refusal(write(tmp_path / "a.json", document), capsys) == (
+        ': run.start: expected a time such as 2026-08-01T12:00:00+00:00, found "yesterday"'
+    )
+
+
+def test_numbers_of_json_are_of_one_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON tells 2.0 and 2 not apart, and Python's reader takes 1e999 for infinity."""
+    document = real_document()
+    document["tests"][1]["bytes_per_chip"] = 2.0
+    (row,) = (
+        row for key, row in read_document(write(tmp_path / "a.json", document)).rows.items() if "[1x2]" in str(key)
+    )
+    assert repr(row.bytes_per_chip) == "2"
+    path = tmp_path / "b.json"
+    path.write_text(json.dumps(document).replace('"bytes_per_chip": 2.0', '"bytes_per_chip": 1e999'), encoding="utf-8")
+    assert refusal(path, capsys) == ": is not JSON that can be used: 1e999 is larger than any number that can be used"
+
+
 def test_documents_from_before_the_optional_facts_are_read(tmp_path: Path) -> None:
     document = real_document()
     for row in document["tests"]:
-        del row["shardings"], row["work"]
+        del row["placements"], row["shardings"], row["work"]
         for case in row["metrics"].values():
             del case["leaves"]
     assert len(read_document(write(tmp_path / "a.json", document)).rows) == 7

@@ -15,10 +15,12 @@ from pytest_tt.ci.report.charts import histogram, lines, use_of_bound
 from pytest_tt.ci.report.history import build_history
 from pytest_tt.ci.report.html import Html, element, join
 from pytest_tt.ci.report.markdown import code, plain, table
-from pytest_tt.ci.report.mesh_drawing import Split, draw_shardings, split_of, split_text
+from pytest_tt.ci.report.mesh_drawing import Split, draw_placements, split_of, split_text
 from pytest_tt.ci.report.page import page
 from pytest_tt.cli import main
+from pytest_tt.results.arrays import placements_of
 from pytest_tt.results.reading import read_document
+from pytest_tt.results.row import Row
 from pytest_tt.targets.systems import SYSTEMS
 
 if TYPE_CHECKING:
@@ -221,7 +223,8 @@ def hostile_page(tmp_path: Path) -> str:
         for case in list(row["metrics"].values()):
             (leaf,) = case["leaves"].values()
             row["metrics"] = {HOSTILE: {**case, "leaf": HOSTILE, "leaves": {HOSTILE: leaf}}}
-        row["shardings"] = [{"axes": {HOSTILE: 2}, "arrays": [f"float32[4] ? x1 {HOSTILE}"]}]
+        array = {"name": HOSTILE, "count": 1, "dtype": HOSTILE, "shape": [4], "spec": [[HOSTILE]]}
+        row["placements"] = [{"axes": {HOSTILE: 2}, "arrays": [array, {**array, "spec": None}]}]
         row["work"] = {HOSTILE: 3}
     document["run"].update(system=HOSTILE, commit=HOSTILE)
     document["run"]["versions"][HOSTILE] = HOSTILE
@@ -290,9 +293,8 @@ def test_splits_in_words() -> None:
 
 def test_drawing_of_a_mesh() -> None:
     arrays = ["bfloat16[8,6] (model,batch) x3 w", "int4[8] (-) x1 b", "key<fry>[2] ? x1 key"]
-    text = draw_shardings(
-        [{"axes": {"batch": 2, "model": 2}, "arrays": arrays}, {"axes": None, "arrays": ["int8[2] ? x1 z"]}]
-    )
+    groups = [{"axes": {"batch": 2, "model": 2}, "arrays": arrays}, {"axes": None, "arrays": ["int8[2] ? x1 z"]}]
+    text = draw_placements(placements_of(Row("a", shardings=groups)))
     words = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", text))
     assert "4 parts over model and batch, each on one chip model 0 1 batch 0 0 2 batch 1 1 3 " in words
     assert "w × 3 bfloat16[8, 6] (model, batch) [4, 3], 24 bytes" in words

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_tt.files import write_atomically
 from pytest_tt.results.row import Row, to_properties, update_from_properties
+from pytest_tt.results.validation import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,9 @@ SUITE = """
 
 
 def document(path: Path) -> dict[str, Any]:
+    """What a run wrote, which fits the published schema."""
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    check(data)
     return data
 
 

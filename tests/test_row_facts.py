@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from documents import real_document, row_of
 
 from pytest_tt.compare import compare
 from pytest_tt.compare.errors import error_decades
-from pytest_tt.results.arrays import Array
+from pytest_tt.compiler.arrays import Array
+from pytest_tt.results.arrays import parse_text, placements_of
+from pytest_tt.results.row import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,14 +72,17 @@ def test_row_of_a_real_run() -> None:
     assert leaf["bounds"] == {"rel_l2": 1e-5}
     assert leaf["values"]["rel_l2"] == row["metrics"]["small"]["rel_l2"]
     assert sum(leaf["errors"].values()) == 8 * 16
-    assert row["shardings"] == [
+    assert row["placements"] == [
         {
             "axes": {"batch": 2, "model": 4},
-            "arrays": ["float32[16,16] (-,model) x2 params/layer_*", "float32[8,16] (batch,-) x1 x"],
+            "arrays": [
+                {"name": "params/layer_*", "count": 2, "dtype": "float32", "shape": [16, 16], "spec": [[], ["model"]]},
+                {"name": "x", "count": 1, "dtype": "float32", "shape": [8, 16], "spec": [["batch"], []]},
+            ],
         }
     ]
     assert row["work"] == {"tokens": 8}
-    assert row_of(real_document(), "test_known")["shardings"] is None
+    assert row_of(real_document(), "test_known")["placements"] is None
 
 
 @pytest.mark.parametrize(
@@ -86,20 +92,35 @@ def test_row_of_a_real_run() -> None:
         Array("params/a b", 3, "bfloat16", (2, 3), ((), ("batch", "model"))),
         Array("key", 1, "key<fry>", (4,), None),
         Array("x[0] (-) x2 y", 2, "int8", (4,), (("x",),)),
+        Array("odd axes", 1, "int8", (4,), (("a,b", "c d"),)),
     ],
 )
 def test_arrays_are_read_as_they_were_written(array: Array) -> None:
-    assert Array.parse(str(array)) == array
+    row = Row("a", placements=[{"axes": {"x": 2}, "arrays": [json.loads(json.dumps(array.to_json()))]}])
+    assert placements_of(row) == [({"x": 2}, [array])]
 
 
-def test_odd_axes_are_not_known() -> None:
-    assert str(Array("x", 1, "int8", (4,), (("a,b",),))) == "int8[4] ? x1 x"
+@pytest.mark.parametrize(
+    ("text", "array"),
+    [
+        ("float32[] () x1 x", Array("x", 1, "float32", (), ())),
+        (
+            "bfloat16[2,3] (-,batch+model) x3 params/a b",
+            Array("params/a b", 3, "bfloat16", (2, 3), ((), ("batch", "model"))),
+        ),
+        ("key<fry>[4] ? x1 key", Array("key", 1, "key<fry>", (4,), None)),
+        ("int8[4] (x) x2 x[0] (-) x2 y", Array("x[0] (-) x2 y", 2, "int8", (4,), (("x",),))),
+    ],
+)
+def test_lines_of_earlier_versions_are_read(text: str, array: Array) -> None:
+    assert parse_text(text) == array
+    assert placements_of(Row("a", shardings=[{"axes": None, "arrays": [text]}])) == [(None, [array])]
 
 
 @pytest.mark.parametrize("text", ["", "x", "float32[4] (-) x0 x", "float32[4] (-,-) x1 x", "float32[a] (-) x1 x"])
 def test_other_texts_are_no_arrays(text: str) -> None:
-    with pytest.raises(ValueError, match="is no array"):
-        Array.parse(text)
+    with pytest.raises(ValueError, match="is not an array"):
+        parse_text(text)
 
 
 def test_shardings_of_other_meshes_and_programs(pytester: pytest.Pytester, run_tt: RunTT) -> None:
@@ -131,16 +152,17 @@ def test_shardings_of_other_meshes_and_programs(pytester: pytest.Pytester, run_t
 
     (row,) = read_document(pytester.path / "r.json").rows.values()
     assert row.work is None
-    assert row.shardings == [
-        {
-            "axes": {"batch": 2, "model": 2},
-            "arrays": [
-                "float32[4,4] (-,-) x2 argument *",
-                "float32[4,4] (-,-) x1 x",
-                "float32[4,4] (model+batch,-) x1 x",
-                "float32[] () x1 x",
+    assert row.shardings is None
+    assert placements_of(row) == [
+        (
+            {"batch": 2, "model": 2},
+            [
+                Array("argument *", 2, "float32", (4, 4), ((), ())),
+                Array("x", 1, "float32", (4, 4), ((), ())),
+                Array("x", 1, "float32", (4, 4), (("model", "batch"), ())),
+                Array("x", 1, "float32", (), ()),
             ],
-        },
-        {"axes": {"ring": 4}, "arrays": ["float32[4,4] (ring,-) x1 x"]},
-        {"axes": None, "arrays": ["float32[4,4] ? x1 x"]},
+        ),
+        ({"ring": 4}, [Array("x", 1, "float32", (4, 4), (("ring",), ()))]),
+        (None, [Array("x", 1, "float32", (4, 4), None)]),
     ]

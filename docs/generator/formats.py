@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ from markdown_pieces import code, described, prose, table
 from pytest_tt.ci.gate.rules import Rules
 from pytest_tt.compare.bounds import default_bounds
 from pytest_tt.golden import file as golden_file
-from pytest_tt.results import facts
 from pytest_tt.results.document import SCHEMA
+from pytest_tt.results.validation import schema
 from pytest_tt.status.file import KEYS as STATUS_KEYS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def results_document() -> str:
-    form: Any = facts.DOCUMENT
+    parts = schema()["$defs"]
     rules = [
         (code(field.name), code("false" if field.default is None else str(field.default).lower()),
          prose(field.metadata["text"]))
@@ -37,40 +38,52 @@ What `--tt-results FILE` writes: `{{"schema": {SCHEMA}, "run": {{…}}, "tests":
 Within a schema keys may be added, never changed; readers skip keys that they do not know. The same facts are JUnit
 properties of each test, with `tt_` before the name.
 
+Its JSON Schema (draft 2020-12) is below, and in the package as `pytest_tt/results/schema.json`. The commands that read
+results documents check them by it, and what a run writes fits it.
+
 ## `run`
 
-{_form(form["run"], meanings.RUN, "the run")}
+{_properties(parts["run"])}
 ## `tests[]`
 
-{_form(form["tests"][0], meanings.ROW, "the row")}
+{_properties(parts["row"])}
 ## `tests[].metrics.CASE`
 
-{_form(form["tests"][0]["metrics"].form, meanings.CASE, "the metrics")}
+{_properties(parts["case"])}
 ## Rules of the gate
 
 What `pytest-tt gate` tolerates, in `[tool.pytest-tt.gate]`; below `.hw` or `.sim` for that backend only.
 
-{table(("Rule", "Default", "Meaning"), rules)}"""
+{table(("Rule", "Default", "Meaning"), rules)}
+## JSON Schema
+
+```json
+{(files("pytest_tt.results") / "schema.json").read_text("utf-8").rstrip()}
+```"""
 
 
-def _form(form: Mapping[str, Any], words: Mapping[str, str], what: str) -> str:
-    words = described(form, words, what)
-    return table(("Key", "Value", "Meaning"), [(code(name), _value(part), words[name]) for name, part in form.items()])
+def _properties(part: Mapping[str, Any]) -> str:
+    """A table of the properties of an object of the schema. KeyError for one without a description."""
+    rows = [
+        (code(name), _value(each) + ("" if name in part["required"] else "; may be absent"), each["description"])
+        for name, each in part["properties"].items()
+    ]
+    return table(("Key", "Value", "Meaning"), rows)
 
 
-def _value(form: Any) -> str:
-    """A form of facts.py in words."""
-    if isinstance(form, facts.Absent):
-        return f"{_value(form.form)}; may be absent"
-    if isinstance(form, facts.Maybe):
-        return f"{_value(form.form)}, or null"
-    if isinstance(form, facts.Mapped):
-        return f"object of {_value(form.form)}"
-    if isinstance(form, list):
-        return f"list of {_value(form[0])}"
-    if isinstance(form, dict):
-        return "object" if len(form) > 4 else f"object: {', '.join(map(code, form))}"
-    return str(form(None))
+def _value(part: Mapping[str, Any]) -> str:
+    """What a part of the schema takes, in words."""
+    if "$ref" in part:
+        part = schema()["$defs"][part["$ref"].rpartition("/")[2]]
+    null = ", or null" if None in part.get("enum", ()) or "null" in part.get("type", ()) else ""
+    if "title" in part:
+        return part["title"] + null
+    if "items" in part:
+        return f"list of {_value(part['items'])}{null}"
+    if "additionalProperties" in part:
+        return f"object of {_value(part['additionalProperties'])}{null}"
+    keys = part["properties"]
+    return ("object" if len(keys) > 4 else f"object: {', '.join(map(code, keys))}") + null
 
 
 def golden_format() -> str:

@@ -1,52 +1,51 @@
-"""How a row writes down an array and its sharding: one short line of text.
-
-``float32[24,32] (-,model) x12 params/layer_*/kernel`` are twelve arrays whose names differ in the numbers that ``*``
-stands for; their first dimension is whole, their second is split over the mesh axis ``model``. ``batch+model`` splits
-one dimension over two axes, ``?`` is a sharding that mesh axes do not tell.
-"""
+"""The arrays of a row: which arrays its programs take, and which mesh axes each is spread over."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pytest_tt.compiler.arrays import Array
+
+if TYPE_CHECKING:
+    from pytest_tt.results.row import Row
+
+Placement: TypeAlias = tuple[Mapping[str, int] | None, Sequence[Array]]
+"""Mesh axes (name -> size), None where shardings are not given by axes, and the arrays placed by them."""
 
 _WHOLE, _UNKNOWN = "-", "?"
-_AXIS = re.compile(r"\w+")
 _FORM = re.compile(
     r"(?P<dtype>[^\s\[]+)\[(?P<shape>[0-9,]*)\] (?P<spec>\([\w,+-]*\)|\?) x(?P<count>[1-9][0-9]*) (?P<name>.*)"
 )
 
-EXPECTED = "an array such as 'float32[24,32] (-,model) x12 params/layer_*/kernel'"
+
+def placements_of(row: Row) -> list[Placement]:
+    """What ``placements`` of `row` says; of a row of an earlier version, what ``shardings`` says."""
+    if row.placements is not None:
+        return [(group["axes"], [_from_json(entry) for entry in group["arrays"]]) for group in row.placements]
+    return [(group["axes"], [parse_text(text) for text in group["arrays"]]) for group in row.shardings or ()]
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
-    """Arrays of one kind. spec: per dimension the mesh axes that split it, none for a whole one; None: not known."""
+def _from_json(entry: Mapping[str, Any]) -> Array:
+    spec = None if entry["spec"] is None else tuple(map(tuple, entry["spec"]))
+    return Array(entry["name"], entry["count"], entry["dtype"], tuple(entry["shape"]), spec)
 
-    name: str
-    count: int
-    dtype: str
-    shape: tuple[int, ...]
-    spec: tuple[tuple[str, ...], ...] | None
 
-    def __str__(self) -> str:
-        spec = _UNKNOWN
-        if self.spec is not None and all(_AXIS.fullmatch(axis) for entry in self.spec for axis in entry):
-            spec = f"({','.join('+'.join(entry) or _WHOLE for entry in self.spec)})"
-        name = " ".join(self.name.split())
-        return f"{self.dtype}[{','.join(map(str, self.shape))}] {spec} x{self.count} {name}"
+def parse_text(text: str) -> Array:
+    """Read the line of text with which earlier versions wrote an array down. Raises ValueError for anything else.
 
-    @classmethod
-    def parse(cls, text: str) -> Array:
-        """Read what ``str`` wrote. Raises ValueError for anything else."""
-        match = _FORM.fullmatch(text)
-        if match is None:
-            raise ValueError(f"{text!r} is no array: expected {EXPECTED}")
-        shape = tuple(int(size) for size in match["shape"].split(",") if size)
-        spec = None
-        if match["spec"] != _UNKNOWN:
-            entries = [entry for entry in match["spec"][1:-1].split(",") if entry]
-            spec = tuple(() if entry == _WHOLE else tuple(entry.split("+")) for entry in entries)
-            if len(spec) != len(shape):
-                raise ValueError(f"{text!r} is no array: its spec has {len(spec)} dimensions, its shape {len(shape)}")
-        return cls(match["name"], int(match["count"]), match["dtype"], shape, spec)
+    ``float32[24,32] (-,model) x12 params/layer_*/kernel``: twelve arrays, their first dimension whole, their second
+    split over the mesh axis ``model``. ``batch+model`` splits one dimension over two axes; ``?``: not given by axes.
+    """
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not an array: expected DTYPE[SHAPE] (SPEC) xCOUNT NAME")
+    shape = tuple(int(size) for size in match["shape"].split(",") if size)
+    spec = None
+    if match["spec"] != _UNKNOWN:
+        entries = [entry for entry in match["spec"][1:-1].split(",") if entry]
+        spec = tuple(() if entry == _WHOLE else tuple(entry.split("+")) for entry in entries)
+        if len(spec) != len(shape):
+            raise ValueError(f"{text!r} is not an array: its spec has {len(spec)} dimensions, its shape {len(shape)}")
+    return Array(match["name"], int(match["count"]), match["dtype"], shape, spec)

@@ -6,11 +6,12 @@ import json
 import re
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from pytest_tt.results.document import SCHEMA
-from pytest_tt.results.facts import DOCUMENT, MismatchError, check
 from pytest_tt.results.row import Row
+from pytest_tt.results.validation import MismatchError, check, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ _BROKEN_OFF = re.compile(r"|tr?u?|fa?l?s?|nu?l?|-|\.|[eE][+-]?|\\?u?[0-9a-fA-F]{
 
 
 class DocumentError(ValueError):
-    """A file is no results document that this version can use; the text is one line: file, place, what to do."""
+    """A file is not a results document that this version can use; the text is one line: file, place, what to do."""
 
 
 class Key(NamedTuple):
@@ -82,15 +83,16 @@ def read_document(path: Path) -> Document:
     raw = _load(path)
     if not isinstance(raw, dict) or "schema" not in raw:
         raise DocumentError(
-            f"{path}: is no results document: expected what --tt-results writes, {{'schema': {SCHEMA}, …"
+            f"{path}: is not a results document: expected what --tt-results writes, {{'schema': {SCHEMA}, …"
         )
     _check_schema(path, raw["schema"])
     try:
-        check(raw, DOCUMENT, "")
+        check(raw)
     except MismatchError as error:
         raise DocumentError(f"{path}: {error}") from None
     document = Document(path, _run(raw["run"]), _rows(path, raw["tests"]), raw)
     for index, entry in enumerate(raw["tests"]):
+        _check_specs(path, index, entry)
         if entry.get("run", 0) >= len(document.runs):
             raise DocumentError(
                 f"{path}: tests[{index}].run: expected the place of one of the {len(document.runs)} runs, counted from "
@@ -110,17 +112,17 @@ def _load(path: Path) -> Any:
     except OSError as error:
         raise DocumentError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise DocumentError(f"{path}: byte {error.start}: is no UTF-8 text: expected a results document") from None
+        raise DocumentError(f"{path}: byte {error.start}: is not UTF-8 text: expected a results document") from None
     if not text.strip():
         raise DocumentError(f"{path}: is empty: expected a results document; did the run end before it wrote any?")
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number)
     except json.JSONDecodeError as error:
         cut = error.msg.startswith("Unterminated") or _BROKEN_OFF.fullmatch(text[error.pos :].strip())
-        what = "the document ends too early: was the file cut off?" if cut else f"is no JSON: {error.msg}"
+        what = "the document ends too early: was the file cut off?" if cut else f"is not JSON: {error.msg}"
         raise DocumentError(f"{path}:{error.lineno}:{error.colno}: {what}") from None
     except (ValueError, RecursionError) as error:
-        raise DocumentError(f"{path}: is no JSON that can be used: {error}") from None
+        raise DocumentError(f"{path}: is not JSON that can be used: {error}") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -133,7 +135,26 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _number(text: str) -> float:
+    """A number with a point or an exponent; 2.0 is the whole number 2 in JSON, whose numbers are of one kind."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text} is larger than any number that can be used")
+    return int(number) if number.is_integer() else number
+
+
+def _check_specs(path: Path, index: int, entry: dict[str, Any]) -> None:
+    """Raise DocumentError for an array whose spec has not an entry for each dimension, which the schema cannot say."""
+    for at, group in enumerate(entry.get("placements") or ()):
+        for number, array in enumerate(group["arrays"]):
+            if array["spec"] is not None and len(array["spec"]) != len(array["shape"]):
+                raise DocumentError(
+                    f"{path}: tests[{index}].placements[{at}].arrays[{number}].spec: expected {len(array['shape'])} "
+                    f"entries, one for each dimension, found {shown(array['spec'])}"
+                )
 
 
 def _check_schema(path: Path, schema: Any) -> None:

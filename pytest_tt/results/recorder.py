@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_tt.results.arrays import Array
+    from pytest_tt.compiler.arrays import Array
 
 # Kinds of arrays kept of one test, so that a row stays short.
 MOST_ARRAYS = 64
@@ -59,14 +59,15 @@ class Recorder:
 
     def placed(self, arguments: Iterable[tuple[dict[str, int] | None, Array]]) -> None:
         """A program was compiled for these arguments, each with its mesh's axes; each kind is kept once."""
-        groups = self.row.shardings = self.row.shardings or []
+        groups = self.row.placements = self.row.placements or []
         for axes, array in arguments:
             group = next((group for group in groups if group["axes"] == axes), None)
             if group is None:
                 group = {"axes": axes, "arrays": []}
                 groups.append(group)
-            if str(array) not in group["arrays"] and len(group["arrays"]) < MOST_ARRAYS:
-                group["arrays"].append(str(array))
+            entry = array.to_json()
+            if entry not in group["arrays"] and len(group["arrays"]) < MOST_ARRAYS:
+                group["arrays"].append(entry)
 
     def work(self, counts: Mapping[str, int]) -> None:
         """One execution processes `counts` of each unit."""

@@ -35,8 +35,10 @@ class Row:
     collectives: dict[str, int] | None = None
     golden: dict[str, str | None] | None = None
     reason: str | None = "not run: the run ended before this test"
-    shardings: list[dict[str, Any]] | None = None
+    placements: list[dict[str, Any]] | None = None
     """For each set of mesh axes (``axes``: name -> size, or null) the ``arrays`` that programs take, see arrays.py."""
+    shardings: list[dict[str, Any]] | None = None
+    """The same in rows that earlier versions wrote, each array as a line of text."""
     work: dict[str, int] | None = None
     """Unit, e.g. ``tokens``, to how many of it one execution of a program processes."""
 
@@ -58,8 +60,8 @@ def _finite(value: Any) -> Any:
 
 
 # What the process that runs a test knows; outcome and reason follow from pytest's reports.
-_OWN = tuple(f.name for f in fields(Row) if f.name not in ("nodeid", "outcome", "reason"))
-_STRUCTURED = frozenset({"metrics", "timing", "collectives", "golden", "shardings", "work"})
+_OWN = tuple(f.name for f in fields(Row) if f.name not in ("nodeid", "outcome", "reason", "shardings"))
+_STRUCTURED = frozenset({"metrics", "timing", "collectives", "golden", "placements", "work"})
 PROPERTY_NAMES = frozenset(_PREFIX + name for name in _OWN)
 
 

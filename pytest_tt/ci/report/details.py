@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_tt.ci.report.charts import histogram, lines, metric_lines, use_of_bound
 from pytest_tt.ci.report.html import Html, element, join
-from pytest_tt.ci.report.mesh_drawing import draw_shardings
+from pytest_tt.ci.report.mesh_drawing import draw_placements
 from pytest_tt.ci.report.outcomes import badge
 from pytest_tt.ci.report.summary import dram_share, share_text, worst_metric
 from pytest_tt.ci.report.tables import numbers, scrolling, table
 from pytest_tt.formats import byte_text, metric_text, rate_text, rates, second_text, short_bytes, short_digest
+from pytest_tt.results.arrays import placements_of
 from pytest_tt.results.row import PHASES
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def details(test: Current, history: History, anchor: str) -> Html:
     """The test as a ``details`` element. `anchor` is the id of what it hides: a link there makes browsers open it."""
     row = test.row
     title = element("h4", element("code", row.nodeid), " ", test.key.where)
-    parts = (_reason(row), _facts(row), _metrics(row), _shardings(row), _history(test, history))
+    parts = (_reason(row), _facts(row), _metrics(row), _placements(row), _history(test, history))
     return element(
         "details",
         element("summary", title, " ", badge(row.outcome), _when(test)),
@@ -126,15 +127,16 @@ def _leaf(name: str, facts: Mapping[str, Any]) -> list[Html]:
     return rows
 
 
-def _shardings(row: Row) -> Html | None:
-    if not row.shardings:
+def _placements(row: Row) -> Html | None:
+    placements = placements_of(row)
+    if not placements:
         return None
     return join(
         element("h5", "Who holds what"),
         element(
             "p", "Inputs and parameters of the compiled programs. A chip shows the number of the part that it holds."
         ),
-        scrolling(draw_shardings(row.shardings), "Shardings"),
+        scrolling(draw_placements(placements), "Shardings"),
     )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import ceil, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_tt.ci.report.html import Html, element, join
 from pytest_tt.formats import short_bytes
-from pytest_tt.results.arrays import Array
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pytest_tt.compiler.arrays import Array
+    from pytest_tt.results.arrays import Placement
 
     Spec = tuple[tuple[str, ...], ...]
     Axes = Mapping[str, int]
@@ -38,15 +40,14 @@ class Split:
         return prod(sizes[axis] for axis in self.axes)
 
 
-def draw_shardings(groups: Sequence[Mapping[str, Any]]) -> Html:
-    """What a row's ``shardings`` say: a drawing of the mesh and a table of arrays for each way of splitting."""
-    return join(*map(_draw_group, groups))
+def draw_placements(placements: Sequence[Placement]) -> Html:
+    """Who holds what: a drawing of the mesh and a table of arrays for each way of splitting."""
+    return join(*(_draw_placement(axes or {}, arrays) for axes, arrays in placements))
 
 
-def _draw_group(group: Mapping[str, Any]) -> Html:
-    sizes: Axes = group["axes"] or {}
+def _draw_placement(sizes: Axes, found: Sequence[Array]) -> Html:
     by_split: dict[Split | None, list[Array]] = {}
-    for array in map(Array.parse, group["arrays"]):
+    for array in found:
         by_split.setdefault(split_of(array.spec, sizes), []).append(array)
     ordered = sorted(by_split.items(), key=lambda pair: (pair[0] is None, -len(pair[0].axes) if pair[0] else 0))
     return join(*(_draw_split(split, arrays, sizes) for split, arrays in ordered))
