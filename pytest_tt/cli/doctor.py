@@ -6,13 +6,13 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from pytest_tt.cli.command import Command
+
 if TYPE_CHECKING:
     import argparse
 
     from pytest_tt.ci.doctor.finding import Finding
 
-NAME = "doctor"
-HELP = "Find out why tests cannot run on the chips of this machine; exit 1 where something blocks them"
 
 _MARKS = {"blocks": "BLOCKS", "warning": "warn", "ok": "ok"}
 
@@ -55,3 +55,6 @@ def _lines(finding: Finding) -> list[str]:
     if finding.do:
         lines.append(f"        do:  {finding.do}")
     return lines
+
+
+COMMAND = Command(name="doctor", help="Find out why tests cannot run on the chips of this machine; exit 1 where something blocks them", arguments=add_arguments, run=run)

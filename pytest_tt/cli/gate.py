@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_tt.cli.command import Command, UnusableError
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
     from pytest_tt.results.reading import Document, Key
     from pytest_tt.results.row import Row
 
-NAME = "gate"
-HELP = "Compare results documents with a baseline; exit 1 where something got worse"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,12 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the findings. Returns 0, 1 where there is a regression, 2 where the input cannot be used."""
+    """Print the findings. Returns 0, or 1 where there is a regression."""
     from pytest_tt.ci.gate.comparing import REGRESSION, compare_rows
     from pytest_tt.ci.gate.output import annotation_lines, lines, markdown, verdict
     from pytest_tt.ci.gate.rules import RulesError, read_rules
     from pytest_tt.ci.report.github import STDOUT, write_markdown
-    from pytest_tt.cli.unusable import refuse
     from pytest_tt.results.merging import join_rows
     from pytest_tt.results.reading import DocumentError, read_documents
 
@@ -69,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not baseline.keys() & current.keys():
             raise DocumentError(f"nothing to compare: {_describe(current)}, in the baseline {_describe(baseline)}")
     except (DocumentError, RulesError) as error:
-        return refuse(NAME, error)
+        raise UnusableError(error) from None
     findings = list(compare_rows(baseline, current, rules))
     compared = len(baseline.keys() & current.keys())
     sources = f"Baseline: {_origin(baselines)}. Now: {_origin(documents)}. Rules: {_of(rules)}."
@@ -77,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             write_markdown(arguments.markdown, markdown(findings, compared, sources))
         except OSError as error:
-            return refuse(NAME, f"--markdown {arguments.markdown}: cannot be written: {error.strerror}")
+            raise UnusableError(f"--markdown {arguments.markdown}: cannot be written: {error.strerror}") from None
     if arguments.markdown != STDOUT:
         shown = _rule_lines(rules) if arguments.rules else []
         print("\n".join([sources, *shown, *lines(findings), verdict(findings, compared)]))
@@ -107,3 +106,6 @@ def _rule_lines(rules: RuleSet) -> list[str]:
     from pytest_tt.ci.gate.rules import describe
 
     return [f"rule          {line}" for line in describe(rules)]
+
+
+COMMAND = Command(name="gate", help="Compare results documents with a baseline; exit 1 where something got worse", arguments=add_arguments, run=run)

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_tt.cli.command import Command, UnusableError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_tt.ci.matrix.planning import Entry
     from pytest_tt.ci.matrix.settings import MatrixSettings
 
-NAME = "matrix"
-HELP = "Print which tests go to which runner, as a GitHub Actions matrix; nothing is run"
 
 _COLUMNS = ("runs-on", "job", "tests", "minutes", "pytest options")
 
@@ -61,11 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the matrix. Returns 0, or 2 where none can be made."""
+    """Print the matrix. Returns 0."""
     from pytest_tt.ci.matrix.collecting import MatrixError, collect
     from pytest_tt.ci.matrix.planning import plan, read_durations
     from pytest_tt.ci.matrix.settings import read_settings
-    from pytest_tt.cli.unusable import refuse
     from pytest_tt.results.reading import DocumentError, read_documents
 
     try:
@@ -76,9 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
         entries = plan(tests, settings, durations)
         include = [entry.to_json(_name_tests(entry, arguments.write)) for entry in entries]
     except (MatrixError, DocumentError) as error:
-        return refuse(NAME, error)
+        raise UnusableError(error) from None
     except OSError as error:
-        return refuse(NAME, f"--write {arguments.write}: cannot be written: {error.strerror}")
+        raise UnusableError(f"--write {arguments.write}: cannot be written: {error.strerror}") from None
     print(json.dumps({"include": include}) if arguments.json else "\n".join(_table(entries, include)))
     return 0
 
@@ -131,7 +130,7 @@ def _name_tests(entry: Entry, folder: Path | None) -> Sequence[str]:
 
 
 def _table(entries: Sequence[Entry], include: Sequence[dict[str, Any]]) -> list[str]:
-    from pytest_tt.cli.table import table_lines
+    from pytest_tt.text import table
 
     rows = []
     for entry, facts in zip(entries, include, strict=True):
@@ -139,4 +138,7 @@ def _table(entries: Sequence[Entry], include: Sequence[dict[str, Any]]) -> list[
         rows.append((", ".join(entry.labels), entry.name, str(facts["tests"]), minutes, shlex.join(entry.options)))
     count = sum(len(entry.tests) for entry in entries)
     total = f"{count} test{'s' * (count != 1)} in {len(entries)} job{'s' * (len(entries) != 1)}"
-    return [*table_lines(_COLUMNS, rows, right={"tests", "minutes"}), total]
+    return [table([_COLUMNS, *rows], right=(2, 3)), total]
+
+
+COMMAND = Command(name="matrix", help="Print which tests go to which runner, as a GitHub Actions matrix; nothing is run", arguments=add_arguments, run=run)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_tt.cli.command import Command, UnusableError
+
 if TYPE_CHECKING:
     import argparse
 
-NAME = "merge"
-HELP = "Merge results documents, of shards or of runners, into one"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the merged document. Returns 0, or 2 where the input cannot be used."""
+    """Write the merged document. Returns 0."""
     import json
     from collections import Counter
 
-    from pytest_tt.cli.unusable import refuse
     from pytest_tt.files import write_atomically
     from pytest_tt.results.merging import merge_documents
     from pytest_tt.results.reading import DocumentError, read_documents
@@ -37,13 +36,16 @@ def run(arguments: argparse.Namespace) -> int:
         documents = read_documents(arguments.documents)
         merged = merge_documents(documents, rerun=arguments.rerun)
     except DocumentError as error:
-        return refuse(NAME, error)
+        raise UnusableError(error) from None
     try:
         write_atomically(arguments.output, json.dumps(merged, indent=1, allow_nan=False) + "\n")
     except OSError as error:
-        return refuse(NAME, f"-o {arguments.output}: cannot be written: {error.strerror}")
+        raise UnusableError(f"-o {arguments.output}: cannot be written: {error.strerror}") from None
     outcomes = Counter(row["outcome"] for row in merged["tests"])
     counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     runs = len(merged["runs"])
     print(f"{arguments.output}: {len(merged['tests'])} tests of {runs} run{'s' * (runs != 1)} ({counts or 'none'})")
     return 0
+
+
+COMMAND = Command(name="merge", help="Merge results documents, of shards or of runners, into one", arguments=add_arguments, run=run)

@@ -7,6 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_tt.cli.command import UnusableError
 from pytest_tt.entry_points import distribution, of_group
 
 if TYPE_CHECKING:
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     Main: TypeAlias = Callable[[Sequence[str]], int]
 
 GROUP = "pytest_tt_commands"
-
-
-class CommandError(Exception):
-    """A command of another package that cannot be run; the text names its distribution."""
 
 
 def commands() -> dict[str, list[EntryPoint]]:
@@ -56,18 +53,18 @@ def _first_sentence(module: str) -> str:
 
 
 def load(name: str, points: Collection[EntryPoint]) -> Main:
-    """The function to call. Raises CommandError for a clash, and for what cannot be imported or called."""
+    """The function to call. Raises UnusableError, which names the distribution, for a clash, and for what cannot be imported or called."""
     owners = [distribution(point) for point in points]
     if len(owners) > 1:
-        raise CommandError(f"{' and '.join(owners)} both have a command {name!r}: uninstall one of them")
+        raise UnusableError(f"{' and '.join(owners)} both have a command {name!r}: uninstall one of them")
     (point,), (owner,) = points, owners
     try:
         main = point.load()
     except Exception as error:
-        raise CommandError(
+        raise UnusableError(
             f"the command of {owner} cannot be loaded from {point.value!r} ({type(error).__name__}: {error}): "
-            "install what it needs, or mend or uninstall that package"
+            "install what it needs, or fix or uninstall that package"
         ) from None
     if not callable(main):
-        raise CommandError(f"the command of {owner}, {point.value!r}, is no function but {type(main).__name__}")
+        raise UnusableError(f"the command of {owner}, {point.value!r}, is not a function but {type(main).__name__}")
     return main  # type: ignore[no-any-return]

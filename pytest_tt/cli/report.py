@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_tt.cli.command import Command, UnusableError
+
 if TYPE_CHECKING:
     import argparse
 
     from pytest_tt.ci.report.history import History
 
-NAME = "report"
-HELP = "Show results documents: a summary, Markdown, GitHub annotations, an HTML page"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,18 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the summary and write what is asked for. Returns 0, or 2 where the input cannot be used."""
+    """Print the summary and write what is asked for. Returns 0."""
     from pytest_tt.ci.report.github import STDOUT, write_markdown
     from pytest_tt.ci.report.history import build_history
     from pytest_tt.ci.report.lists import annotation_lines, markdown
-    from pytest_tt.cli.unusable import refuse
     from pytest_tt.files import write_atomically
     from pytest_tt.results.reading import DocumentError, read_documents
 
     try:
         history = build_history(read_documents(arguments.documents))
     except DocumentError as error:
-        return refuse(NAME, error)
+        raise UnusableError(error) from None
     place = ""
     try:
         if arguments.output is not None:
@@ -58,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             place = f"--markdown {arguments.markdown}"
             write_markdown(arguments.markdown, markdown(history))
     except OSError as error:
-        return refuse(NAME, f"{place}: cannot be written: {error.strerror}")
+        raise UnusableError(f"{place}: cannot be written: {error.strerror}") from None
     if arguments.markdown != STDOUT:
         print("\n".join(_lines(history)))
     if arguments.github:
@@ -69,7 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _lines(history: History) -> list[str]:
     """The newest run, a line a model and ground, the failures with their reasons, and the counts."""
     from pytest_tt.ci.report import lists
-    from pytest_tt.cli.table import table_lines
+    from pytest_tt.text import table
 
-    table = table_lines(lists.HEADER, lists.rows(history), lists.RIGHT)
-    return [lists.origin(history), *table, *lists.failure_lines(history), lists.total(history)]
+    summary = table([lists.HEADER, *lists.rows(history)], right=lists.RIGHT)
+    return [lists.origin(history), summary, *lists.failure_lines(history), lists.total(history)]
+
+
+COMMAND = Command(name="report", help="Show results documents: a summary, Markdown, GitHub annotations, an HTML page", arguments=add_arguments, run=run)

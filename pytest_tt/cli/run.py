@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_tt.cli.command import Command, UnusableError
 from pytest_tt.options import OPTIONS, argument
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-
-NAME = "run"
-HELP = "Run a Python script on simulated chips, which are jax's default platform, or on the card"
 
 _HELP = {
     "mesh": "As many simulated chips as this mesh has (default: those of --tt-system, else 8); on hw, at least so many",
@@ -66,20 +64,19 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the program. Returns 0 at its end, 2 where it cannot be run; its own exit code and errors pass through."""
+    """Run the program. Returns 0 at its end; its own exit code and errors pass through."""
     import pytest
 
     from pytest_tt.box import ChipsError
     from pytest_tt.cli.script import ScriptError, load_file, load_module
-    from pytest_tt.cli.unusable import refuse
     from pytest_tt.options import read_outside_pytest
     from pytest_tt.standalone import SCRIPT_SETTINGS, prepare_script
 
-    module, words = (True, arguments.program[1:]) if arguments.program[:1] == ["-m"] else (False, arguments.program)
+    module, words = (True, arguments.rest[1:]) if arguments.rest[:1] == ["-m"] else (False, arguments.rest)
     if not words:
-        return refuse(NAME, "nothing to run: expected SCRIPT.py or -m MODULE (see pytest-tt run --help)")
+        raise UnusableError("nothing to run: expected SCRIPT.py or -m MODULE (see pytest-tt run --help)")
     if module and words[0] == "pytest":
-        return refuse(NAME, "-m pytest: tests get their chips from the plugin: run pytest itself, with --tt-mesh")
+        raise UnusableError("-m pytest: tests get their chips from the plugin: run pytest itself, with --tt-mesh")
     try:
         settings = read_outside_pytest(SCRIPT_SETTINGS, arguments)
         if module:  # its package may import jax
@@ -89,6 +86,15 @@ def run(arguments: argparse.Namespace) -> int:
             script = load_file(words[0], words[1:])
             prepare_script(settings)
     except (pytest.UsageError, ChipsError, ScriptError) as error:
-        return refuse(NAME, error)
+        raise UnusableError(error) from None
     script.run()
     return 0
+
+
+COMMAND = Command(
+    name="run",
+    help="Run a Python script on simulated chips, which are jax's default platform, or on the card",
+    arguments=add_arguments,
+    run=run,
+    split=split,
+)

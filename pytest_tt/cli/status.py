@@ -7,14 +7,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_tt.cli.command import Command, UnusableError
+
 if TYPE_CHECKING:
     import argparse
     from datetime import date
 
     from pytest_tt.status.entry import Status
 
-NAME = "status"
-HELP = "List the entries of tt_status.toml, and say which are old"
 
 _COLUMNS = ("place", "what", "tests", "since", "days", "reason")
 
@@ -32,17 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the entries. Returns 0, or 2 where the file cannot be used."""
+    """Print the entries. Returns 0."""
     from datetime import date
 
-    from pytest_tt.cli.table import table_lines
-    from pytest_tt.cli.unusable import refuse
+    from pytest_tt.text import table
     from pytest_tt.status.file import StatusError, read_statuses
 
     try:
         file = read_statuses(*_find(arguments.file))
     except StatusError as error:
-        return refuse(NAME, error)
+        raise UnusableError(error) from None
     today = date.today()
     if arguments.json:
         entries = [_fields(entry, today, arguments.older_than) for entry in file.entries]
@@ -50,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if file.entries:
         rows = [_row(entry, today, arguments.older_than) for entry in file.entries]
-        print("\n".join(table_lines(_COLUMNS, rows, right={"days"})))
+        print(table([_COLUMNS, *rows], right=(4,)))
     old = sum(_is_old(entry, today, arguments.older_than) is True for entry in file.entries)
     undated = sum(entry.since is None for entry in file.entries)
     more = f", {undated} without a date" if undated else ""
@@ -121,3 +120,6 @@ def _fields(entry: Status, today: date, limit: int) -> dict[str, Any]:
         "age_days": _age(entry, today),
         "old": _is_old(entry, today, limit),
     }
+
+
+COMMAND = Command(name="status", help="List the entries of tt_status.toml, and say which are old", arguments=add_arguments, run=run)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_tt.cli.table import table_lines
+from pytest_tt.cli.command import Command
+from pytest_tt.text import table
 from pytest_tt.targets.systems import SYSTEMS
 
 if TYPE_CHECKING:
@@ -13,11 +14,8 @@ if TYPE_CHECKING:
 
     from pytest_tt.targets.systems import System
 
-NAME = "systems"
-HELP = "List the Tenstorrent systems that --tt-system knows"
 
 _COLUMNS = ("name", "arch", "chips", "DRAM/chip", "usual meshes", "runner label", "title")
-_RIGHT = {"chips", "DRAM/chip"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({system.name: _fields(system) for system in systems}, indent=2))
     else:
-        print("\n".join(table_lines(_COLUMNS, [_row(system) for system in systems], _RIGHT)))
+        print(table([_COLUMNS, *map(_row, systems)], right=(2, 3)))
     return 0
 
 
@@ -59,3 +57,6 @@ def _row(system: System) -> tuple[str, ...]:
         system.runner_label or "-",
         system.title,
     )
+
+
+COMMAND = Command(name="systems", help="List the Tenstorrent systems that --tt-system knows", arguments=add_arguments, run=run)
