@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pytest
 
-from pytest_tt.nearest import nearest
 from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_tt.discovery import HOOK, Zoo, ZooError, ask, mend_or_uninstall, of_type, words
-from pytest_tt.entry_points import distribution, of_group
+from pytest_tt.packages import distribution, entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ GROUP = "pytest_tt_zoo"
 
 def installed() -> Iterator[Zoo]:
     """What every entry point of the group gives. ZooError for one that cannot be imported or gives no models."""
-    for point in of_group(GROUP):
+    for point in entry_points(GROUP):
         yield _ask(point)
 
 

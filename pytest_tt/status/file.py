@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.nearest import nearest
 from pytest_tt.status.entry import Status
 from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,10 +12,10 @@ import pytest
 from pytest_tt.discovery import ZooError, hooked
 from pytest_tt.fixtures import FIXTURES
 from pytest_tt.items import STATUS_BOUNDS, run_of, session_of, uses_tt
-from pytest_tt.nearest import nearest
 from pytest_tt.status.entry import Target, has_glob, matches, names_test
 from pytest_tt.status.file import StatusError, read_statuses
 from pytest_tt.status.scope import Reach
+from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
