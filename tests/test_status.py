@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.cli import main
-from pytest_tt.status.entry import Target, matches, names_test
+from pytest_tt.status.entry import CollectedTest, matches, names_test
 from pytest_tt.status.file import KEYS, StatusError, read_statuses
 from pytest_tt.targets.mesh import MeshShape
 
@@ -136,15 +136,15 @@ def test_what_an_entry_is_about(tmp_path: Path) -> None:
     entry, _ = read_statuses(write(tmp_path, FULL)).entries
     there = {"nodeid": "zoo/test_a.py::test_b[1x8]", "model": "gpt2", "variant": "gpt2-xl", "mesh": MeshShape(1, 8)}
     place = {"system": "t3k", "backend": "hw"}
-    target = Target(**there, **place)  # type: ignore[arg-type]
+    target = CollectedTest(**there, **place)  # type: ignore[arg-type]
     assert entry.names(target)
     assert entry.holds_for(target)
     for other in ({"backend": "sim"}, {"system": "n300"}, {"system": None}):
-        elsewhere = Target(**there, **(place | other))  # type: ignore[arg-type]
+        elsewhere = CollectedTest(**there, **(place | other))  # type: ignore[arg-type]
         assert entry.names(elsewhere)
         assert not entry.holds_for(elsewhere)
     for other in ({"nodeid": "tests/a.py"}, {"model": None}, {"variant": "base"}, {"mesh": MeshShape(1, 4)}):
-        assert not entry.names(Target(**(there | other), **place))  # type: ignore[arg-type]
+        assert not entry.names(CollectedTest(**(there | other), **place))  # type: ignore[arg-type]
     assert matches("g*2", "gpt2")
     assert not matches("g*2", "gpt2-xl")
     assert not matches("[g]pt2", "gpt2")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CollectedTest:
     """A collected test, as entries name it."""
 
     nodeid: str
@@ -60,21 +60,21 @@ class Status:
         where = ", ".join([*map(str, self.mesh), *self.system, *filter(None, (self.backend,))])
         return f"{what} on {where}" if where else what
 
-    def names(self, target: Target) -> bool:
+    def names(self, test: CollectedTest) -> bool:
         """Whether the entry is about this test, wherever it runs."""
         return (
-            _any(self.model, target.model)
-            and _any(self.variant, target.variant)
-            and (not self.tests or any(names_test(pattern, target.nodeid) for pattern in self.tests))
-            and (not self.mesh or target.mesh in self.mesh)
+            _any(self.model, test.model)
+            and _any(self.variant, test.variant)
+            and (not self.tests or any(names_test(pattern, test.nodeid) for pattern in self.tests))
+            and (not self.mesh or test.mesh in self.mesh)
         )
 
-    def holds_for(self, target: Target) -> bool:
+    def holds_for(self, test: CollectedTest) -> bool:
         """Whether the entry is about this test where it runs now."""
         return (
-            (self.backend is None or self.backend == target.backend)
-            and (not self.system or target.system in self.system)
-            and self.names(target)
+            (self.backend is None or self.backend == test.backend)
+            and (not self.system or test.system in self.system)
+            and self.names(test)
         )
 
 

@@ -12,9 +12,9 @@ import pytest
 from pytest_tt.discovery import ZooError, hooked
 from pytest_tt.fixtures import FIXTURES
 from pytest_tt.items import STATUS_BOUNDS, run_of, session_of, uses_tt
-from pytest_tt.status.entry import Target, has_glob, matches, names_test
+from pytest_tt.status.entry import CollectedTest, has_glob, matches, names_test
 from pytest_tt.status.file import StatusError, read_statuses
-from pytest_tt.status.scope import Reach
+from pytest_tt.status.scope import Scope
 from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ class StatusPlugin:
             run = run_of(item)
             if run.obstacle is not None:
                 continue  # that it cannot run here is not what its status says
-            target = _target(item)
-            found = [entry for entry in self._file.entries if entry.holds_for(target)]
+            test = _collected_test(item)
+            found = [entry for entry in self._file.entries if entry.holds_for(test)]
             # Of several entries the last in the file counts, for the outcome and for bounds.
             outcomes = [entry for entry in found if entry.outcome is not None]
             if outcomes:
@@ -123,14 +123,14 @@ class StatusPlugin:
 
     def _judge(self, session: pytest.Session) -> None:
         """Look for statuses that match nothing, among all tests that were collected."""
-        targets = list(_targets(self._collected))
+        collected = list(_collected_tests(self._collected))
         mesh = session_of(session.config).settings.mesh
         # Of tests of several meshes only those for a chosen mesh are collected; an ini file chooses for every run.
         narrowed = mesh.given and not mesh.source.startswith("ini ")
-        reach = Reach.of(session, narrowed)
-        known = {target.model for target in targets if target.model is not None}
+        scope = Scope.of(session, narrowed)
+        known = {test.model for test in collected if test.model is not None}
         self._refuse_unknown_models(session.config, known)
-        lines = list(self._stale(reach, targets, known))
+        lines = list(self._stale(scope, collected, known))
         if not lines:
             return
         if session_of(session.config).settings.require.value:
@@ -167,40 +167,40 @@ class StatusPlugin:
                     f"{named[name].place}: {name!r} is no model{hint}: expected one of {', '.join(known)}"
                 )
 
-    def _stale(self, reach: Reach, targets: Sequence[Target], models: set[str]) -> Iterator[str]:
-        """A line for each entry that matches nothing, as far as the run's reach allows to say so."""
+    def _stale(self, scope: Scope, collected: Sequence[CollectedTest], models: set[str]) -> Iterator[str]:
+        """A line for each entry that matches nothing, as far as the run's scope allows to say so."""
         for entry in self._file.entries:
-            lost = self._lost(entry, reach, targets, models)
+            lost = self._lost(entry, scope, collected, models)
             if lost is not None:
                 yield f"{entry.place}: {lost} matches no collected tt test: mend the entry, or delete it"
 
-    def _lost(self, entry: Status, reach: Reach, targets: Sequence[Target], models: set[str]) -> str | None:
+    def _lost(self, entry: Status, scope: Scope, collected: Sequence[CollectedTest], models: set[str]) -> str | None:
         """What of `entry` matches nothing; None where all does, or where that cannot be said."""
         for pattern in entry.tests:
-            if reach.has_tests(pattern) and not any(names_test(pattern, target.nodeid) for target in targets):
+            if scope.has_tests(pattern) and not any(names_test(pattern, test.nodeid) for test in collected):
                 return f"tests {pattern!r}"
         if entry.tests:
-            whole = all(reach.has_tests(pattern) for pattern in entry.tests)
+            whole = all(scope.has_tests(pattern) for pattern in entry.tests)
         else:
-            whole = reach.has_suite(self._file.path.resolve().parent)
-        if not whole or any(entry.names(target) for target in targets):
+            whole = scope.has_suite(self._file.path.resolve().parent)
+        if not whole or any(entry.names(test) for test in collected):
             return None
         unknown = [name for name in entry.model if not any(matches(name, model) for model in models)]
         return entry.about + "".join(nearest(name, models) for name in unknown[:1])
 
 
-def _targets(items: Iterable[pytest.Item]) -> Iterator[Target]:
+def _collected_tests(items: Iterable[pytest.Item]) -> Iterator[CollectedTest]:
     for item in items:
         if uses_tt(item, FIXTURES):
             try:
-                yield _target(item)
+                yield _collected_test(item)
             except pytest.UsageError:
                 continue  # a mistake in its marker; if the test was not deselected, the run says so
 
 
-def _target(item: pytest.Item) -> Target:
+def _collected_test(item: pytest.Item) -> CollectedTest:
     run = run_of(item)
-    return Target(item.nodeid, run.model, run.variant, run.mesh, run.system, run.backend)
+    return CollectedTest(item.nodeid, run.model, run.variant, run.mesh, run.system, run.backend)
 
 
 def _bounds(entry: Status) -> Bounds:

@@ -17,7 +17,7 @@ _NARROWING = ("lf", "ignore", "ignore_glob")
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Scope:
     """The files and folders that a run has collected as a whole."""
 
     rootpath: Path
@@ -26,8 +26,8 @@ class Reach:
     """Whether these are all tests that the ini file knows of."""
 
     @classmethod
-    def of(cls, session: pytest.Session, narrowed: bool) -> Reach:
-        """The reach of a run that has just collected; nothing where that was `narrowed` or went wrong."""
+    def of(cls, session: pytest.Session, narrowed: bool) -> Scope:
+        """The scope of a run that has just collected; nothing where that was `narrowed` or went wrong."""
         config = session.config
         if narrowed or session.testsfailed or any(config.getoption(name, None) for name in _NARROWING):
             return cls(config.rootpath, (), False)
