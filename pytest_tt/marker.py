@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TTMarker:
-    """The merged ``tt`` markers of a test; None where nothing was said."""
+    """The merged ``tt`` markers of a test; None for keywords that none of them gives."""
 
     mesh: tuple[MeshShape, ...] | None = None
     axes: tuple[str, str] | None = None
@@ -31,9 +31,9 @@ _KEYS = tuple(field.name for field in fields(TTMarker))
 
 
 def read_marker(marks: Iterable[pytest.Mark], nodeid: str) -> TTMarker | None:
-    """Merge `marks`, closest to the test first: of each keyword the closest wins.
+    """Merge `marks`, which come closest to the test first: the closest one wins for each keyword.
 
-    Returns None where there are no marks. Raises pytest.UsageError that names the test and what is accepted.
+    Returns None without marks. Raises pytest.UsageError that names the test and what is accepted.
     """
     merged: dict[str, Any] = {}
     found = False

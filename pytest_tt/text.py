@@ -1,4 +1,4 @@
-"""Text that every message and report shows in the same way: numbers with their units, and "did you mean"."""
+"""Text helpers for messages and reports: numbers with their units, and "did you mean"."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_tt.discovery import HOOK, Zoo, ZooError, ask, mend_or_uninstall, of_type, words
+from pytest_tt.discovery import HOOK, Zoo, ZooError, ask, fix_or_uninstall, of_type, words
 from pytest_tt.packages import distribution, entry_points
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def installed() -> Iterator[Zoo]:
 
 def _ask(point: EntryPoint) -> Zoo:
     if point.dist is None:
-        origin, remedy = f"entry point {point.name} = {point.value} of an unknown package", "mend or uninstall it"
+        origin, remedy = f"entry point {point.name} = {point.value} of an unknown package", "fix or uninstall it"
     else:
-        origin, remedy = distribution(point), mend_or_uninstall(point.dist.name)
+        origin, remedy = distribution(point), fix_or_uninstall(point.dist.name)
     about = f"its entry point {point.name!r} of {GROUP}, {point.value!r},"
     try:
         found = point.load()
