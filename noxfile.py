@@ -351,7 +351,7 @@ def mutants(session: nox.Session) -> None:
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[zoo]")
     install_minilm(session)
-    session.run("python", "-m", "zoo.authoring.mutation")
+    session.run("python", "-m", "zoo", "mutants")
 
 
 @nox.session(python="3.11")

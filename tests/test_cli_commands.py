@@ -78,7 +78,7 @@ def test_the_zoo_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     ("code", "said"),
     [
         ("import no_such_module", "(ModuleNotFoundError: No module named 'no_such_module')"),
-        ("main = 7", "'acme_broken:main', is no function but int"),
+        ("main = 7", "'acme_broken:main', is not a function but int"),
         ("x = 1", "(AttributeError: module 'acme_broken' has no attribute 'main')"),
     ],
 )

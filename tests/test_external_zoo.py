@@ -77,7 +77,7 @@ def test_its_golden_is_what_its_reference_gives_and_catches_its_mutants(installe
     done = installed.run("zoo", "golden", "external_mixer", "--check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("external_mixer/tiny: good")
-    done = installed.run("zoo.authoring.mutation", "external_mixer")
+    done = installed.run("zoo", "mutants", "external_mixer")
     assert done.returncode == 0, done.stdout + done.stderr
     header, _, right, *mutants, total = done.stdout.splitlines()
     assert header == "external_mixer, golden case tiny"

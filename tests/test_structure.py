@@ -49,7 +49,7 @@ def _below(node: ast.AST) -> Iterator[str]:
 
 
 def test_what_there_is_is_found() -> None:
-    assert imports("zoo.__main__") >= {"pytest_tt.golden", "zoo.authoring.goldens", "zoo.cli.run"}
+    assert imports("zoo.__main__") >= {"pytest_tt.cli.command", "zoo.cli.golden", "zoo.cli.run"}
     assert "zoo.cli.demo" not in imports("zoo.registry"), "only for the type checker"
     assert len(MODULES) > 200
 

@@ -70,7 +70,7 @@ class GoldenCase:
     quick: tuple[str, ...] | None = None
     """Of `meshes`, those of a usual run of the tests: the others wait for `SLOW`. None: all."""
     forward: Callable[[Any], Callable[[Any, Inputs], Outputs]] | None = None
-    """How it is run where that is not by the model's `forward`; with no `meshes`, by `zoo.authoring.mutation` alone."""
+    """How it is run where that is not by the model's `forward`; with no `meshes`, by `python -m zoo mutants` alone."""
     bounds: Mapping[str, Any] = field(default_factory=dict)
     """Keywords of ``tt_golden``; what loosens the default bounds needs a ``reason``."""
 
@@ -132,7 +132,8 @@ class Model:
     build: Callable[[Any], Any]
     """config -> linen module."""
     layer: str | None = None
-    """What the names of layers begin with, ``h_``, where all ``config.layers`` are alike: `shapes` traces one only."""
+    """What the names of layers begin with, ``h_``, where all ``config.num_hidden_layers`` are alike: `shapes` traces
+    one only."""
     helpers: tuple[str, ...] = ()
     """Paths of parameters that no checkpoint has, such as numbers of rows: ``zoo list`` counts without them."""
     example: Callable[[Any], Inputs]
@@ -177,7 +178,7 @@ class Model:
     """Where ``golden/``, ``published.json`` and ``placement.json`` are; None: ``zoo/<name>``, which models of other
     packages cannot have."""
     mutants: str | None = None
-    """Module with the mutants that ``python -m zoo.authoring.mutation`` tries; None: ``zoo.<name>.mutants``."""
+    """Module with the mutants that ``python -m zoo mutants`` tries; None: ``zoo.<name>.mutants``."""
     demo: Callable[[], Demo] | None = None
     """What ``python -m zoo run`` shows; imports the demo's module inside, which nothing else needs."""
 
@@ -240,9 +241,9 @@ class Model:
         """Parameters of the module of `config` as a tree of jax.ShapeDtypeStruct; computes nothing."""
         if self.layer is None:
             return self.traced(config)
-        params: dict[str, Any] = self.traced(replace(config, layers=1))["params"]
+        params: dict[str, Any] = self.traced(replace(config, num_hidden_layers=1))["params"]
         layer = params.pop(f"{self.layer}0")
-        return {"params": {**params, **{f"{self.layer}{index}": layer for index in range(config.layers)}}}
+        return {"params": {**params, **{f"{self.layer}{index}": layer for index in range(config.num_hidden_layers)}}}
 
     def traced(self, config: Any) -> Any:
         """The same, from the module itself."""

@@ -5,18 +5,14 @@ from __future__ import annotations
 import argparse
 import inspect
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from markdown_pieces import code, prose, table
 
+import pytest_tt.cli
 import zoo.__main__
-from pytest_tt.cli import COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-ZOO_COMMANDS = (["list"], ["golden"], ["configs"], ["new", "NAME"], ["check", "MODEL"])
-"""Those whose options depend on nothing, with words that are enough to be parsed."""
+    from collections.abc import Iterable
 
 
 class Recorder(argparse.ArgumentParser):
@@ -35,64 +31,27 @@ class Recorder(argparse.ArgumentParser):
         return self
 
 
-class Captured(Exception):
-    """A command was about to parse: description and what was declared of its parser."""
-
-    def __init__(self, description: str | None, declared: Sequence[argparse.Action]) -> None:
-        super().__init__(description)
-        self.description = description
-        self.declared = declared
-
-
-def captured(main: Callable[[Sequence[str]], int], words: Sequence[str]) -> Captured:
-    """Of the parser with which `main` would parse `words`; for commands that make their own."""
-    parser = argparse.ArgumentParser
-    add_argument, add_subparsers, parse_known_args = parser.add_argument, parser.add_subparsers, parser.parse_known_args
-    declared: dict[argparse.ArgumentParser, list[argparse.Action]] = {}
-    parents: set[argparse.ArgumentParser] = set()
-
-    def adding(self: argparse.ArgumentParser, *names: str, **settings: Any) -> argparse.Action:
-        action = add_argument(self, *names, **settings)
-        if action.dest != "help":
-            declared.setdefault(self, []).append(action)
-        return action
-
-    def branching(self: argparse.ArgumentParser, **settings: Any) -> Any:
-        parents.add(self)
-        return add_subparsers(self, **settings)
-
-    def parsing(self: argparse.ArgumentParser, *given: Any) -> Any:
-        if self in parents:
-            return parse_known_args(self, *given)  # and so on to the command's own parser
-        raise Captured(self.description, declared.get(self, []))
-
-    with (
-        patch.object(parser, "add_argument", adding),
-        patch.object(parser, "add_subparsers", branching),
-        patch.object(parser, "parse_known_args", parsing),
-    ):
-        try:
-            main(words)
-        except Captured as found:
-            return found
-    raise ValueError(f"{main.__module__}.main({list(words)}) parsed nothing: mend docs/generator/commands.py")
-
-
 def commands() -> str:
-    text = "# Commands\n\nEach has `--help`. None of them runs a test; `matrix` collects.\n\n"
-    for command in COMMANDS:
+    text = (
+        "# Commands\n\nEach has `--help`. None of them runs a test; `matrix` collects. Exit code 2: the arguments, or what they "
+        "name, cannot be used.\n\n"
+    )
+    for command in pytest_tt.cli.COMMANDS:
         parser = Recorder()
-        command.add_arguments(parser)
+        command.arguments(parser)
         told = prose(str(inspect.getdoc(command.run)))
-        text += f"## `pytest-tt {command.NAME}`\n\n{prose(command.HELP)}. {told}\n\n"
+        text += f"## `pytest-tt {command.name}`\n\n{prose(command.help)}. {told}\n\n"
         # What `run` takes away before the options are parsed is in its usage alone.
         text += f"{code(parser.usage)}\n\n{prose(parser.epilog or '')}\n\n" if parser.usage else ""
         text += f"{_arguments(parser.declared)}\n"
     text += f"## `pytest-tt zoo`\n\n{prose(str(zoo.__main__.__doc__))}\n\n"
     text += "Options of `run` and `eval` depend on the model: `pytest-tt zoo run MODEL --help`.\n\n"
-    for words in ZOO_COMMANDS:
-        found = captured(zoo.__main__.main, words)
-        text += f"### `pytest-tt zoo {words[0]}`\n\n{prose(found.description or '')}\n\n{_arguments(found.declared)}\n"
+    for command in zoo.__main__.COMMANDS:
+        if command.split is not None:  # it parses its words by itself
+            continue
+        parser = Recorder()
+        command.arguments(parser)
+        text += f"### `pytest-tt zoo {command.name}`\n\n{prose(command.description)}\n\n{_arguments(parser.declared)}\n"
     return text
 
 

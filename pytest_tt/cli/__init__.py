@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest_tt
 from pytest_tt.cli import doctor, gate, matrix, merge, others, report, run, status, systems
 from pytest_tt.cli.command import Program, UnusableError
-from pytest_tt.entry_points import distribution
+from pytest_tt.packages import distribution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -57,4 +57,9 @@ def _lines(finding: Finding) -> list[str]:
     return lines
 
 
-COMMAND = Command(name="doctor", help="Find out why tests cannot run on the chips of this machine; exit 1 where something blocks them", arguments=add_arguments, run=run)
+COMMAND = Command(
+    name="doctor",
+    help="Find out why tests cannot run on the chips of this machine; exit 1 where something blocks them",
+    arguments=add_arguments,
+    run=run,
+)

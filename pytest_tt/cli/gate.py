@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pytest_tt.results.row import Row
 
 
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this command."""
     parser.add_argument("current", nargs="+", type=Path, metavar="CURRENT", help="Results documents of this run")
@@ -108,4 +107,9 @@ def _rule_lines(rules: RuleSet) -> list[str]:
     return [f"rule          {line}" for line in describe(rules)]
 
 
-COMMAND = Command(name="gate", help="Compare results documents with a baseline; exit 1 where something got worse", arguments=add_arguments, run=run)
+COMMAND = Command(
+    name="gate",
+    help="Compare results documents with a baseline; exit 1 where something got worse",
+    arguments=add_arguments,
+    run=run,
+)

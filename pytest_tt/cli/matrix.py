@@ -141,4 +141,9 @@ def _table(entries: Sequence[Entry], include: Sequence[dict[str, Any]]) -> list[
     return [table([_COLUMNS, *rows], right=(2, 3)), total]
 
 
-COMMAND = Command(name="matrix", help="Print which tests go to which runner, as a GitHub Actions matrix; nothing is run", arguments=add_arguments, run=run)
+COMMAND = Command(
+    name="matrix",
+    help="Print which tests go to which runner, as a GitHub Actions matrix; nothing is run",
+    arguments=add_arguments,
+    run=run,
+)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import argparse
 
 
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this command."""
     parser.add_argument("documents", nargs="+", type=Path, metavar="DOCUMENT", help="Results documents")
@@ -48,4 +47,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-COMMAND = Command(name="merge", help="Merge results documents, of shards or of runners, into one", arguments=add_arguments, run=run)
+COMMAND = Command(
+    name="merge", help="Merge results documents, of shards or of runners, into one", arguments=add_arguments, run=run
+)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_tt.cli.command import UnusableError
-from pytest_tt.entry_points import distribution, of_group
+from pytest_tt.packages import distribution, entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -22,7 +22,7 @@ GROUP = "pytest_tt_commands"
 def commands() -> dict[str, list[EntryPoint]]:
     """Name -> the entry points that claim it. More than one is a clash."""
     found: dict[str, list[EntryPoint]] = {}
-    for point in sorted(of_group(GROUP), key=lambda point: point.name):
+    for point in sorted(entry_points(GROUP), key=lambda point: point.name):
         found.setdefault(point.name, []).append(point)
     return found
 
@@ -53,7 +53,7 @@ def _first_sentence(module: str) -> str:
 
 
 def load(name: str, points: Collection[EntryPoint]) -> Main:
-    """The function to call. Raises UnusableError, which names the distribution, for a clash, and for what cannot be imported or called."""
+    """The function to call. Raises UnusableError for a clash, and for what cannot be imported or called."""
     owners = [distribution(point) for point in points]
     if len(owners) > 1:
         raise UnusableError(f"{' and '.join(owners)} both have a command {name!r}: uninstall one of them")

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pytest_tt.ci.report.history import History
 
 
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this command."""
     parser.add_argument(
@@ -74,4 +73,9 @@ def _lines(history: History) -> list[str]:
     return [lists.origin(history), summary, *lists.failure_lines(history), lists.total(history)]
 
 
-COMMAND = Command(name="report", help="Show results documents: a summary, Markdown, GitHub annotations, an HTML page", arguments=add_arguments, run=run)
+COMMAND = Command(
+    name="report",
+    help="Show results documents: a summary, Markdown, GitHub annotations, an HTML page",
+    arguments=add_arguments,
+    run=run,
+)

@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the entries. Returns 0."""
     from datetime import date
 
-    from pytest_tt.text import table
     from pytest_tt.status.file import StatusError, read_statuses
+    from pytest_tt.text import table
 
     try:
         file = read_statuses(*_find(arguments.file))
@@ -82,7 +82,7 @@ def _find(given: str | None) -> tuple[Path, str]:
     except FileNotFoundError:
         name = None
     except (OSError, ValueError, AttributeError) as error:
-        raise StatusError(f"{project}: cannot be used ({error}): mend it, or name the status file") from None
+        raise StatusError(f"{project}: cannot be used ({error}): fix it, or name the status file") from None
     return Path(name or FILE_NAME), str(name or FILE_NAME)
 
 
@@ -122,4 +122,6 @@ def _fields(entry: Status, today: date, limit: int) -> dict[str, Any]:
     }
 
 
-COMMAND = Command(name="status", help="List the entries of tt_status.toml, and say which are old", arguments=add_arguments, run=run)
+COMMAND = Command(
+    name="status", help="List the entries of tt_status.toml, and say which are old", arguments=add_arguments, run=run
+)

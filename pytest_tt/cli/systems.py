@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from pytest_tt.cli.command import Command
-from pytest_tt.text import table
 from pytest_tt.targets.systems import SYSTEMS
+from pytest_tt.text import table
 
 if TYPE_CHECKING:
     import argparse
@@ -59,4 +59,6 @@ def _row(system: System) -> tuple[str, ...]:
     )
 
 
-COMMAND = Command(name="systems", help="List the Tenstorrent systems that --tt-system knows", arguments=add_arguments, run=run)
+COMMAND = Command(
+    name="systems", help="List the Tenstorrent systems that --tt-system knows", arguments=add_arguments, run=run
+)

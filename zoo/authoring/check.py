@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 import traceback
 from typing import TYPE_CHECKING
 
+from pytest_tt.cli.command import Command, UnusableError
 from zoo.authoring.finding import LEFT, NONE, OK, Finding, Left, NotForThisModel
 from zoo.authoring.package import import_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import argparse
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from zoo.authoring.walk import Walk
     from zoo.registry import Model
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print a line for each step. 0: all is done; 1: something is left; 2: wrong usage."""
-    parser = argparse.ArgumentParser(
-        prog="python -m zoo check",
-        description="Walk the way of a new model: parameters, blocks, output, meshes, collectives, goldens, README. "
-        "Says of each step what is left and how to do it; exits with 1 where something is.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of this command."""
     parser.add_argument("model", metavar="MODEL", help="name of a model, or the folder of one")
-    asked = parser.parse_args(arguments).model
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line for each step. Returns 0, or 1 where something is left."""
+    asked: str = arguments.model
     try:
         model, folder = import_model(asked)
     except ValueError as error:
-        parser.exit(2, f"python -m zoo check: {error}\n")
+        raise UnusableError(error) from None
     except Exception as error:  # whatever a half-written module raises
         print("\n".join(Finding("registration", LEFT, _told(error), f"mend it: {_place(error)}").lines()))
         return 1
@@ -82,3 +82,13 @@ def _told(error: BaseException) -> str:
         return text
     lines = text.splitlines()[:8] or [""]
     return "\n".join([f"{type(error).__name__}: {lines[0]}", *lines[1:]])
+
+
+COMMAND = Command(
+    name="check",
+    help="say what is left to do of a model",
+    description="Walk the way of a new model: parameters, blocks, output, meshes, collectives, goldens, README. Says "
+    "of each step what is left and how to do it; exits with 1 where something is.",
+    arguments=add_arguments,
+    run=run,
+)

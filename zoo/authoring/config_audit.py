@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import registry
-from zoo.checkpoints.config_keys import COMMON, UNKNOWN, Field, Ignored, Nested, Only
-from zoo.cli.table import table
-from zoo.references.without_torch import without_advice
+from pytest_tt.text import table
+from zoo.checkpoints.config_keys import UNKNOWN, Field, Ignored, Nested, Only
+from zoo.references.huggingface import without_advice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from zoo.checkpoints.config_keys import ConfigKeys, Verdict
     from zoo.registry import Model
-
-PROG = "python -m zoo configs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,31 +89,3 @@ def audit(model: Model) -> tuple[str, list[str]]:
         lines += [("", ""), ("other versions and names", ""), *others]
     text = f"{model.name}: {declared.config_class}\n\n{table(lines)}"
     return text, [f"{model.name}: {row.key}: {row.problem}" for row in rows if row.problem]
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Print the tables of the models named (default: all that have one); 1 if a key has no verdict, 2 for usage."""
-    parser = argparse.ArgumentParser(
-        prog=PROG,
-        description="Print what each key of transformers' config class means for a model: it fixes a size, must have "
-        "the value that the zoo computes, or does not matter, and why. A checkpoint whose config.json has another key "
-        "is refused. Exit with 1 if the installed transformers has a key without a verdict.",
-    )
-    parser.add_argument("models", metavar="MODEL", nargs="*", help="only these models (default: all)")
-    options = parser.parse_args(arguments)
-    known = {name: model for name, model in registry.models().items() if model.config_keys is not None}
-    unknown = [name for name in options.models if name not in known]
-    if unknown:
-        parser.exit(2, f"{PROG}: {', '.join(unknown)}: expected some of {', '.join(known)}\n")
-    problems: list[str] = []
-    try:
-        for name in options.models or known:
-            text, wrong = audit(known[name])
-            print(f"{text}\n")
-            problems += wrong
-    except ImportError as error:
-        parser.exit(2, f"{PROG}: transformers is not installed ({error}): pip install 'pytest-tt[zoo]'\n")
-    common = [("key", "verdict"), *((key, describe(verdict)) for key, verdict in sorted(COMMON.items()))]
-    print(f"every model\n\n{table(common)}\n")
-    print("\n".join(problems) if problems else "every key has a verdict")
-    return int(bool(problems))

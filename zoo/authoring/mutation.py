@@ -1,14 +1,13 @@
-"""``python -m zoo.authoring.mutation``: mutants of each model, each to be caught by a golden or the contract.
+"""Mutants of each model, each to be caught by a golden or the contract; ``python -m zoo mutants`` tries them.
 
 A golden is worth what it catches. The module ``mutants`` of a model holds `MUTANTS`, name -> `Mutant`; `CASE`, the
 golden case that they are tried on where a mutant names no other; and `WITHIN_HW_BOUNDS`, the names of those that move
 outputs by less than bfloat16 arithmetic may: simulated chips compute in float32 and must catch these too. What no
-output can show belongs into none of them.
+output can show belongs in none of them.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -18,9 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pytest_tt.compare import Comparison, compare, flatten
-from pytest_tt.discovery import ZooError
 from pytest_tt.golden import load
-from zoo import registry
 from zoo.authoring import placement_record, published
 from zoo.checkpoints.weights import nested
 from zoo.registry import recorded_bounds
@@ -110,7 +107,7 @@ def other_table(module: str, change: Callable[[Any], Any]) -> Mutant:
 
 
 def heads_mixed(kernel: np.ndarray) -> np.ndarray:
-    """[hidden, head, head_size] read as [hidden, head_size, head]."""
+    """[hidden, head, head_dim] read as [hidden, head_dim, head]."""
     hidden, heads, size = kernel.shape
     return kernel.reshape(hidden, size, heads).transpose(0, 2, 1)
 
@@ -276,54 +273,5 @@ def missed(model: Model) -> list[str]:
     return wrong_rows(found, known.within_hw_bounds)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; 1 if a mutant is not caught, the model without one is refused, or a model has too few."""
-    parser = argparse.ArgumentParser(prog="python -m zoo.authoring.mutation", description=__doc__)
-    try:
-        models = registry.models()
-    except ZooError as error:
-        parser.exit(2, f"python -m zoo.authoring.mutation: {error}\n")
-    with_mutants = [name for name, model in models.items() if model.folder is None or model.mutants is not None]
-    parser.add_argument("models", metavar="MODEL", nargs="*", help=f"of {', '.join(with_mutants)} (default: all)")
-    chosen = parser.parse_args(arguments).models or with_mutants
-    unknown = sorted(set(chosen) - set(with_mutants))
-    if unknown:
-        parser.error(f"no mutants of {', '.join(unknown)}; expected some of {', '.join(with_mutants)}")
-    count, wrong = 0, []
-    for name in chosen:
-        try:
-            known = mutants_of(models[name])
-        except ModuleNotFoundError as error:
-            wrong.append(f"{name}: {error}: write down known mutants")
-            continue
-        found = []
-        print(f"{name}, golden case {known.case}")
-        print(f"  {'mutant':52} {'rel L2':>9} {'PCC':>9}  sim     hw bounds")
-        for row in rows(models[name], known):
-            if isinstance(row, str):
-                print(f"  {row}", flush=True)
-                continue
-            found.append(row)
-            if row.caught_hw is None:
-                print(f"  {row.name:52} {_word(row.caught):>19}  {row.told[:60]}", flush=True)
-            else:
-                print(f"  {row.name:52} {row.told}  {_word(row.caught)}  {_word(row.caught_hw)}", flush=True)
-        mutants = [row for row in found if not row.name.startswith(NONE)]
-        if models[name].folder is None and len(mutants) < LEAST:
-            wrong.append(f"{name}: {len(mutants)} mutants, expected at least {LEAST}")
-        wrong += [f"{name}: {text}" for text in wrong_rows(found, known.within_hw_bounds)]
-        count += len(mutants)
-    print("\n".join([f"{count} mutants of {len(chosen)} models, {len(wrong)} wrong", *wrong]))
-    return int(bool(wrong))
-
-
 def _number(value: float | str | None, form: str) -> str:
     return format(value, form) if isinstance(value, float) else "-"
-
-
-def _word(caught: bool) -> str:
-    return "caught" if caught else "agrees"
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import keyword
 import os
 import shutil
@@ -10,22 +9,20 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_tt.cli.command import Command, UnusableError
 from zoo import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import argparse
+    from collections.abc import Mapping
 
 
 class NewError(ValueError):
     """A folder that cannot be written; the text says why, and what to do."""
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the folder. 0: it is there; 2: wrong usage, and nothing is written."""
-    parser = argparse.ArgumentParser(
-        prog="python -m zoo new",
-        description="Write a folder for a new model: everything imports, and its tests fail by saying what is left.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of this command."""
     parser.add_argument("name", metavar="NAME", help="of the model and its folder, a Python identifier")
     parser.add_argument(
         "--from",
@@ -37,15 +34,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--into", type=Path, metavar="DIR", help="where to put the folder (default: the zoo's checkout)"
     )
-    parsed = parser.parse_args(arguments)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the folder. Returns 0; where it cannot be written, nothing is."""
     try:
-        folder = place_of(parsed.name, parsed.into)
-        files = contents(parsed.name, folder, parsed.kind)
+        folder = place_of(arguments.name, arguments.into)
+        files = contents(arguments.name, folder, arguments.kind)
         write(folder, files)
     except (NewError, OSError) as error:
-        parser.exit(2, f"python -m zoo new: {' '.join(str(error).split())}\n")
+        raise UnusableError(error) from None
     print(f"{_shown(folder)}: {', '.join(files)}")
-    whose = parsed.name if folder.parent == registry.ROOT else _shown(folder)
+    whose = arguments.name if folder.parent == registry.ROOT else _shown(folder)
     print(f"fill in what says TODO; python -m zoo check {whose} says what is left")
     return 0
 
@@ -105,3 +105,12 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 
 def _shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+COMMAND = Command(
+    name="new",
+    help="write the folder of a new model, to fill in",
+    description="Write a folder for a new model: everything imports, and its tests fail by saying what is left.",
+    arguments=add_arguments,
+    run=run,
+)

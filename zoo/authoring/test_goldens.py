@@ -13,8 +13,9 @@ import pytest
 
 from pytest_tt.golden import Golden, digest, load, save
 from zoo import registry
-from zoo.__main__ import main, run
+from zoo.__main__ import main
 from zoo.authoring import goldens
+from zoo.cli.golden import record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +105,7 @@ def test_recording_and_checking(
 
     def told(factor: float, *, check: bool) -> tuple[int, str]:
         monkeypatch.setattr(goldens, "cases", lambda model: {"a": lambda: reference(factor)})
-        code = run(["m"], check=check, root=tmp_path)
+        code = record(["m"], check=check, root=tmp_path)
         return code, capsys.readouterr().out
 
     code, text = told(1.0, check=True)

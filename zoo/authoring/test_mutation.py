@@ -8,6 +8,7 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 from zoo import registry
+from zoo.__main__ import main
 from zoo.authoring import mutation
 from zoo.authoring.mutation import Mutant, changed, lying
 from zoo.mlp import mutants
@@ -20,7 +21,7 @@ def told(
     monkeypatch.setattr(mutants, "MUTANTS", listed)
     monkeypatch.setattr(mutants, "WITHIN_HW_BOUNDS", {"small"})
     monkeypatch.setattr(mutation, "LEAST", 3)
-    code = mutation.main(["mlp"])
+    code = main(["mutants", "mlp"])
     lines = capsys.readouterr().out.splitlines()
     end = next(index for index, line in enumerate(lines) if " mutants of 1 models, " in line)
     return code, lines[end:]
@@ -64,7 +65,7 @@ def test_published_otherwise() -> None:
     """A size registered wrong, a source of another revision, and a variant that is gone."""
     gpt2 = registry.model("gpt2")
     assert mutation.objections(gpt2, "tiny") == []
-    wrong = mutation.registered("gpt2-medium", heads=32, head_size=32).model
+    wrong = mutation.registered("gpt2-medium", num_attention_heads=32, head_dim=32).model
     assert wrong is not None
     assert mutation.objections(wrong(gpt2), "tiny") == ["gpt2-medium: n_head is 32, published is 16"]
     source = replace(gpt2.sources["gpt2-xl"], revision="0" * 40)

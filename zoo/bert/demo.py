@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_tt.text import table
 from zoo.bert import params
 from zoo.bert.model import MINILM
 from zoo.bert.sentence_transformers import LENGTH, check_pooling, longest_sentence
 from zoo.checkpoints.tensor_files import TensorFiles
 from zoo.cli.demo import Demo, DemoError, Shown, Stage
-from zoo.cli.table import table
 from zoo.text import fill_mask
 from zoo.text.fill_mask import MASK
 

@@ -14,7 +14,7 @@ all demos need, each thing made when it is first asked for: ``stage.directory`` 
 ``stage.variant`` what it is of, ``stage.mesh`` opens the chips, ``stage.load()`` puts the weights there. So look at the
 arguments first, then at the tokenizer (`zoo.text.tokenizer`), and load last: nobody waits for what is wrong.
 What the user gave and cannot be used is a `DemoError`; `refused` makes one of other code's errors. `measured` times a
-call, `zoo.cli.table` aligns columns. What `run` returns is printed, with what it ran on and how fast that was.
+call, `pytest_tt.text.table` aligns columns. What `run` returns is printed, with what it ran on and how fast that was.
 """
 
 from __future__ import annotations

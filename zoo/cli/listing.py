@@ -13,11 +13,13 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.entry_points import of_group
+from pytest_tt.cli.command import Command
+from pytest_tt.packages import entry_points
+from pytest_tt.text import short_count, table
 from zoo import discovery, registry
-from zoo.cli.table import short, table
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable, Mapping
 
     from zoo.registry import Model
@@ -120,7 +122,7 @@ def all_rows() -> list[Row]:
     """Of every model, ours and those of other packages, by the models' names. ZooError as of `registry.models`."""
     recorded, own = records(), registry.names()
     # Only models of other packages make it necessary to import any.
-    others = registry.models() if list(of_group(discovery.GROUP)) else {}
+    others = registry.models() if list(entry_points(discovery.GROUP)) else {}
     found = {name: others[name] for name in others if name not in own}
     return [
         row
@@ -175,8 +177,8 @@ def listing(rows: Iterable[Row]) -> str:
     cells = [
         (
             f"  {row.variant}",
-            "unwritten" if row.parameters is None else short(row.parameters),
-            "" if row.bytes is None else short(row.bytes),
+            "unwritten" if row.parameters is None else short_count(row.parameters),
+            "" if row.bytes is None else short_count(row.bytes),
             "yes" if row.repo else "",
         )
         for row in rows
@@ -199,3 +201,31 @@ def _goldens(row: Row) -> str:
     folder = Path(row.folder) if row.folder else registry.ROOT / row.model / "golden"
     there = {path.stem for path in folder.glob("*.safetensors")}
     return ", ".join(name if name in there else f"{name}{NO_BREAK}(missing)" for name in row.goldens)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of this command."""
+    parser.add_argument("--json", action="store_true", help="a list of rows for programs, with all that is known")
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="first write down what the models of this checkout say, so that the table need not import them",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table, or JSON: a list of objects with the fields of `Row`. Returns 0."""
+    if arguments.record:
+        RECORDS.write_text(record(), encoding="utf-8")
+    rows = all_rows()
+    print(json.dumps([asdict(row) for row in rows], indent=1) if arguments.json else listing(rows))
+    return 0
+
+
+COMMAND = Command(
+    name="list",
+    help="show models, variants, sizes, meshes and goldens",
+    description="Show models, variants, sizes, meshes and goldens.",
+    arguments=add_arguments,
+    run=run,
+)

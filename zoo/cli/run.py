@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from pytest_tt.discovery import ZooError
+from pytest_tt.cli.command import Parser, UnusableError
 from pytest_tt.targets import mesh as meshes
+from pytest_tt.text import short_count, table
 from zoo import registry
 from zoo.cli.demo import CheckpointError, DemoError, Stage
-from zoo.cli.table import short, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,16 +21,9 @@ if TYPE_CHECKING:
 PROG = "python -m zoo run"
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, without the usage text before it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run the demo that `arguments` ask for and print what it gives; 0, or 2 with one line on stderr."""
-    name, *rest = arguments or ("--help",)
+def run(words: Sequence[str]) -> int:
+    """Run the demo that `words` ask for and print what it gives. Returns 0. Raises UnusableError and ZooError."""
+    name, *rest = words or ("--help",)
     parser = Parser(prog=f"{PROG} {name}")
     try:
         if name in ("-h", "--help"):
@@ -47,14 +40,14 @@ def main(arguments: Sequence[str]) -> int:
         options = parser.parse_args(rest)
         if str(options.mesh) not in model.meshes:
             raise DemoError(
-                f"mesh {options.mesh} is none that {model.name} claims: expected one of {', '.join(model.meshes)}"
+                f"mesh {options.mesh} is not one that {model.name} claims: expected one of {', '.join(model.meshes)}"
             )
         stage = Stage(
             model, demo, named=named, shape=options.mesh, backend=options.backend, checkpoint=options.checkpoint
         )
         shown = demo.run(stage, options)
-    except (DemoError, CheckpointError, ZooError) as error:
-        parser.exit(2, f"{PROG}: {error}\n")
+    except (DemoError, CheckpointError) as error:
+        raise UnusableError(error) from None
     print(f"{shown.text}\n\n{speed(stage, shown)}")
     return 0
 
@@ -148,7 +141,7 @@ def speed(stage: Stage, shown: Shown) -> str:
         "model": f"{stage.model.name}, {stage.variant}",
         "weights": str(stage.directory),
         "chips": f"mesh {stage.shape}, {chips} ({ground.why})",
-        "parameters": f"{short(stage.bytes_per_chip).strip()}B per chip",
+        "parameters": f"{short_count(stage.bytes_per_chip).strip()}B per chip",
         **({"rounded": stage.rounded} if stage.rounded else {}),
         "load": f"{stage.load_s:.2f} s",
         "compile": f"{shown.compile_s:.2f} s",

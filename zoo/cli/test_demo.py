@@ -16,11 +16,11 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from pytest_tt.text import percent, table
 from zoo import registry
 from zoo.__main__ import main
 from zoo.checkpoints.tensor_files import SINGLE, save_checkpoint
 from zoo.cli.demo import bytes_on_fullest_chip, measured, whole_number
-from zoo.cli.table import percent, table
 from zoo.registry import synthetic_checkpoint
 from zoo.text.tokenizer import TokenizerError, read_tokenizer
 
@@ -81,7 +81,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_arguments_of_all(refusal: Callable[..., str], tmp_path: Path) -> None:
     assert "argument --mesh: '2y4' is not a mesh: expected ROWSxCOLS" in refusal("bert", "--mesh", "2y4")
-    assert "mesh 1x3 is none that bert claims: expected one of 1x1, 1x2, " in refusal("bert", "--mesh", "1x3")
+    assert "mesh 1x3 is not one that bert claims: expected one of 1x1, 1x2, " in refusal("bert", "--mesh", "1x3")
     assert "invalid choice: 'gpu'" in refusal("bert", "--backend", "gpu")
     assert f"--checkpoint {tmp_path}/a: no such directory" in refusal("bert", "--checkpoint", tmp_path / "a")
     assert f"{tmp_path}/config.json: no such file; it says what" in refusal("bert", "--checkpoint", tmp_path)

@@ -11,11 +11,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.discovery import ZooError
+from pytest_tt.cli.command import Parser, UnusableError
 from pytest_tt.files import write_atomically
+from pytest_tt.text import short_count, table
 from zoo.cli.demo import CheckpointError, DemoError, Stage, refused, whole_number
-from zoo.cli.run import Parser, add_common, find
-from zoo.cli.table import short, table
+from zoo.cli.run import add_common, find
 from zoo.evaluation.questions import TASKS, QuestionsError, read_questions, write_task
 from zoo.text.chat import ChatError, has_template
 from zoo.text.continuation import stop_tokens
@@ -44,11 +44,11 @@ DESCRIPTION = (
 )
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Evaluate as `arguments` ask and print the scores; 0, or 2 with one line on stderr."""
+def run(words: Sequence[str]) -> int:
+    """Evaluate as `words` ask and print the scores. Returns 0. Raises UnusableError and ZooError."""
     parser = Parser(prog=PROG, description=DESCRIPTION)
     parser.add_argument("model", metavar="MODEL", help="a language model of the zoo, or one of its variants")
-    name, *rest = arguments or ("--help",)
+    name, *rest = words or ("--help",)
     if name in ("-h", "--help"):
         parser.print_help()
         print(f"\n{PROG} MODEL --help says what it takes.")
@@ -62,8 +62,8 @@ def main(arguments: Sequence[str]) -> int:
         add_arguments(parser)
         options = parser.parse_args(rest)
         print(evaluated(model, named, options))
-    except (DemoError, CheckpointError, QuestionsError, TokenizerError, ChatError, ZooError) as error:
-        parser.exit(2, f"{PROG}: {error}\n")
+    except (DemoError, CheckpointError, QuestionsError, TokenizerError, ChatError) as error:
+        raise UnusableError(error) from None
     return 0
 
 
@@ -104,7 +104,7 @@ def evaluated(model: Model, named: str | None, options: argparse.Namespace) -> s
         raise DemoError(f"{model.name} writes no text: expected a language model, e.g. gpt2 or qwen2_5")
     if str(options.mesh) not in model.meshes:
         raise DemoError(
-            f"mesh {options.mesh} is none that {model.name} claims: expected one of {', '.join(model.meshes)}"
+            f"mesh {options.mesh} is not one that {model.name} claims: expected one of {', '.join(model.meshes)}"
         )
     assert model.demo is not None
     stage = Stage(
@@ -119,10 +119,10 @@ def evaluated(model: Model, named: str | None, options: argparse.Namespace) -> s
         if options.system is not None and not chat:
             raise DemoError("--system is for chats: add --chat, or leave it out")
         tokenizer = read_tokenizer(stage.directory, *_older(model))
-        if tokenizer.get_vocab_size() > config.vocab:
+        if tokenizer.get_vocab_size() > config.vocab_size:
             raise DemoError(
                 f"{stage.directory}: its tokenizer has {tokenizer.get_vocab_size()} tokens, the weights know "
-                f"{config.vocab}: they do not belong together"
+                f"{config.vocab_size}: they do not belong together"
             )
         stops = stop_tokens(stage.directory)
         with refused(KeyError, ValueError):
@@ -200,8 +200,10 @@ def _config(stage: Stage, options: argparse.Namespace) -> Any:
             raise DemoError(f"--dtype {options.dtype}: {stage.model.name} has no choice; leave it out")
         with refused(ValueError):
             config = replace(config, dtype=options.dtype)
-    if options.tokens >= config.positions:
-        raise DemoError(f"--tokens {options.tokens}: {stage.variant} knows {config.positions} positions in all")
+    if options.tokens >= config.max_position_embeddings:
+        raise DemoError(
+            f"--tokens {options.tokens}: {stage.variant} knows {config.max_position_embeddings} positions in all"
+        )
     return config
 
 
@@ -255,7 +257,7 @@ def _facts(
         "model": f"{stage.model.name}, {stage.variant}",
         "weights": str(stage.directory),
         "chips": f"mesh {stage.shape}, {chips} ({ground.why})",
-        "parameters": f"{short(stage.bytes_per_chip).strip()}B per chip{f', {dtype}' if dtype else ''}",
+        "parameters": f"{short_count(stage.bytes_per_chip).strip()}B per chip{f', {dtype}' if dtype else ''}",
         "asked": f"{asked} questions, {shots} examples before each{', as messages' if chat else ''}",
         "time": f"load {stage.load_s:.1f} s, evaluation {seconds:.1f} s with compiling {network.programs} programs",
     }

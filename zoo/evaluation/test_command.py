@@ -113,7 +113,7 @@ def test_prompts_are_those_of_gsm8k(qwen2_5: Path, questions: Path, tmp_path: Pa
         (["--file", "{questions}", "--dtype", "int8"], "tiny-28-4: dtype is 'int8': expected one of bfloat16, float32"),
         (["--file", "{questions}", "--tokens", "64"], "--tokens 64: tiny-28-4 knows 64 positions in all"),
         (["--file", "{questions}", "--tokens", "2", "--system", "a"], "--system is for chats"),
-        (["--file", "{questions}", "--mesh", "3x3"], "mesh 3x3 is none that qwen2_5 claims"),
+        (["--file", "{questions}", "--mesh", "3x3"], "mesh 3x3 is not one that qwen2_5 claims"),
         (["--file", "{questions}", "--checkpoint", "nowhere"], "--checkpoint nowhere: no such directory"),
     ],
 )

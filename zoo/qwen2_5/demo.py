@@ -8,8 +8,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_tt.text import short_count
 from zoo.cli.demo import Demo, DemoError, Shown, Stage, refused
-from zoo.cli.table import short
 from zoo.qwen2_5.generate import Generator
 from zoo.qwen2_5.model import DTYPES, SPREADS
 from zoo.qwen2_5.sharding import cache_bytes
@@ -59,8 +59,8 @@ def run(stage: Stage, options: argparse.Namespace) -> Shown:
         stage=stage,
         tokenizer=tokenizer,
         prompt=prompt,
-        positions=config.positions,
-        vocab=config.vocab,
+        max_position_embeddings=config.max_position_embeddings,
+        vocab_size=config.vocab_size,
         tokens=options.tokens,
         top=options.top,
         sampling=sampling,
@@ -83,7 +83,7 @@ def run(stage: Stage, options: argparse.Namespace) -> Shown:
         sys.stdout.write(piece)
         sys.stdout.flush()
 
-    cache = short(cache_bytes(config, stage.mesh, 1, plan.slots)).strip()
+    cache = short_count(cache_bytes(config, stage.mesh, 1, plan.slots)).strip()
     return Shown(
         text="",
         compile_s=max(0.0, warm_s - clock.first_s - (clock.step_s if again else 0.0)),

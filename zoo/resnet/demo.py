@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import jax
 
+from pytest_tt.text import percent, table
 from zoo.cli.demo import Demo, DemoError, Shown, Stage, measured, refused, whole_number
-from zoo.cli.table import percent, table
 from zoo.resnet.classify import Classifier
 from zoo.vision.images import read_image
 

@@ -1,19 +1,36 @@
-"""Numbers as people read them, for every report in the same way."""
+"""Text helpers for messages and reports: tables, numbers with their units, and "did you mean"."""
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pytest_tt.results.row import Row
+    from collections.abc import Collection, Iterable, Sequence
 
 MULTIPLES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean X?)`` with the known name nearest to `name`; empty where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
+    """`rows` with their columns aligned: those numbered in `right` (from 0) to the right, all others to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
 def pair(before: float, after: float) -> tuple[str, str]:
-    """Two numbers with as many digits as it takes to tell them apart, four at least."""
+    """Two numbers with as many digits as it takes to tell them apart, at least four."""
     for digits in range(4, 18):
         texts = f"{before:.{digits}g}", f"{after:.{digits}g}"
         if texts[0] != texts[1] or before == after:
@@ -28,6 +45,20 @@ def metric_text(metric: str, value: float | None) -> str:
     if metric in ("pcc", "top1", "top5"):
         return f"{value:.6f}"
     return f"{value:.1e}" if value else "0"
+
+
+def percent(share: float) -> str:
+    """``41.72 %`` of 0.4172."""
+    return f"{100 * share:.2f} %"
+
+
+def short_count(number: int) -> str:
+    """Three digits and a unit: ``124 M``."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            value = number / size
+            return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} {unit}"
+    return f"{number}  "
 
 
 def byte_text(count: int | None) -> str:
@@ -53,14 +84,6 @@ def second_text(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.4g} s"
-
-
-def rates(row: Row) -> Mapping[str, float]:
-    """Units a second, e.g. ``{"tokens": 1234.5}``, by the median run time; empty where either is unknown."""
-    run_s = row.timing["run_s"]
-    if not row.work or not run_s:
-        return {}
-    return {unit: count / run_s for unit, count in row.work.items()}
 
 
 def rate_text(unit: str, per_second: float) -> str:
