@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from documents import held, real_document, row_of, write
+from jinja2 import UndefinedError
+from markupsafe import Markup
 
 from pytest_tt.ci.report.charts import histogram, lines, use_of_bound
 from pytest_tt.ci.report.history import build_history
-from pytest_tt.ci.report.html import Html, element, join
 from pytest_tt.ci.report.markdown import code, plain, table
 from pytest_tt.ci.report.mesh_drawing import Split, draw_placements, split_of, split_text
 from pytest_tt.ci.report.page import page
+from pytest_tt.ci.report.rendering import environment
 from pytest_tt.cli import main
 from pytest_tt.results.arrays import placements_of
 from pytest_tt.results.reading import read_document
@@ -165,10 +167,13 @@ def test_markdown_is_escaped() -> None:
 
 
 def test_html_is_escaped() -> None:
-    assert element("p", '<&">', Html("<br>"), None, ["a", 1], title="<\"'>", hidden=True, lang=None) == (
-        '<p title="&lt;&quot;&#x27;&gt;" hidden>&lt;&amp;&quot;&gt;<br>a1</p>'
+    template = environment().from_string('<p title="{{ title }}">{{ text }}{{ html }}{{ number }}</p>')
+    assert template.render(title="<\"'>", text='<&">', html=Markup("<br>"), number=1) == (
+        '<p title="&lt;&#34;&#39;&gt;">&lt;&amp;&#34;&gt;<br>1</p>'
     )
-    assert join("a\x00b\x1b") == "a\ufffdb\ufffd"
+    assert environment().from_string("{{ text }}").render(text="a\x00b\x1b") == "a\ufffdb\ufffd"
+    with pytest.raises(UndefinedError, match="'missing' is undefined"):
+        environment().from_string("{{ missing }}").render()
 
 
 class Checked(HTMLParser):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from pytest_tt.ci.report.html import Html, element
+from markupsafe import Markup
+
+from pytest_tt.ci.report.rendering import render
 from pytest_tt.text import metric_text
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ _WIDTH, _HEIGHT = 340, 120
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 8, 22, 22
 
 
-def histogram(name: str, errors: Mapping[str, int]) -> Html:
+def histogram(name: str, errors: Mapping[str, int]) -> Markup:
     """How many elements of a leaf are off by how much: a bar for each power of ten, and for equal and not finite."""
     decades = sorted(int(key) for key in errors if key not in ("equal", "not finite"))
     classes: list[tuple[str, str, int]] = []
@@ -29,7 +31,7 @@ def histogram(name: str, errors: Mapping[str, int]) -> Html:
         classes.append(("NaN", "not finite", errors["not finite"]))
     total = sum(count for _, _, count in classes)
     if not total:
-        return element("p", "No element was compared.")
+        return Markup("<p>No element was compared.</p>")
     most = max(count for _, _, count in classes)
     step = max(36, min(56, _WIDTH // len(classes)))
     width = _LEFT + _RIGHT + step * len(classes)
@@ -38,28 +40,29 @@ def histogram(name: str, errors: Mapping[str, int]) -> Html:
         height = (_HEIGHT - _TOP - _BOTTOM) * count / most
         height = max(height, 1.5) if count else 0.0
         x, y = _LEFT + place * step, _HEIGHT - _BOTTOM - height
-        kind = {"equal": "bar good", "not finite": "bar bad"}.get(words, "bar")
-        middle = x + step / 2
-        bars += [
-            element("rect", x=x + 3, y=_round(y), width=step - 6, height=_round(height), class_=kind, rx=1),
-            element("text", _count_text(count), x=middle, y=_round(y - 4), text_anchor="middle") if count else None,
-            element("text", label, x=middle, y=_HEIGHT - 7, text_anchor="middle", class_="quiet"),
-        ]
-    spoken = ", ".join(f"{words}: {count:,}" for _, words, count in classes if count)
-    return element(
-        "figure",
-        element("figcaption", f"|actual - expected| of {name}, elements per power of ten"),
-        element(
-            "svg",
-            element("line", x1=_LEFT, x2=width - _RIGHT, y1=_HEIGHT - _BOTTOM, y2=_HEIGHT - _BOTTOM, class_="axis"),
-            bars,
-            viewBox=f"0 0 {width} {_HEIGHT}",
-            width=width,
-            height=_HEIGHT,
-            role="img",
-            aria_label=f"Errors of {name}: {spoken}",
-        ),
-        class_="chart",
+        bars.append(
+            {
+                "x": x + 3,
+                "y": _round(y),
+                "width": step - 6,
+                "height": _round(height),
+                "kind": {"equal": "bar good", "not finite": "bar bad"}.get(words, "bar"),
+                "middle": x + step / 2,
+                "above": _round(y - 4),
+                "count": _count_text(count) if count else "",
+                "label": label,
+            }
+        )
+    return render(
+        "histogram",
+        name=name,
+        spoken=", ".join(f"{words}: {count:,}" for _, words, count in classes if count),
+        width=width,
+        height=_HEIGHT,
+        left=_LEFT,
+        right=width - _RIGHT,
+        floor=_HEIGHT - _BOTTOM,
+        bars=bars,
     )
 
 
@@ -69,14 +72,14 @@ def lines(
     values: Sequence[float | None],
     show: Callable[[float | None], str],
     bound: float | None = None,
-) -> Html:
+) -> Markup:
     """A quantity over the points of a history, oldest first; where a point has no value the line is broken.
 
     bound: a limit that is drawn too. Positive values that differ by more than ten times are drawn by powers of ten.
     """
     known = [value for value in values if value is not None]
     if not known:
-        return Html("")
+        return Markup()
     drawn = [*known, bound] if bound is not None else known
     logarithmic = min(drawn) > 0 and max(drawn) > 10 * min(drawn)
     scale: Callable[[float], float] = math.log10 if logarithmic else float
@@ -91,37 +94,29 @@ def lines(
     def y(value: float) -> float:
         return _round(_HEIGHT - _BOTTOM - 6 - (_HEIGHT - _TOP - _BOTTOM - 12) * ((scale(value) - low) / span + middle))
 
-    marks = [
-        element("circle", element("title", f"{names[place]}: {show(value)}"), cx=x(place), cy=y(value), r=3)
-        for place, value in enumerate(values)
-        if value is not None
-    ]
-    limit = None
-    if bound is not None:
-        limit = element("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y(bound), y2=y(bound), class_="bound")
     spoken = "; ".join(
         f"{name}: {'no value' if value is None else show(value)}" for name, value in zip(names, values, strict=True)
     )
     ends = f"{show(known[0])} to {show(known[-1])}" if len(known) > 1 else show(known[0])
     note = f", bound {show(bound)}" if bound is not None else ""
-    return element(
-        "figure",
-        element("figcaption", f"{title}: {ends}{note}{', powers of ten' if logarithmic else ''}"),
-        element(
-            "svg",
-            limit,
-            [element("polyline", points=points, class_="line") for points in _stretches(values, x, y)],
-            marks,
-            element("text", f"{show(max(known))}", x=_LEFT, y=14),
-            element("text", f"{show(min(known))}", x=_LEFT, y=_HEIGHT - 7) if min(known) < max(known) else None,
-            element("text", names[-1], x=_WIDTH - _RIGHT, y=_HEIGHT - 7, text_anchor="end", class_="quiet"),
-            viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
-            width=_WIDTH,
-            height=_HEIGHT,
-            role="img",
-            aria_label=f"{title} over {len(values)} runs. {spoken}",
-        ),
-        class_="chart",
+    return render(
+        "lines",
+        caption=f"{title}: {ends}{note}{', powers of ten' if logarithmic else ''}",
+        spoken=f"{title} over {len(values)} runs. {spoken}",
+        width=_WIDTH,
+        height=_HEIGHT,
+        left=_LEFT,
+        right=_WIDTH - _RIGHT,
+        bound=None if bound is None else y(bound),
+        stretches=_stretches(values, x, y),
+        marks=[
+            {"x": x(place), "y": y(value), "words": f"{names[place]}: {show(value)}"}
+            for place, value in enumerate(values)
+            if value is not None
+        ],
+        most=show(max(known)),
+        least=show(min(known)) if min(known) < max(known) else "",
+        newest=names[-1],
     )
 
 
@@ -136,27 +131,17 @@ def _stretches(values: Sequence[float | None], x: Callable[[int], float], y: Cal
     return [" ".join(stretch) for stretch in stretches if len(stretch) > 1]
 
 
-def use_of_bound(metric: str, value: float | None, bound: float | None) -> Html:
+def use_of_bound(metric: str, value: float | None, bound: float | None) -> Markup:
     """How much of the room that a bound leaves is used, as a bar and in words; nothing where that is not defined."""
     if value is None or bound is None:
-        return Html("")
+        return Markup()
     used, room = (1 - value, 1 - bound) if metric in ("pcc", "top1", "top5") else (value, bound)
     if room <= 0:
-        return Html("")
+        return Markup()
     share = max(0.0, used / room)
     words = f"✓ {share:.0%}".replace("%", " %") if share <= 1 else f"✗ {share:,.3g} times"
-    bar = element(
-        "svg",
-        element("rect", x=0, y=0, width=80, height=10, class_="room"),
-        element(
-            "rect", x=0, y=0, width=_round(80 * min(1.0, share)), height=10, class_="use" if share <= 1 else "use over"
-        ),
-        viewBox="0 0 80 10",
-        width=80,
-        height=10,
-        aria_hidden="true",
-    )
-    return element("span", bar, words, class_="used")
+    kind = "use" if share <= 1 else "use over"
+    return render("bound", width=_round(80 * min(1.0, share)), kind=kind, words=words)
 
 
 def _count_text(count: int) -> str:
@@ -169,6 +154,6 @@ def _round(number: float) -> float:
     return round(number, 1)
 
 
-def metric_lines(title: str, metric: str, names: Sequence[str], values: Sequence[float | None]) -> Html:
+def metric_lines(title: str, metric: str, names: Sequence[str], values: Sequence[float | None]) -> Markup:
     """`lines` of a metric, written as reports write it."""
     return lines(title, names, values, lambda value: metric_text(metric, value))

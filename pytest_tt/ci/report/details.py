@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.ci.report.charts import histogram, lines, metric_lines, use_of_bound
-from pytest_tt.ci.report.html import Html, element, join
 from pytest_tt.ci.report.mesh_drawing import draw_placements
-from pytest_tt.ci.report.outcomes import badge
+from pytest_tt.ci.report.rendering import render
 from pytest_tt.ci.report.summary import dram_share, share_text, worst_metric
-from pytest_tt.ci.report.tables import numbers, scrolling, table
 from pytest_tt.results.arrays import placements_of
 from pytest_tt.results.row import PHASES, rates
 from pytest_tt.text import byte_text, metric_text, rate_text, second_text, short_bytes, short_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from markupsafe import Markup
 
     from pytest_tt.ci.report.history import Current, History
     from pytest_tt.results.row import Row
@@ -31,29 +31,29 @@ _NAMES = {
 _ATLEAST = ("pcc", "top1", "top5")
 
 
-def details(test: Current, history: History, anchor: str) -> Html:
+def details(test: Current, history: History, anchor: str) -> Markup:
     """The test as a ``details`` element. `anchor` is the id of what it hides: a link there makes browsers open it."""
     row = test.row
-    title = element("h4", element("code", row.nodeid), " ", test.key.where)
-    parts = (_reason(row), _facts(row), _metrics(row), _placements(row), _history(test, history))
-    return element(
+    placements = placements_of(row)
+    names, rows = [point.name for point in history.points], history.rows(test.key)
+    several = sum(each is not None for each in rows) > 1
+    return render(
         "details",
-        element("summary", title, " ", badge(row.outcome), _when(test)),
-        element("div", parts, class_="facts", id=anchor),
-        class_="test",
-        open=row.outcome in ("failed", "rerun"),
+        anchor=anchor,
+        row=row,
+        where=test.key.where,
+        opened=row.outcome in ("failed", "rerun"),
+        last=test.point.name if test.gone else "",
+        facts=_facts(row),
+        cases=[_case(name, case) for name, case in row.metrics.items()],
+        placements=draw_placements(placements) if placements else "",
+        history=[_history_facts(name, each) for name, each in zip(names, rows, strict=True)] if several else [],
+        charts=_charts(names, rows) if several else [],
     )
 
 
-def _when(test: Current) -> Html | None:
-    return element("span", f" not in the newest run; last on {test.point.name}", class_="quiet") if test.gone else None
-
-
-def _reason(row: Row) -> Html | None:
-    return element("p", element("strong", "Reason: "), row.reason, class_="reason") if row.reason else None
-
-
-def _facts(row: Row) -> Html:
+def _facts(row: Row) -> dict[str, str]:
+    """Name -> value of what is known of the test."""
     share = dram_share(row)
     memory = byte_text(row.bytes_per_chip) + ("" if share is None else f", {share_text(share)} of the chip's DRAM")
     collectives = ", ".join(f"{count} {kind}" for kind, count in (row.collectives or {}).items()) or "none"
@@ -72,79 +72,42 @@ def _facts(row: Row) -> Html:
         or None,
         "Rate": ", ".join(rate_text(unit, rate) for unit, rate in rates(row).items()) or None,
     }
-    known = {name: value for name, value in facts.items() if value is not None}
-    return element("dl", [element("div", element("dt", name), element("dd", value)) for name, value in known.items()])
+    return {name: value for name, value in facts.items() if value is not None}
 
 
-def _metrics(row: Row) -> Html | None:
-    if not row.metrics:
-        return None
-    return join(
-        element("h5", "Metrics against their bounds"),
-        *(_case(name, case) for name, case in row.metrics.items()),
-    )
-
-
-def _case(name: str, case: Mapping[str, Any]) -> Html:
+def _case(name: str, case: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page shows of a golden case."""
     leaves: Mapping[str, Mapping[str, Any]] = case.get("leaves") or {}
     if not leaves:
         values = {
             metric: case[metric] for metric in ("pcc", "rel_l2", "max_abs", "top1", "top5") if case[metric] is not None
         }
         leaves = {case["leaf"] or "-": {"values": values, "bounds": {}, "passed": case["verdict"] == "pass"}}
-    rows = [cells for leaf, facts in leaves.items() for cells in _leaf(leaf, facts)]
-    caption = f"Golden {name!r}: {'agrees' if case['verdict'] == 'pass' else 'differs'}"
-    charts = [histogram(leaf, facts["errors"]) for leaf, facts in leaves.items() if facts.get("errors")]
-    return join(
-        table(caption, ("Output", "Metric", "Value", "Bound", "Of the bound"), rows, kind="metrics"),
-        element("div", charts, class_="charts"),
-    )
+    return {
+        "name": repr(name),
+        "verdict": "agrees" if case["verdict"] == "pass" else "differs",
+        "leaves": [_leaf(leaf, facts) for leaf, facts in leaves.items()],
+        "charts": [histogram(leaf, facts["errors"]) for leaf, facts in leaves.items() if facts.get("errors")],
+    }
 
 
-def _leaf(name: str, facts: Mapping[str, Any]) -> list[Html]:
-    shape = f" {facts['dtype']}[{', '.join(map(str, facts['shape']))}]" if "shape" in facts else ""
+def _leaf(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    about = f" {facts['dtype']}[{', '.join(map(str, facts['shape']))}]" if "shape" in facts else ""
     if "counted" in facts:
-        shape += f", {facts['counted']:,} elements counted"
-    rows = []
-    values = {metric: facts["values"][metric] for metric in _NAMES if metric in facts["values"]}
-    for place, (metric, value) in enumerate(values.items()):
-        bound = facts["bounds"].get(metric)
-        sign = "≥" if metric in _ATLEAST else "≤"
-        first = (
-            element("th", element("code", name), shape, scope="rowgroup", rowspan=len(values)) if place == 0 else None
-        )
-        shown = "-" if bound is None else f"{sign} {bound:g}"
-        rows.append(
-            element(
-                "tr",
-                first,
-                element("td", _NAMES.get(metric, metric)),
-                element("td", metric_text(metric, value), class_="number"),
-                element("td", shown, class_="number"),
-                element("td", use_of_bound(metric, value, bound)),
-            )
-        )
-    return rows
+        about += f", {facts['counted']:,} elements counted"
+    metrics = []
+    for metric, label in _NAMES.items():
+        if metric in facts["values"]:
+            value, bound = facts["values"][metric], facts["bounds"].get(metric)
+            sign = "≥" if metric in _ATLEAST else "≤"
+            shown = "-" if bound is None else f"{sign} {bound:g}"
+            use = use_of_bound(metric, value, bound)
+            metrics.append({"name": label, "value": metric_text(metric, value), "bound": shown, "use": use})
+    return {"name": name, "about": about, "metrics": metrics}
 
 
-def _placements(row: Row) -> Html | None:
-    placements = placements_of(row)
-    if not placements:
-        return None
-    return join(
-        element("h5", "Who holds what"),
-        element(
-            "p", "Inputs and parameters of the compiled programs. A chip shows the number of the part that it holds."
-        ),
-        scrolling(draw_placements(placements), "Shardings"),
-    )
-
-
-def _history(test: Current, history: History) -> Html | None:
-    rows = history.rows(test.key)
-    if sum(row is not None for row in rows) < 2:
-        return None
-    names = [point.name for point in history.points]
+def _charts(names: Sequence[str], rows: Sequence[Row | None]) -> list[Markup]:
+    """How the numbers of a test went over the runs."""
 
     def of(metric: str) -> list[float | None]:
         return [None if row is None else worst_metric(row, metric) for row in rows]
@@ -153,28 +116,21 @@ def _history(test: Current, history: History) -> Html | None:
         return [None if row is None else row.timing[key] for row in rows]
 
     memory: list[float | None] = [None if row is None else row.bytes_per_chip for row in rows]
-    charts = (
+    return [
         metric_lines("Worst PCC", "pcc", names, of("pcc")),
         metric_lines("Worst rel L2", "rel_l2", names, of("rel_l2")),
         lines("Bytes per chip", names, memory, lambda value: short_bytes(None if value is None else int(value))),
         lines("Compile time", names, timing("compile_s"), second_text),
         lines("Run time", names, timing("run_s"), second_text),
-    )
-    cells = [_history_row(name, row) for name, row in zip(names, rows, strict=True)]
-    header = ("Run", "Outcome", "Worst PCC", "Worst rel L2", "Bytes per chip", "Compile", "Run")
-    return join(
-        element("h5", "History"),
-        element("div", charts, class_="charts"),
-        table("Every run, the newest last", header, cells),
-    )
+    ]
 
 
-def _history_row(name: str, row: Row | None) -> Html:
+def _history_facts(name: str, row: Row | None) -> dict[str, Any]:
     if row is None:
-        return element("tr", element("th", name, scope="row"), element("td", "no row"), numbers(["-"] * 5))
-    texts = (
+        return {"name": name, "outcome": "", "numbers": ["-"] * 5}
+    numbers = (
         *(metric_text(metric, worst_metric(row, metric)) for metric in ("pcc", "rel_l2")),
         "-" if row.bytes_per_chip is None else f"{row.bytes_per_chip:,}",
         *(second_text(row.timing[key]) for key in ("compile_s", "run_s")),
     )
-    return element("tr", element("th", name, scope="row"), element("td", badge(row.outcome)), numbers(texts))
+    return {"name": name, "outcome": row.outcome, "numbers": numbers}

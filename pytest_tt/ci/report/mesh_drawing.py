@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import ceil, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytest_tt.ci.report.html import Html, element, join
+from pytest_tt.ci.report.rendering import render
 from pytest_tt.text import short_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from markupsafe import Markup
 
     from pytest_tt.compiler.arrays import Array
     from pytest_tt.results.arrays import Placement
@@ -40,22 +42,24 @@ class Split:
         return prod(sizes[axis] for axis in self.axes)
 
 
-def draw_placements(placements: Sequence[Placement]) -> Html:
+def draw_placements(placements: Sequence[Placement]) -> Markup:
     """Who holds what: a drawing of the mesh and a table of arrays for each way of splitting."""
-    return join(*(_draw_placement(axes or {}, arrays) for axes, arrays in placements))
+    return render("placements", splits=[split for axes, arrays in placements for split in _splits(axes or {}, arrays)])
 
 
-def _draw_placement(sizes: Axes, found: Sequence[Array]) -> Html:
+def _splits(sizes: Axes, found: Sequence[Array]) -> list[dict[str, Any]]:
     by_split: dict[Split | None, list[Array]] = {}
     for array in found:
         by_split.setdefault(split_of(array.spec, sizes), []).append(array)
     ordered = sorted(by_split.items(), key=lambda pair: (pair[0] is None, -len(pair[0].axes) if pair[0] else 0))
-    return join(*(_draw_split(split, arrays, sizes) for split, arrays in ordered))
-
-
-def _draw_split(split: Split | None, arrays: Sequence[Array], sizes: Axes) -> Html:
-    mesh = None if split is None else _mesh(split, sizes)
-    return element("div", mesh, _arrays(split, arrays, sizes), class_="sharding")
+    return [
+        {
+            "words": split_text(split, sizes),
+            "mesh": None if split is None else _mesh(split, sizes),
+            "arrays": [_array(split, array, sizes) for array in arrays],
+        }
+        for split, arrays in ordered
+    ]
 
 
 def split_of(spec: Spec | None, sizes: Axes) -> Split | None:
@@ -80,58 +84,38 @@ def split_text(split: Split | None, sizes: Axes) -> str:
     return f"{parts} parts over {' and '.join(split.axes)}, {held}"
 
 
-def _mesh(split: Split, sizes: Axes) -> Html:
-    """The mesh as a table: the last axis goes along its rows."""
+def _mesh(split: Split, sizes: Axes) -> dict[str, Any]:
+    """The mesh as a table: the last axis goes along its rows, whose names say the place on the others."""
     *upper, last = list(sizes)
-    rows: list[dict[str, int]] = [{}]
+    places: list[dict[str, int]] = [{}]
     for axis in upper:
-        rows = [{**row, axis: index} for row in rows for index in range(sizes[axis])]
+        places = [{**place, axis: index} for place in places for index in range(sizes[axis])]
     parts = split.parts(sizes)
-    corner = element("td", rowspan=2) if upper else None
-    head = [
-        element("tr", corner, element("th", last, scope="colgroup", colspan=sizes[last])),
-        element("tr", [element("th", index, scope="col") for index in range(sizes[last])]),
-    ]
-    body = []
-    for row in rows:
-        name = " ".join(f"{axis} {index}" for axis, index in row.items())
-        cells = []
-        for index in range(sizes[last]):
-            number = split.part({**row, last: index}, sizes)
-            hue = round(360 * number / parts + 210) % 360
-            words = "whole" if parts == 1 else f"{number}"
-            cells.append(element("td", words, class_="chip", style=f"--hue:{hue}"))
-        body.append(element("tr", element("th", name, scope="row") if upper else None, cells))
-    return element(
-        "table",
-        element("caption", split_text(split, sizes)),
-        element("thead", head),
-        element("tbody", body),
-        class_="mesh wide" if sizes[last] > 8 else "mesh",
-    )
+    rows = []
+    for place in places:
+        held = [split.part({**place, last: index}, sizes) for index in range(sizes[last])]
+        chips = [
+            {"part": "whole" if parts == 1 else number, "hue": round(360 * number / parts + 210) % 360}
+            for number in held
+        ]
+        rows.append({"name": " ".join(f"{axis} {index}" for axis, index in place.items()), "chips": chips})
+    return {"last": last, "across": sizes[last], "named": bool(upper), "rows": rows}
 
 
-def _arrays(split: Split | None, arrays: Sequence[Array], sizes: Axes) -> Html:
-    caption = element("caption", split_text(split, sizes), class_=None if split is None else "unseen")
-    head = element("tr", [element("th", name, scope="col") for name in ("Array", "Whole", "Split", "On a chip")])
-    rows = [_array_row(split, array, sizes) for array in arrays]
-    return element("table", caption, element("thead", head), element("tbody", rows), class_="arrays")
-
-
-def _array_row(split: Split | None, array: Array, sizes: Axes) -> Html:
+def _array(split: Split | None, array: Array, sizes: Axes) -> dict[str, str]:
     on_chip = "-"
     if split is not None and array.spec is not None:
         parts = [prod(sizes[axis] for axis in entry) for entry in array.spec]
         shape = [ceil(size / count) for size, count in zip(array.shape, parts, strict=True)]
         size = _bytes(array.dtype, shape)
         on_chip = _shape(shape) + ("" if size is None else f", {short_bytes(size)}")
-    times = "" if array.count == 1 else f" × {array.count}"
-    spec = "-" if array.spec is None else f"({', '.join('+'.join(entry) or '-' for entry in array.spec)})"
-    return element(
-        "tr",
-        element("th", element("code", array.name), times, scope="row"),
-        [element("td", text) for text in (f"{array.dtype}{_shape(array.shape)}", spec, on_chip)],
-    )
+    return {
+        "name": array.name,
+        "times": "" if array.count == 1 else f" × {array.count}",
+        "whole": f"{array.dtype}{_shape(array.shape)}",
+        "spec": "-" if array.spec is None else f"({', '.join('+'.join(entry) or '-' for entry in array.spec)})",
+        "on_chip": on_chip,
+    }
 
 
 def _shape(shape: Sequence[int]) -> str:
