@@ -26,13 +26,6 @@ PROJECT = PYPROJECT["project"]
 # The middle corner: the last jax that runs on Python 3.11.
 MIDDLE_JAX = "jax==0.10.2"
 
-OPTIONS = (
-    "--tt-mesh", "--tt-backend", "--tt-system", "--tt-require", "--tt-compiler-option", "--tt-artifacts",
-    "--tt-results", "--tt-golden-update", "--tt-compile-cache", "--tt-lock-timeout", "--tt-isolate", "--tt-timeout",
-    "--tt-reset", "--tt-status-file",
-)  # fmt: skip
-FIXTURES = ("tt_mesh", "tt_device", "tt_shared_mesh", "cpu_init_params", "tt_jit", "tt_golden", "tt_run")
-
 # The plugin of the package index that registers the platform `tt` with jax; there are wheels for one system only.
 OTHER_PLUGIN = "jax-tt-plugin; sys_platform == 'linux' and platform_machine == 'x86_64'"
 
@@ -171,9 +164,16 @@ def try_wheel(session: nox.Session, room: Path) -> None:
         run("pip", "install", "--no-deps", str(built))
         run("pip", "install", "pytest")
         run("python", "-c", "import importlib.util as u; assert u.find_spec('jax') is None")
-        expect(session, run("pytest", "--help"), *OPTIONS)
+        # What the checkout says of itself: the wheel must offer all of it.
+        code = (
+            f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+            "from pytest_tt.fixtures import FIXTURES\nfrom pytest_tt.options import OPTIONS\n"
+            "print(*[option.flag for option in OPTIONS]); print(*FIXTURES)\n"
+        )
+        options, fixtures = (line.split() for line in run("python", "-c", code).splitlines())
+        expect(session, run("pytest", "--help"), *options)
         expect(session, run("pytest", "--markers"), "@pytest.mark.tt(")
-        expect(session, run("pytest", "--fixtures"), *FIXTURES)
+        expect(session, run("pytest", "--fixtures"), *fixtures)
         expect(
             session,
             run("pytest", "--collect-only", "-q", "--strict-markers", "test_one.py"),

@@ -17,7 +17,7 @@ import pytest
 from device_tree import bdf, make_healthy, make_system, make_tree, set_holders
 
 from pytest_tt.ci.doctor import machine, opening, software, users
-from pytest_tt.ci.doctor.finding import BLOCKS, OK, WARNING, ok
+from pytest_tt.ci.doctor.diagnosis import BLOCKS, OK, WARNING, ok
 from pytest_tt.cli import main
 from pytest_tt.targets import device_root
 from pytest_tt.targets.detection import Box, detect
@@ -26,7 +26,7 @@ from pytest_tt.targets.lock import ChipLock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytest_tt.ci.doctor.finding import Finding
+    from pytest_tt.ci.doctor.diagnosis import Diagnosis
 
 FAKE_PLUGIN = Path(__file__).parent / "fake_plugin"
 
@@ -35,7 +35,7 @@ def healthy(root: Path, system: str = "n300", firmware: str = "19.2.0.0") -> Pat
     return make_healthy(root, system, firmware)
 
 
-def look(root: Path, visible: str | None = None) -> list[Finding]:
+def look(root: Path, visible: str | None = None) -> list[Diagnosis]:
     """All findings about the machine below `root`."""
     box, found = machine.look_at_chips(root, visible)
     rest = (machine.look_at_driver(root), machine.look_at_memory(root, box))
@@ -43,7 +43,7 @@ def look(root: Path, visible: str | None = None) -> list[Finding]:
     return found + machine.look_at_firmware(root, box) + users.look_at_users(root, box)
 
 
-def bad(findings: Iterable[Finding]) -> list[Finding]:
+def bad(findings: Iterable[Diagnosis]) -> list[Diagnosis]:
     found = [finding for finding in findings if finding.severity != OK]
     for finding in found:
         assert finding.why, finding
@@ -51,7 +51,7 @@ def bad(findings: Iterable[Finding]) -> list[Finding]:
     return found
 
 
-def only(findings: Iterable[Finding], check: str, severity: str, what: str, do: str = "") -> None:
+def only(findings: Iterable[Diagnosis], check: str, severity: str, what: str, do: str = "") -> None:
     """The one finding that is not ok is this."""
     (found,) = bad(findings)
     assert (found.check, found.severity) == (check, severity)
@@ -82,9 +82,7 @@ def test_a_card_without_driver(tmp_path: Path) -> None:
 def test_hidden_chips(tmp_path: Path) -> None:
     root = healthy(tmp_path, "t3k")
     only(look(root, ""), "chips", BLOCKS, "no card, 0 of 4 devices by TT_VISIBLE_DEVICES= left", "unset TT_VISIBLE_DEV")
-    only(
-        look(root, "7"), "chips", BLOCKS, "TT_VISIBLE_DEVICES=7: '7' names no device: expected an index 0 to 3", "mend"
-    )
+    only(look(root, "7"), "chips", BLOCKS, "TT_VISIBLE_DEVICES=7: '7' names no device: expected an index 0 to 3", "fix")
     assert bad(look(root, "1,2")) == []
 
 
@@ -94,7 +92,7 @@ def test_fewer_chips_than_there_should_be(tmp_path: Path) -> None:
     only(look(root), "chips", WARNING, "3 of the 4 Tenstorrent devices on the PCI bus have a node in /dev/tenstorrent")
     three = make_tree(tmp_path / "b", ["n300"] * 3)
     found = machine.look_at_chips(three, None)[1]
-    only(found, "chips", WARNING, "3 x n300 (6 chips) is no box that `pytest-tt systems` knows", "tt-smi -r")
+    only(found, "chips", WARNING, "3 x n300 (6 chips) is not a box that `pytest-tt systems` knows", "tt-smi -r")
     unknown = make_tree(tmp_path / "c", [None], arch="blackhole")
     found = machine.look_at_chips(unknown, None)[1]
     only(found, "chips", WARNING, "the driver does not tell the card's type", "update tt-kmd")
@@ -213,7 +211,7 @@ def test_a_lock_that_a_child_inherited(tmp_path: Path) -> None:
     path = next((root / "tmp").glob("*.lock"))
     facts = {"pid": int(gone.stdout), "user": "u", "command": "pytest", "since": "then"}
     path.write_text(json.dumps(facts))
-    assert bad(look(root)) == [], "text alone is no lock"
+    assert bad(look(root)) == [], "text alone is not a lock"
     with path.open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         command = [sys.executable, "-c", "input()"]
@@ -281,7 +279,7 @@ def test_variables_that_choose_chips(tmp_path: Path) -> None:
             {"JAX_PLATFORMS": "cpu,tenstorrent"},
             "JAX_PLATFORMS",
             BLOCKS,
-            "'tenstorrent' is no platform that is installed",
+            "'tenstorrent' is not a platform that is installed",
         ),
         ({"JAX_PLATFORMS": "cpu"}, "JAX_PLATFORMS", WARNING, "leaves out tt"),
         ({"TT_COMPILE_ONLY_SYSTEM_DESC": "a.ttsys"}, "TT_COMPILE_ONLY_SYSTEM_DESC", BLOCKS, "=a.ttsys is set"),
@@ -409,7 +407,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setenv(device_root.ROOT_VARIABLE, str(root))
     calls: list[str] = []
 
-    def open_chips(root: Path, box: Box) -> Finding:
+    def open_chips(root: Path, box: Box) -> Diagnosis:
         calls.append(str(box.system))
         return ok("open", "8 chips")
 
@@ -435,7 +433,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert main(["doctor", "--open"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert "BLOCKS  driver: tt-kmd 1.33 is too old" in lines
-    assert lines[-1] == "tests cannot run on chips here: 1 thing to mend; 1 warning"
+    assert lines[-1] == "tests cannot run on chips here: 1 thing to fix; 1 warning"
     assert calls == ["t3k"], "blocked, so nothing was opened"
 
 

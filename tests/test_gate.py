@@ -347,10 +347,13 @@ def test_rules_come_from_pyproject(gate: Gate, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[tool.pytest-tt.gate]\npcc_dorp = 1", "tool.pytest-tt.gate: 'pcc_dorp' is no rule (did you mean pcc_drop?)"),
+        (
+            "[tool.pytest-tt.gate]\npcc_dorp = 1",
+            "tool.pytest-tt.gate: 'pcc_dorp' is not a rule (did you mean pcc_drop?)",
+        ),
         (
             "[tool.pytest-tt.gate.hw]\nbyte_ratio = 1",
-            "tool.pytest-tt.gate.hw: 'byte_ratio' is no rule (did you mean bytes_ratio?)",
+            "tool.pytest-tt.gate.hw: 'byte_ratio' is not a rule (did you mean bytes_ratio?)",
         ),
         ("[tool.pytest-tt.gate]\npcc_drop = 'x'", 'pcc_drop: expected a number from 0, or false (off), found "x"'),
         ("[tool.pytest-tt.gate]\npcc_drop = true", "pcc_drop: expected a number from 0, or false (off), found true"),
@@ -368,7 +371,7 @@ def test_rules_come_from_pyproject(gate: Gate, tmp_path: Path) -> None:
             "tool.pytest-tt.gates: is not read: did you mean tool.pytest-tt.gate?",
         ),
         ("[tool.pytest_tt.gate]\npcc_drop = 1", "tool.pytest_tt: is not read: did you mean tool.pytest-tt.gate?"),
-        ("[tool.pytest-tt.gate\n", "is no TOML: "),
+        ("[tool.pytest-tt.gate\n", "is not TOML: "),
     ],
 )
 def test_unusable_rules(text: str, said: str, gate: Gate, tmp_path: Path) -> None:
@@ -383,8 +386,8 @@ def test_unusable_rules(text: str, said: str, gate: Gate, tmp_path: Path) -> Non
     ("text", "said"),
     [
         ("pcc_drop", "--rule 'pcc_drop': expected RULE=VALUE, e.g. pcc_drop=0.01 or hw.run_ratio=1.5"),
-        ("tpu.pcc_drop=1", "--rule 'tpu.pcc_drop=1': 'tpu' is no backend: expected sim or hw before the point"),
-        ("pcc=1", "--rule 'pcc=1': 'pcc' is no rule"),
+        ("tpu.pcc_drop=1", "--rule 'tpu.pcc_drop=1': 'tpu' is not a backend: expected sim or hw before the point"),
+        ("pcc=1", "--rule 'pcc=1': 'pcc' is not a rule"),
         ("pcc_drop=much", 'pcc_drop: expected a number from 0, or false (off), found "much"'),
     ],
 )

@@ -147,21 +147,24 @@ def test_shards_of_so_many_minutes() -> None:
             "p.toml: tool.pytest-tt.matirx: is not read: did you mean tool.pytest-tt",
         ),
         ("[tool.pytest-tt.matrix.labels]\nt3000 = 'x'", "matrix.labels: 't3000' is not a system (did you mean t3k?)"),
-        ("[tool.pytest-tt.matrix.labels]\nt3k = []", "matrix.labels: [] is no runner label: expected a text or a list"),
+        (
+            "[tool.pytest-tt.matrix.labels]\nt3k = []",
+            "matrix.labels: [] is not a runner label: expected a text or a list",
+        ),
         ("[tool.pytest-tt.matrix.systems]\n1x9x1 = 't3k'", "matrix.systems: '1x9x1' is not a mesh: expected ROWSxCOLS"),
         ("[tool.pytest-tt.matrix.systems]\n1x9 = 't3k'", "matrix.systems: mesh 1x9 needs 9 chips, but t3k has 8"),
         (
             "[tool.pytest-tt.matrix]\nshards = 0",
-            "matrix.shards: 0 is no number of shards: expected a whole number from 1",
+            "matrix.shards: 0 is not a number of shards: expected a whole number from 1",
         ),
         (
             "[tool.pytest-tt.matrix]\nmax_minutes = -1",
-            "matrix.max_minutes: -1 is no time: expected minutes, more than 0",
+            "matrix.max_minutes: -1 is not a time: expected minutes, more than 0",
         ),
         ("[tool.pytest-tt.matrix]\nmax_minutes = 1\nshards = 2", "matrix: has both shards and max_minutes: give one"),
         ("[tool.pytest-tt.matrix]\nargs = '-v'", 'matrix.args: expected a list of texts, found "-v"'),
         ("[tool]\npytest-tt = {matrix = 1}", "matrix: expected a table, found 1"),
-        ("[", "p.toml: is no TOML: "),
+        ("[", "p.toml: is not TOML: "),
     ],
 )
 def test_a_mistake_in_the_table_is_one_line(table: str, said: str, tmp_path: Path) -> None:
@@ -188,9 +191,9 @@ def test_the_table_and_the_command_line(tmp_path: Path, capsys: pytest.CaptureFi
     assert (settings.shards, settings.args, dict(settings.systems)) == (2, ("-v",), {MeshShape(1, 4): "t3k"})
     assert settings.labels == {**DEFAULT_LABELS, "t3k": ("a", "b"), "cpu": ("ubuntu",)}
     for arguments, said in [
-        (["--shards", "0"], "argument --shards: 0 is no number of shards"),
-        (["--max-minutes", "soon"], 'argument --max-minutes: "soon" is no time'),
-        (["--label", "t3k"], "argument --label: 't3k' is no label: expected SYSTEM=LABEL[,LABEL]"),
+        (["--shards", "0"], "argument --shards: 0 is not a number of shards"),
+        (["--max-minutes", "soon"], 'argument --max-minutes: "soon" is not a time'),
+        (["--label", "t3k"], "argument --label: 't3k' is not a label: expected SYSTEM=LABEL[,LABEL]"),
         (["--system", "1x4=n300"], "argument --system: mesh 1x4 needs 4 chips, but n300 has 2"),
         (["--shards", "2", "--max-minutes", "2"], "argument --max-minutes: not allowed with argument --shards"),
     ]:
@@ -281,7 +284,7 @@ def test_what_cannot_be_collected(
     pytester.makepyfile(test_b="import nowhere")
     assert "No module named 'nowhere'" in refused("test_b.py")
     assert "r.json: cannot be read" in refused("--durations", "r.json")
-    assert "--select: '\"' is no list of words" in refused("--select", '"')
+    assert "--select: '\"' is not a list of words" in refused("--select", '"')
     # What can, as a table.
     assert main(["matrix", "test_a.py", "--label", "n150=mine,here"]) == 0
     heads, line, total = capsys.readouterr().out.splitlines()

@@ -14,8 +14,8 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 from pytest_tt.ci.report.charts import histogram, lines, use_of_bound
+from pytest_tt.ci.report.github import code, markdown_table, plain
 from pytest_tt.ci.report.history import build_history
-from pytest_tt.ci.report.markdown import code, plain, table
 from pytest_tt.ci.report.mesh_drawing import Split, draw_placements, split_of, split_text
 from pytest_tt.ci.report.page import page
 from pytest_tt.ci.report.rendering import environment
@@ -163,7 +163,7 @@ def test_markdown_is_escaped() -> None:
     assert plain("a_b *c* <d> | [e](f) `g` #h\nnext") == r"a\_b \*c\* \<d\> \| \[e\](f) \`g\` \#h next"
     assert code("a|b") == r"`a\|b`"
     assert code("a ``b`` c") == "``` a ``b`` c ```"
-    assert table(("A", "B"), [("1", "2")], frozenset({"B"})) == "| A | B |\n| --- | ---: |\n| 1 | 2 |\n"
+    assert markdown_table(("A", "B"), [("1", "2")], frozenset({"B"})) == "| A | B |\n| --- | ---: |\n| 1 | 2 |\n"
 
 
 def test_html_is_escaped() -> None:

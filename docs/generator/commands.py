@@ -33,8 +33,8 @@ class Recorder(argparse.ArgumentParser):
 
 def commands() -> str:
     text = (
-        "# Commands\n\nEach has `--help`. None of them runs a test; `matrix` collects. Exit code 2: the arguments, or what they "
-        "name, cannot be used.\n\n"
+        "# Commands\n\nEach has `--help`. None of them runs a test; `matrix` collects. Exit code 2: the arguments, or "
+        "what they name, cannot be used.\n\n"
     )
     for command in pytest_tt.cli.COMMANDS:
         parser = Recorder()

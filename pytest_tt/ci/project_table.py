@@ -33,7 +33,7 @@ def read_table(path: Path, name: str, *, required: bool) -> Mapping[str, Any] | 
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TableError(f"{path}: is no TOML: {error}") from None
+        raise TableError(f"{path}: is not TOML: {error}") from None
     tools = _table(document.get("tool"))
     for other in tools:
         if other != OWNER and other.lower().replace("_", "-") in (OWNER, f"{OWNER}-{name}"):

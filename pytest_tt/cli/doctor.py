@@ -11,7 +11,7 @@ from pytest_tt.cli.command import Command
 if TYPE_CHECKING:
     import argparse
 
-    from pytest_tt.ci.doctor.finding import Finding
+    from pytest_tt.ci.doctor.diagnosis import Diagnosis
 
 
 _MARKS = {"blocks": "BLOCKS", "warning": "warn", "ok": "ok"}
@@ -24,36 +24,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the findings. Returns 1 where one of them blocks, else 0."""
+    """Print the diagnoses. Returns 1 where one of them blocks, else 0."""
+    from pytest_tt.ci.doctor.diagnosis import BLOCKS, WARNING
     from pytest_tt.ci.doctor.examination import examine
-    from pytest_tt.ci.doctor.finding import BLOCKS, WARNING
     from pytest_tt.targets.device_root import device_root
 
-    findings = examine(device_root(), os.environ, open_them=arguments.open)
-    blocking = sum(finding.severity == BLOCKS for finding in findings)
+    diagnoses = examine(device_root(), os.environ, open_them=arguments.open)
+    blocking = sum(diagnosis.severity == BLOCKS for diagnosis in diagnoses)
     if arguments.json:
         fields = [
             {"check": each.check, "severity": each.severity, "what": each.what, "why": each.why, "do": each.do}
-            for each in findings
+            for each in diagnoses
         ]
         print(json.dumps({"blocked": blocking > 0, "findings": fields}, indent=2))
         return int(blocking > 0)
-    print("\n".join(line for finding in findings for line in _lines(finding)))
-    warnings = sum(finding.severity == WARNING for finding in findings)
+    print("\n".join(line for diagnosis in diagnoses for line in _lines(diagnosis)))
+    warnings = sum(diagnosis.severity == WARNING for diagnosis in diagnoses)
     if blocking:
-        verdict = f"tests cannot run on chips here: {blocking} thing{'s' * (blocking != 1)} to mend"
+        verdict = f"tests cannot run on chips here: {blocking} thing{'s' * (blocking != 1)} to fix"
     else:
         verdict = "tests can run on the chips" + ("" if arguments.open else ", as far as can be seen without --open")
     print(f"{verdict}; {warnings} warning{'s' * (warnings != 1)}")
     return int(blocking > 0)
 
 
-def _lines(finding: Finding) -> list[str]:
-    lines = [f"{_MARKS[finding.severity]:<6}  {finding.check}: {finding.what}"]
-    if finding.why:
-        lines.append(f"        why: {finding.why}")
-    if finding.do:
-        lines.append(f"        do:  {finding.do}")
+def _lines(diagnosis: Diagnosis) -> list[str]:
+    lines = [f"{_MARKS[diagnosis.severity]:<6}  {diagnosis.check}: {diagnosis.what}"]
+    if diagnosis.why:
+        lines.append(f"        why: {diagnosis.why}")
+    if diagnosis.do:
+        lines.append(f"        do:  {diagnosis.do}")
     return lines
 
 

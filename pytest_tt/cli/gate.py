@@ -68,20 +68,20 @@ def run(arguments: argparse.Namespace) -> int:
             raise DocumentError(f"nothing to compare: {_describe(current)}, in the baseline {_describe(baseline)}")
     except (DocumentError, RulesError) as error:
         raise UnusableError(error) from None
-    findings = list(compare_rows(baseline, current, rules))
+    changes = list(compare_rows(baseline, current, rules))
     compared = len(baseline.keys() & current.keys())
     sources = f"Baseline: {_origin(baselines)}. Now: {_origin(documents)}. Rules: {_of(rules)}."
     if arguments.markdown is not None:
         try:
-            write_markdown(arguments.markdown, markdown(findings, compared, sources))
+            write_markdown(arguments.markdown, markdown(changes, compared, sources))
         except OSError as error:
             raise UnusableError(f"--markdown {arguments.markdown}: cannot be written: {error.strerror}") from None
     if arguments.markdown != STDOUT:
         shown = _rule_lines(rules) if arguments.rules else []
-        print("\n".join([sources, *shown, *lines(findings), verdict(findings, compared)]))
+        print("\n".join([sources, *shown, *lines(changes), verdict(changes, compared)]))
     if arguments.github:
-        print("".join(f"{line}\n" for line in annotation_lines(findings)), end="")
-    return 1 if any(finding.kind == REGRESSION for finding in findings) else 0
+        print("".join(f"{line}\n" for line in annotation_lines(changes)), end="")
+    return 1 if any(change.kind == REGRESSION for change in changes) else 0
 
 
 def _describe(rows: dict[Key, Row]) -> str:

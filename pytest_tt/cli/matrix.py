@@ -114,7 +114,7 @@ def _words(text: str, option: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise MatrixError(f"{option}: {text!r} is no list of words: {error}") from None
+        raise MatrixError(f"{option}: {text!r} is not a list of words: {error}") from None
 
 
 def _name_tests(entry: Entry, folder: Path | None) -> Sequence[str]:

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise UnusableError(error) from None
     except Exception as error:  # whatever a half-written module raises
-        print("\n".join(Finding("registration", LEFT, _told(error), f"mend it: {_place(error)}").lines()))
+        print("\n".join(Finding("registration", LEFT, _told(error), f"fix it: {_place(error)}").lines()))
         return 1
     left = 0
     for finding in walk_along(model, folder, asked):

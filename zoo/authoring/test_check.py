@@ -94,7 +94,7 @@ def test_a_registration_that_cannot_be_imported(tmp_path: Path, capsys: pytest.C
     assert main(["check", str(folder)]) == 1
     output = capsys.readouterr().out
     assert output.startswith("left  registration: ImportError: cannot import name 'model' from 'half_written'")
-    assert f"do: mend it: {folder / 'registration.py'}:2\n" in output
+    assert f"do: fix it: {folder / 'registration.py'}:2\n" in output
 
 
 def test_a_finding_on_lines() -> None:

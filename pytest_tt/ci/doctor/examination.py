@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_tt.ci.doctor import machine, software, users
-from pytest_tt.ci.doctor.finding import BLOCKS
+from pytest_tt.ci.doctor.diagnosis import BLOCKS
 from pytest_tt.targets.detection import VISIBLE_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytest_tt.ci.doctor.finding import Finding
+    from pytest_tt.ci.doctor.diagnosis import Diagnosis
 
 
-def examine(root: Path, environ: Mapping[str, str], *, open_them: bool = False) -> list[Finding]:
-    """What is to be said of the machine whose directories are below `root`, in the order in which to mend it.
+def examine(root: Path, environ: Mapping[str, str], *, open_them: bool = False) -> list[Diagnosis]:
+    """What is to be said of the machine whose directories are below `root`, in the order in which to fix it.
 
     A chip is opened only for `open_them`, and only where nothing else blocks.
     """
@@ -32,7 +32,7 @@ def examine(root: Path, environ: Mapping[str, str], *, open_them: bool = False) 
     found.append(software.look_at_flax())
     found += software.look_at_start()
     found += software.look_at_environment(environ)
-    if open_them and not any(finding.severity == BLOCKS for finding in found):
+    if open_them and not any(diagnosis.severity == BLOCKS for diagnosis in found):
         from pytest_tt.ci.doctor.opening import open_chips
 
         found.append(open_chips(root, box))

@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from pytest_tt.ci.doctor.finding import Finding, blocks, ok, warning
+from pytest_tt.ci.doctor.diagnosis import Diagnosis, blocks, ok, warning
 from pytest_tt.targets.detection import UNKNOWN, VISIBLE_VARIABLE, Box, detect
 from pytest_tt.targets.device_root import nodes_directory
 from pytest_tt.targets.systems import BLACKHOLE, WORMHOLE
@@ -32,14 +32,14 @@ _HUGE_PAGES = "sys/kernel/mm/hugepages/hugepages-1048576kB"
 _HUGE_MOUNT = "/dev/hugepages-1G"
 
 
-def look_at_chips(root: Path, visible: str | None) -> tuple[Box, list[Finding]]:
+def look_at_chips(root: Path, visible: str | None) -> tuple[Box, list[Diagnosis]]:
     """The box that tests would get, and what is to be said of it. `visible` is TT_VISIBLE_DEVICES."""
     on_bus = _on_bus(root)
     try:
         box = detect(root, visible)
     except ValueError as error:
         why = "Tenstorrent's library throws for a device that is not there"
-        return Box.none(), [blocks("chips", str(error), why, f"mend {VISIBLE_VARIABLE}, or unset it")]
+        return Box.none(), [blocks("chips", str(error), why, f"fix {VISIBLE_VARIABLE}, or unset it")]
     if not box.boards:
         return box, [_no_chips(root, box, on_bus, visible)]
     found = [ok("chips", f"{box.description} found")]
@@ -60,7 +60,7 @@ def look_at_chips(root: Path, visible: str | None) -> tuple[Box, list[Finding]]:
     return box, found
 
 
-def _no_chips(root: Path, box: Box, on_bus: list[str], visible: str | None) -> Finding:
+def _no_chips(root: Path, box: Box, on_bus: list[str], visible: str | None) -> Diagnosis:
     why = "tests run on simulated chips only"
     if _nodes(root):
         return blocks(
@@ -92,7 +92,7 @@ def _no_chips(root: Path, box: Box, on_bus: list[str], visible: str | None) -> F
     )
 
 
-def _no_system(box: Box) -> Finding:
+def _no_system(box: Box) -> Diagnosis:
     if any(board.card == UNKNOWN for board in box.boards):
         return warning(
             "chips",
@@ -102,13 +102,13 @@ def _no_system(box: Box) -> Finding:
         )
     return warning(
         "chips",
-        f"{box.description} is no box that `pytest-tt systems` knows",
+        f"{box.description} is not a box that `pytest-tt systems` knows",
         "a card of a larger box may be missing, and --tt-system cannot name this one",
         "compare with tt-smi -ls; if a card is missing reset with tt-smi -r, or restart the machine",
     )
 
 
-def _permission(board: Board) -> Finding:
+def _permission(board: Board) -> Diagnosis:
     return blocks(
         "chips",
         f"{board.path} cannot be opened by this user",
@@ -117,8 +117,8 @@ def _permission(board: Board) -> Finding:
     )
 
 
-def look_at_driver(root: Path) -> Finding | None:
-    """What is to be said of tt-kmd; None where it is not loaded, which the chips' finding tells."""
+def look_at_driver(root: Path) -> Diagnosis | None:
+    """What is to be said of tt-kmd; None where it is not loaded, which look_at_chips tells."""
     text = _read(root / "sys/module/tenstorrent/version")
     if text is None:
         if not _nodes(root):
@@ -134,7 +134,7 @@ def look_at_driver(root: Path) -> Finding | None:
         return warning(
             "driver",
             f"tt-kmd has the version {text!r}",
-            "that is no number",
+            "that is not a number",
             f"expected {_text(LEAST_DRIVER)} or newer",
         )
     if version < LEAST_DRIVER:
@@ -147,7 +147,7 @@ def look_at_driver(root: Path) -> Finding | None:
     return ok("driver", f"tt-kmd {text}")
 
 
-def look_at_firmware(root: Path, box: Box) -> list[Finding]:
+def look_at_firmware(root: Path, box: Box) -> list[Diagnosis]:
     """What is to be said of the cards' firmware bundles."""
     texts = {
         board: _read(root / f"sys/class/tenstorrent/tenstorrent!{board.node}/tt_fw_bundle_ver") for board in box.boards
@@ -195,7 +195,7 @@ def look_at_firmware(root: Path, box: Box) -> list[Finding]:
     return found
 
 
-def look_at_memory(root: Path, box: Box) -> Finding | None:
+def look_at_memory(root: Path, box: Box) -> Diagnosis | None:
     """What is to be said of the 1 GiB pages through which chips and host talk; None without boards."""
     if not box.boards:
         return None
@@ -221,7 +221,7 @@ def look_at_memory(root: Path, box: Box) -> Finding | None:
     return ok("hugepages", f"{reserved} pages of 1 GiB, {_HUGE_MOUNT} is mounted")
 
 
-def look_at_environment(environ: Mapping[str, str], box: Box) -> Iterator[Finding]:
+def look_at_environment(environ: Mapping[str, str], box: Box) -> Iterator[Diagnosis]:
     """What is to be said of variables that choose chips."""
     visible = environ.get(VISIBLE_VARIABLE)
     if visible is not None and box.boards:
@@ -245,9 +245,9 @@ def look_at_environment(environ: Mapping[str, str], box: Box) -> Iterator[Findin
     if graph is not None and not os.path.isfile(graph):
         yield blocks(
             "TT_MESH_GRAPH_DESC_PATH",
-            f"{graph} is no file",
+            f"{graph} is not a file",
             "the client reads the mesh of the chips from it",
-            "mend or unset it",
+            "fix or unset it",
         )
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from pytest_tt.ci.doctor.finding import blocks, ok, warning
+from pytest_tt.ci.doctor.diagnosis import blocks, ok, warning
 from pytest_tt.targets import card
 from pytest_tt.targets.detection import VISIBLE_VARIABLE
 from pytest_tt.targets.lock import ChipLock
@@ -18,7 +18,7 @@ from pytest_tt.targets.lock import ChipLock
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_tt.ci.doctor.finding import Finding
+    from pytest_tt.ci.doctor.diagnosis import Diagnosis
     from pytest_tt.targets.detection import Box
 
 LIMIT_S = 300.0
@@ -47,7 +47,7 @@ _HINTS = (
 _RESET = "reset the chips with tt-smi -r (nobody may be using them), then try again"
 
 
-def open_chips(root: Path, box: Box, limit_s: float = LIMIT_S) -> Finding:
+def open_chips(root: Path, box: Box, limit_s: float = LIMIT_S) -> Diagnosis:
     """Open the chips of `box` as a run would, multiply two matrices on the first, and say how that went."""
     try:
         lock = ChipLock(box, timeout_s=0, root=root, say=lambda line: None)
@@ -60,7 +60,7 @@ def open_chips(root: Path, box: Box, limit_s: float = LIMIT_S) -> Finding:
         lock.release()
 
 
-def _open(box: Box, limit_s: float) -> Finding:
+def _open(box: Box, limit_s: float) -> Diagnosis:
     start = time.monotonic()
     child = subprocess.Popen(
         [sys.executable, "-c", _CODE],

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from pytest_tt.ci.doctor.finding import Finding, blocks, ok, warning
+from pytest_tt.ci.doctor.diagnosis import Diagnosis, blocks, ok, warning
 from pytest_tt.packages import package_version
 from pytest_tt.targets.provider import (
     GROUP,
@@ -49,7 +49,7 @@ _MODES = (
 _OTHER_METAL = ("TT_METAL_HOME", "TT_METAL_RUNTIME_ROOT")
 
 
-def look_at_python(version: str | None = None) -> Finding:
+def look_at_python(version: str | None = None) -> Diagnosis:
     """Whether the wheel has a build for this Python; `version` is for tests."""
     from packaging.specifiers import SpecifierSet
 
@@ -68,7 +68,7 @@ def look_at_python(version: str | None = None) -> Finding:
     )
 
 
-def look_at_wheel() -> list[Finding]:
+def look_at_wheel() -> list[Diagnosis]:
     """Which plugin gives jax the platform tt, and whether jax is the one that it was built for."""
     providers = find_providers()
     if not providers:
@@ -86,7 +86,7 @@ def look_at_wheel() -> list[Finding]:
     return found
 
 
-def _without_provider() -> Finding:
+def _without_provider() -> Diagnosis:
     """Nothing gives jax the platform tt: is the wheel damaged, or not there?"""
     modules = ", ".join(sorted({f"{provider.module}" for provider in known_providers()}))
     broken = [f"{name} {version}" for name, version in known_distributions()]
@@ -108,7 +108,7 @@ def _installed() -> str | None:
     return provider.name if provider is not None else damaged and damaged[0]
 
 
-def _pins(distribution: str) -> Iterator[Finding]:
+def _pins(distribution: str) -> Iterator[Diagnosis]:
     """jax and jaxlib against what the metadata of `distribution` asks for."""
     from packaging.requirements import InvalidRequirement, Requirement
 
@@ -139,7 +139,7 @@ def _pins(distribution: str) -> Iterator[Finding]:
         yield ok("jax", f"{', '.join(good)}: as the wheel needs it")
 
 
-def look_at_flax() -> Finding:
+def look_at_flax() -> Diagnosis:
     """Whether flax.linen can be imported beside this jax, which the plugin does before jax starts on the chips."""
     if importlib.util.find_spec("flax") is None:
         return warning(
@@ -163,7 +163,7 @@ def look_at_flax() -> Finding:
     return ok("flax", f"flax {package_version('flax')} can be imported before jax starts")
 
 
-def look_at_start() -> list[Finding]:
+def look_at_start() -> list[Diagnosis]:
     """Whether something imports or starts jax when Python starts, before a plugin of pytest can do anything."""
     code = (
         "import sys\n"
@@ -191,7 +191,7 @@ def look_at_start() -> list[Finding]:
     return []
 
 
-def look_at_environment(environ: Mapping[str, str]) -> Iterator[Finding]:
+def look_at_environment(environ: Mapping[str, str]) -> Iterator[Diagnosis]:
     """Variables that change what jax and the client do."""
     platforms = environ.get("JAX_PLATFORMS", "")
     names = [name.strip().lower() for name in platforms.split(",") if name.strip()]
@@ -200,7 +200,7 @@ def look_at_environment(environ: Mapping[str, str]) -> Iterator[Finding]:
     if unknown:
         yield blocks(
             "JAX_PLATFORMS",
-            f"JAX_PLATFORMS={platforms}: {unknown[0]!r} is no platform that is installed",
+            f"JAX_PLATFORMS={platforms}: {unknown[0]!r} is not a platform that is installed",
             "jax starts no backend at all then",
             "unset it, or JAX_PLATFORMS=cpu,tt",
         )

@@ -1,4 +1,4 @@
-"""The gate's findings as lines, as Markdown and as GitHub annotations."""
+"""The gate's changes as lines, as Markdown and as GitHub annotations."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_tt.ci.gate.comparing import BETTER, NEW, REGRESSION, STILL
-from pytest_tt.ci.report.github import annotation
-from pytest_tt.ci.report.markdown import code, plain, table
+from pytest_tt.ci.report.github import annotation, code, markdown_table, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_tt.ci.gate.comparing import Finding
+    from pytest_tt.ci.gate.comparing import Change
 
 # What closes the gate comes last in a terminal, next to the verdict, and first in Markdown.
 _ORDER = (NEW, STILL, BETTER, REGRESSION)
@@ -20,21 +19,21 @@ _LABELS = {REGRESSION: "REGRESSION", BETTER: "better", NEW: "new", STILL: "still
 _TITLES = {REGRESSION: "Regressions", BETTER: "Better", NEW: "New tests", STILL: "Still failing"}
 
 
-def lines(findings: Sequence[Finding]) -> list[str]:
-    """A line a finding: kind, test, quantity, before -> now, rule."""
-    ranked = sorted(findings, key=lambda finding: _ORDER.index(finding.kind))
-    return [f"{_LABELS[finding.kind]:13} {_text(finding)}" for finding in ranked]
+def lines(changes: Sequence[Change]) -> list[str]:
+    """A line a change: kind, test, quantity, before -> now, rule."""
+    ranked = sorted(changes, key=lambda change: _ORDER.index(change.kind))
+    return [f"{_LABELS[change.kind]:13} {_text(change)}" for change in ranked]
 
 
-def _text(finding: Finding) -> str:
-    rule = " ".join(finding.rule.split())
-    return f"{finding.key}: {finding.quantity}: {finding.before} -> {finding.after} ({rule})"
+def _text(change: Change) -> str:
+    rule = " ".join(change.rule.split())
+    return f"{change.key}: {change.quantity}: {change.before} -> {change.after} ({rule})"
 
 
-def verdict(findings: Sequence[Finding], compared: int) -> str:
+def verdict(changes: Sequence[Change], compared: int) -> str:
     """The last line: how many of what, and whether the gate is open."""
-    counts = Counter(finding.kind for finding in findings)
-    tests = len({finding.key for finding in findings if finding.kind == REGRESSION})
+    counts = Counter(change.kind for change in changes)
+    tests = len({change.key for change in changes if change.kind == REGRESSION})
     regressions = (
         f"{_number(counts[REGRESSION], 'regression')} in {_number(tests, 'test')}" if tests else "no regression"
     )
@@ -46,27 +45,27 @@ def _number(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def markdown(findings: Sequence[Finding], compared: int, sources: str) -> str:
-    """A heading with the verdict, and a table for each kind of finding."""
-    closed = any(finding.kind == REGRESSION for finding in findings)
-    text = f"## {'❌' if closed else '✅'} {plain(verdict(findings, compared))}\n\n{plain(sources)}\n"
+def markdown(changes: Sequence[Change], compared: int, sources: str) -> str:
+    """A heading with the verdict, and a table for each kind of change."""
+    closed = any(change.kind == REGRESSION for change in changes)
+    text = f"## {'❌' if closed else '✅'} {plain(verdict(changes, compared))}\n\n{plain(sources)}\n"
     for kind in reversed(_ORDER):
-        of_kind = [finding for finding in findings if finding.kind == kind]
+        of_kind = [change for change in changes if change.kind == kind]
         if of_kind:
             header = ("Test", "On", "Quantity", "Baseline", "Now", "Rule")
-            text += f"\n### {_TITLES[kind]}\n\n{table(header, map(_cells, of_kind))}"
+            text += f"\n### {_TITLES[kind]}\n\n{markdown_table(header, map(_cells, of_kind))}"
     return text
 
 
-def _cells(finding: Finding) -> tuple[str, ...]:
-    texts = (finding.key.where, finding.quantity, finding.before, finding.after, finding.rule)
-    return (code(finding.key.nodeid), *map(plain, texts))
+def _cells(change: Change) -> tuple[str, ...]:
+    texts = (change.key.where, change.quantity, change.before, change.after, change.rule)
+    return (code(change.key.nodeid), *map(plain, texts))
 
 
-def annotation_lines(findings: Sequence[Finding]) -> list[str]:
+def annotation_lines(changes: Sequence[Change]) -> list[str]:
     """A GitHub error for each regression."""
     return [
-        annotation("error", finding.key, f"Regression: {finding.quantity}", _text(finding))
-        for finding in findings
-        if finding.kind == REGRESSION
+        annotation("error", change.key, f"Regression: {change.quantity}", _text(change))
+        for change in changes
+        if change.kind == REGRESSION
     ]

@@ -82,7 +82,9 @@ class RuleSet:
                 raise RulesError(f"{option} {text!r}: expected RULE=VALUE, e.g. pcc_drop=0.01 or hw.run_ratio=1.5")
             backend, _, key = name.rpartition(".")
             if backend not in ("", *BACKENDS):
-                raise RulesError(f"{option} {text!r}: {backend!r} is no backend: expected sim or hw before the point")
+                raise RulesError(
+                    f"{option} {text!r}: {backend!r} is not a backend: expected sim or hw before the point"
+                )
             try:
                 parsed = json.loads(value)
             except ValueError:
@@ -97,7 +99,7 @@ def read_rules(path: Path, *, required: bool) -> RuleSet:
     """The rules in a pyproject.toml: the defaults with its table [tool.pytest-tt.gate].
 
     Where the file or the table is not there, the defaults alone, or RulesError if it is `required`.
-    Raises RulesError for a file that is no TOML and for rules that cannot be used.
+    Raises RulesError for a file that is not TOML and for rules that cannot be used.
     """
     try:
         table = read_table(path, "gate", required=required)
@@ -115,7 +117,9 @@ def _values(table: Mapping[str, Any], place: str) -> dict[str, Any]:
     found = {}
     for name, value in table.items():
         if name not in known:
-            raise RulesError(f"{place}: {name!r} is no rule{nearest(name, known)}: expected one of {', '.join(known)}")
+            raise RulesError(
+                f"{place}: {name!r} is not a rule{nearest(name, known)}: expected one of {', '.join(known)}"
+            )
         found[name] = _checked(value, known[name].metadata["least"], name, place)
     return found
 

@@ -68,7 +68,7 @@ def parse_label(text: str) -> tuple[str, tuple[str, ...]]:
     """``t3k=n300-llmbox,in-service``: a system, or cpu, and its labels. Raises ValueError."""
     system, equals, labels = text.partition("=")
     if not equals:
-        raise ValueError(f"{text!r} is no label: expected SYSTEM=LABEL[,LABEL], e.g. t3k=n300-llmbox")
+        raise ValueError(f"{text!r} is not a label: expected SYSTEM=LABEL[,LABEL], e.g. t3k=n300-llmbox")
     return _place(system), _labels(labels.split(","))
 
 
@@ -76,7 +76,7 @@ def parse_system(text: str) -> tuple[MeshShape, str]:
     """``1x4=t3k``: a mesh and the system for its tests. Raises ValueError."""
     mesh, equals, system = text.partition("=")
     if not equals:
-        raise ValueError(f"{text!r} is no choice of a system: expected MESH=SYSTEM, e.g. 1x4=t3k")
+        raise ValueError(f"{text!r} is not a choice of a system: expected MESH=SYSTEM, e.g. 1x4=t3k")
     return _fitting(MeshShape.parse(mesh), system)
 
 
@@ -85,7 +85,7 @@ def parse_shards(value: object) -> int:
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{_shown(value)} is no number of shards: expected a whole number from 1")
+        raise ValueError(f"{_shown(value)} is not a number of shards: expected a whole number from 1")
     return value
 
 
@@ -96,7 +96,7 @@ def parse_minutes(value: object) -> float:
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise ValueError(f"{_shown(value)} is no time: expected minutes, more than 0")
+        raise ValueError(f"{_shown(value)} is not a time: expected minutes, more than 0")
     return number
 
 
@@ -142,7 +142,7 @@ def _place(name: str) -> str:
 def _labels(value: Any) -> tuple[str, ...]:
     labels = _texts(value)
     if not labels or not all(label and not label.isspace() and "," not in label for label in labels):
-        raise ValueError(f"{_shown(value)} is no runner label: expected a text or a list of texts")
+        raise ValueError(f"{_shown(value)} is not a runner label: expected a text or a list of texts")
     return labels
 
 

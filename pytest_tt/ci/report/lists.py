@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_tt.ci.report.github import annotation
-from pytest_tt.ci.report.markdown import code, plain, table
+from pytest_tt.ci.report.github import annotation, code, markdown_table, plain
 from pytest_tt.ci.report.summary import BAD, SEVERITY, Summary, count_text, memory_text, summarise
 from pytest_tt.text import metric_text
 
@@ -33,13 +32,13 @@ def markdown(history: History) -> str:
     text = f"## {'❌' if failing else '✅'} {plain(total(history))}\n\n"
     text += f"{plain(origin(history))}\n\n"
     cells = [tuple(map(plain, row)) for row in rows(history)]
-    text += table([name[0].upper() + name[1:] for name in HEADER], cells)
+    text += markdown_table([name[0].upper() + name[1:] for name in HEADER], cells)
     if failing:
         listed = [
             (code(test.key.nodeid), plain(test.key.where), plain(test.row.phase), plain(_reason(test)))
             for test in failing
         ]
-        text += f"\n### Failures\n\n{table(('Test', 'On', 'Phase', 'Reason'), listed)}"
+        text += f"\n### Failures\n\n{markdown_table(('Test', 'On', 'Phase', 'Reason'), listed)}"
     return text
 
 

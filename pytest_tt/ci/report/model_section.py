@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_tt.ci.report.details import details
-from pytest_tt.ci.report.rendering import render
-from pytest_tt.ci.report.sections import Section, anchor, test_anchor
+from pytest_tt.ci.report.rendering import Section, anchor, render, test_anchor
 from pytest_tt.ci.report.summary import dram_share, ground_of, mesh_of, mesh_order, share_text, worst_metric
 from pytest_tt.results.row import rates
 from pytest_tt.text import metric_text, rate_text, second_text, short_bytes

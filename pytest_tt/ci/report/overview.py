@@ -6,10 +6,18 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.ci.report.lists import bad_tests
-from pytest_tt.ci.report.outcomes import counted, worst
-from pytest_tt.ci.report.rendering import render
-from pytest_tt.ci.report.sections import Section, anchor, test_anchor
-from pytest_tt.ci.report.summary import Summary, count_text, ground_of, memory_text, mesh_of, mesh_order, model_of
+from pytest_tt.ci.report.rendering import Section, anchor, render, test_anchor
+from pytest_tt.ci.report.summary import (
+    Summary,
+    count_text,
+    counted,
+    ground_of,
+    memory_text,
+    mesh_of,
+    mesh_order,
+    model_of,
+    worst_outcome,
+)
 from pytest_tt.text import metric_text
 
 if TYPE_CHECKING:
@@ -68,11 +76,11 @@ def _cell(tests: Sequence[Current], ground: str, mesh: str) -> dict[str, Any] | 
     outcomes = Counter(test.row.outcome for test in here)
     old = all(test.gone for test in here)
     return {
-        "outcome": worst(outcomes),
+        "outcome": worst_outcome(outcomes),
         "shown": counted(outcomes),
         "words": count_text(outcomes) + (", not in the newest run" if old else ""),
         "old": old,
-        "anchor": test_anchor(next(test for test in here if test.row.outcome == worst(outcomes))),
+        "anchor": test_anchor(next(test for test in here if test.row.outcome == worst_outcome(outcomes))),
     }
 
 

@@ -9,11 +9,10 @@ from markupsafe import Markup
 
 from pytest_tt.ci.report.lists import bad_tests, total
 from pytest_tt.ci.report.model_section import model_section
-from pytest_tt.ci.report.outcomes import worst
 from pytest_tt.ci.report.overview import by_model, failures, overview
 from pytest_tt.ci.report.rendering import render
 from pytest_tt.ci.report.runs import runs
-from pytest_tt.ci.report.summary import Summary
+from pytest_tt.ci.report.summary import Summary, worst_outcome
 
 if TYPE_CHECKING:
     from pytest_tt.ci.report.history import History
@@ -29,7 +28,7 @@ def page(history: History) -> str:
         "page",
         total=total(history),
         style=Markup(files("pytest_tt.ci.report").joinpath("page.css").read_text(encoding="utf-8")),
-        state=worst(outcomes) if bad_tests(history) or not outcomes["passed"] else "passed",
+        state=worst_outcome(outcomes) if bad_tests(history) or not outcomes["passed"] else "passed",
         start=f"{newest.start:%Y-%m-%d %H:%M}",
         commit=newest.commit and newest.commit[:9],
         runs=len(history.points),

@@ -6,8 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_tt.ci.report.charts import lines
-from pytest_tt.ci.report.rendering import render
-from pytest_tt.ci.report.sections import Section
+from pytest_tt.ci.report.rendering import Section, render
 from pytest_tt.ci.report.summary import BAD, count_text
 from pytest_tt.text import second_text
 

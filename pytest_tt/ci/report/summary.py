@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 SEVERITY = ("failed", "rerun", "xpassed", "xfailed", "skipped", "passed")
 BAD = ("failed", "rerun")
 
+# How the page shows outcomes: by a symbol and a word, and by colour beside them.
+SYMBOLS = {"passed": "✓", "failed": "✗", "rerun": "✗", "skipped": "○", "xfailed": "△", "xpassed": "▲"}
+MEANINGS = {
+    "passed": "passed",
+    "failed": "failed",
+    "rerun": "died in a rerun",
+    "skipped": "did not run",
+    "xfailed": "failed, as expected",
+    "xpassed": "passed, though expected to fail",
+}
+
 NO_MESH = "no mesh"
 
 
@@ -81,6 +92,16 @@ def summarise(tests: Iterable[Current]) -> list[Summary]:
 def count_text(outcomes: Counter[str]) -> str:
     """``2 failed, 22 passed``, the worst first."""
     return ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in SEVERITY if outcomes[outcome]) or "no tests"
+
+
+def worst_outcome(outcomes: Counter[str]) -> str:
+    """The outcome that stands for several tests: the worst; for none of them ``skipped``, as nothing was shown."""
+    return next((outcome for outcome in SEVERITY if outcomes[outcome]), "skipped")
+
+
+def counted(outcomes: Counter[str]) -> str:
+    """Symbols and counts of several outcomes, the worst first."""
+    return "  ".join(f"{SYMBOLS[outcome]} {outcomes[outcome]}" for outcome in SEVERITY if outcomes[outcome])
 
 
 def model_of(row: Row) -> str:

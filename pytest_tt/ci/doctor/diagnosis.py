@@ -8,7 +8,7 @@ BLOCKS, WARNING, OK = "blocks", "warning", "ok"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """check: what was looked at, e.g. ``driver``. severity: ``blocks`` (no test runs on chips), ``warning``, ``ok``."""
 
     check: str
@@ -20,16 +20,16 @@ class Finding:
     """What to do about it."""
 
 
-def ok(check: str, what: str) -> Finding:
+def ok(check: str, what: str) -> Diagnosis:
     """`check` is as it should be."""
-    return Finding(check, OK, what)
+    return Diagnosis(check, OK, what)
 
 
-def warning(check: str, what: str, why: str, do: str) -> Finding:
+def warning(check: str, what: str, why: str, do: str) -> Diagnosis:
     """`check` may spoil a run."""
-    return Finding(check, WARNING, what, why, do)
+    return Diagnosis(check, WARNING, what, why, do)
 
 
-def blocks(check: str, what: str, why: str, do: str) -> Finding:
+def blocks(check: str, what: str, why: str, do: str) -> Diagnosis:
     """`check` keeps every test from running on chips."""
-    return Finding(check, BLOCKS, what, why, do)
+    return Diagnosis(check, BLOCKS, what, why, do)
