@@ -121,8 +121,8 @@ def evaluated(model: Model, named: str | None, options: argparse.Namespace) -> s
         tokenizer = read_tokenizer(stage.directory, *_older(model))
         if tokenizer.get_vocab_size() > config.vocab:
             raise DemoError(
-                f"{stage.directory}: its tokenizer has {tokenizer.get_vocab_size()} tokens, the weights know "
-                f"{config.vocab}: they do not belong together"
+                f"{stage.directory}: its tokenizer has {tokenizer.get_vocab_size()} tokens, the weights have "
+                f"{config.vocab}: tokenizer and weights do not match"
             )
         stops = stop_tokens(stage.directory)
         with refused(KeyError, ValueError):
@@ -201,7 +201,7 @@ def _config(stage: Stage, options: argparse.Namespace) -> Any:
         with refused(ValueError):
             config = replace(config, dtype=options.dtype)
     if options.tokens >= config.positions:
-        raise DemoError(f"--tokens {options.tokens}: {stage.variant} knows {config.positions} positions in all")
+        raise DemoError(f"--tokens {options.tokens}: {stage.variant} has {config.positions} positions in all")
     return config
 
 
