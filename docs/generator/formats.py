@@ -34,8 +34,8 @@ def results_document() -> str:
     return f"""# Results document
 
 What `--tt-results FILE` writes: `{{"schema": {SCHEMA}, "run": {{…}}, "tests": […]}}`, and `runs` in a merged one.
-Within a schema, keys may be added but never changed; readers ignore unknown keys. JUnit files have the same facts as
-properties of each test, with the prefix `tt_`.
+Within a schema keys may be added, never changed; readers skip keys that they do not know. The same facts are JUnit
+properties of each test, with `tt_` before the name.
 
 ## `run`
 
@@ -48,7 +48,7 @@ properties of each test, with the prefix `tt_`.
 {_form(form["tests"][0]["metrics"].form, meanings.CASE, "the metrics")}
 ## Rules of the gate
 
-Set them in `[tool.pytest-tt.gate]`, or below `.hw` or `.sim` for that backend only.
+What `pytest-tt gate` tolerates, in `[tool.pytest-tt.gate]`; below `.hw` or `.sim` for that backend only.
 
 {table(("Rule", "Default", "Meaning"), rules)}"""
 
@@ -59,7 +59,7 @@ def _form(form: Mapping[str, Any], words: Mapping[str, str], what: str) -> str:
 
 
 def _value(form: Any) -> str:
-    """A form of facts.py as text."""
+    """A form of facts.py in words."""
     if isinstance(form, facts.Absent):
         return f"{_value(form.form)}; may be absent"
     if isinstance(form, facts.Maybe):

@@ -16,7 +16,7 @@ import interface
 import options
 
 FOLDER = Path(__file__).parents[1] / "reference"
-NOTE = "<!-- Generated from the code by docs/generator/reference.py: change the code, then run it. -->"
+NOTE = "<!-- Written by docs/generator/reference.py from the code: change the code, then run it. -->"
 
 PAGES = {
     "options": options.options,
