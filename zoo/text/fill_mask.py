@@ -80,7 +80,7 @@ def inputs_of(stage: Stage, config: Any, tokenizer: Any, sentences: Sequence[str
 
 
 def output_of(stage: Stage, config: Any, inputs: dict[str, np.ndarray], output: str) -> Measured[np.ndarray]:
-    """One output of the model of `config`, on the host; it gets those of `inputs` that it takes."""
+    """One output of the model of `config`, on the host; of `inputs` it gets those that it takes."""
     model, mesh, weights = stage.model, stage.mesh, stage.load(config)
     fitted = model.fit(config, mesh)
     whole = model.forward(model.build(fitted))
