@@ -45,9 +45,8 @@ def main() -> None:
     mesh = open_chips("1x1", backend="sim").mesh
     works = [work for work in WORKLOADS if options.only.lower() in work.title.lower()]
     if not works:
-        parser.error(
-            f"no workload contains {options.only!r}: expected part of one of {'; '.join(work.title for work in WORKLOADS)}"
-        )
+        titles = "; ".join(work.title for work in WORKLOADS)
+        parser.error(f"no workload contains {options.only!r}: expected part of one of {titles}")
     print("| workload | plain JAX | zoo on 1x1 | ratio | rel L2 |\n| --- | --- | --- | --- | --- |")
     for variant in dict.fromkeys(work.variant for work in works):
         with tempfile.TemporaryDirectory() as name:

@@ -1,8 +1,8 @@
 """The zoo against transformers' PyTorch (eager, two threads), and how simulated meshes scale.
 
 Run as ``python benchmarks/models.py [--only TEXT] [--rounds N] [--meshes 1x1 1x2 …]``; needs the extra ``reference``.
-Both sides load the same synthetic checkpoint. Each has a process of its own and they alternate, so that both see the same
-drift of the machine and their threads do not compete; medians are printed. Their results are compared too.
+Both sides load the same synthetic checkpoint. Each has a process of its own, and they alternate, so that both see the
+same drift of the machine and their threads do not compete; medians are printed. Their results are compared too.
 Times of the zoo are those of a call until its result is on the host; compile time is separate. Memory is the peak while
 loading, above what the process had before: private, and resident with the file's pages, over the checkpoint's bytes.
 The first line says how fast one matrix product is on each side, because no model can be faster than its products.
@@ -159,7 +159,7 @@ class Side:
         self._process.communicate()
 
     def prepare(self, title: str, mesh: str = "1x1") -> dict[str, Any]:
-        """Load, and run the workload once: `first_s` with compiling, `result` flat, `load` if it was not loaded before."""
+        """Load, and run the workload once: `first_s` with compiling, `result` flat, `load` if not loaded before."""
         return self._ask({"prepare": title, "checkpoint": str(self._checkpoint), "mesh": mesh})
 
     def run(self) -> float:
@@ -218,7 +218,7 @@ def _load(work: Workload, checkpoint: Path, mesh: Any) -> dict[str, float]:
 
     model = registry.model(work.model)
     config = model.config(work.variant)
-    if mesh is None:  # imports do not count as loading
+    if mesh is None:  # what is imported is not loading
         kind = model.hub_config(config)["model_type"] if model.hub_config else work.model
         importlib.import_module(f"transformers.models.{kind}.modeling_{kind}")
     else:

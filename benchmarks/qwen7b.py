@@ -7,8 +7,8 @@
 It writes a synthetic checkpoint in the published layout: 7.6 billion numbers in bfloat16, four files with an index. The
 zoo loads it, runs a forward pass of 8 tokens and decodes 4 more; after that, transformers computes the same tokens from
 the same files in bfloat16. Each has a process of its own, whose peak memory counts everything resident, including file
-pages and Python. Needs the extra ``reference`` (not with --no-pytorch), and Linux. Exit code 1 if logits do not agree or
-loading takes too much memory; 2 if it cannot be run.
+pages and Python. Needs the extra ``reference`` (not with --no-pytorch), and Linux. Exit code 1 if logits do not agree
+or loading takes too much memory; 2 if it cannot be run.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RefusedError(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--directory", type=Path, metavar="DIR", help="directory to keep the checkpoint in; an existing one is used"
+        "--directory", type=Path, metavar="DIR", help="keep the checkpoint there; an existing one is used"
     )
     parser.add_argument("--variant", default="qwen2.5-7b", help="default: qwen2.5-7b")
     parser.add_argument("--mesh", default="1x8", metavar="ROWSxCOLS", help="default: 1x8")
