@@ -6,7 +6,7 @@ After a write-up on Qwen2.5-7B with tensor parallelism on simulated devices. On 
 
 Corrected:
 
-- `XLA_FLAGS=--xla_force_host_platform_device_count=8` makes eight host devices, not chips: the command starts the chips.
+- `XLA_FLAGS=--xla_force_host_platform_device_count=8` makes eight host devices, not chips: the command makes chips.
 - jax has removed `PositionalSharding`: `NamedSharding` over a `Mesh`.
 - `pmap` gives each device a part of the batch and the whole model. The write-up is about tensor parallelism: here the
   first layer is sharded by columns and the second by rows.
