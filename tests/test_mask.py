@@ -137,7 +137,7 @@ def test_stored_in_the_golden(tmp_path: Path) -> None:
     assert save(path, golden())
     found = load(path)
     np.testing.assert_array_equal(found.masks["logits"], REAL != 0)
-    np.testing.assert_array_equal(found.outputs["logits"], padded(0.0))  # elements that are never compared are not recorded
+    np.testing.assert_array_equal(found.outputs["logits"], padded(0.0))  # hidden elements are not recorded
     assert not save(path, golden()), "the same bytes"
     broken = Golden(outputs={"logits": logits()}, info=golden().info, masks={"pooled": REAL})
     with pytest.raises(GoldenError) as caught:

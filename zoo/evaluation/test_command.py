@@ -161,7 +161,7 @@ def test_a_tokenizer_of_another_checkpoint(
 
 
 @needs_lm_eval
-def test_importing_calls_nobody() -> None:
+def test_importing_needs_no_network() -> None:
     code = (
         "import socket, sys\n"
         "def refuse(*_): raise AssertionError(_)\n"
