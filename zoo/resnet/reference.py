@@ -1,7 +1,7 @@
 """The independent reference: transformers' PyTorch ResNet, and its image processor on Pillow.
 
 The net computes in float64 and is rounded to float32 at the end: in float32 its result moves by 1e-6 with the number of
-threads, as much as goldens may. Needs the extra ``reference``, and Pillow for the images.
+threads, as much as goldens may. Needs the extra ``reference``.
 """
 
 from __future__ import annotations
