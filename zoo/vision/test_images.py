@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pytest_tt.golden import load
-from zoo.references.without_torch import without_advice
+from zoo.references.huggingface import without_advice
 from zoo.resnet.reference import PROCESSORS, SIZES, STEP, photo, processor_json
 from zoo.resnet.registration import MODEL
 from zoo.vision.images import Preparation, read_image, resize
