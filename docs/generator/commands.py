@@ -1,4 +1,4 @@
-"""The page about the commands: what `pytest-tt` declares, and what the zoo adds to it."""
+"""The page about the commands: those of `pytest-tt`, and those that the zoo adds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest_tt.cli
 import zoo.__main__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 class Recorder(argparse.ArgumentParser):
-    """A parser that remembers what was declared; argparse itself has no public way to ask."""
+    """A parser that records its arguments; argparse has no public way to list them."""
 
     def __init__(self) -> None:
         self.declared: list[argparse.Action] = []
@@ -33,18 +33,18 @@ class Recorder(argparse.ArgumentParser):
 
 def commands() -> str:
     text = (
-        "# Commands\n\nEach has `--help`. None of them runs a test; `matrix` collects. Exit code 2: the arguments, or "
-        "what they name, cannot be used.\n\n"
+        "# Commands\n\nEach has `--help`. None of them runs tests; `matrix` only collects them. Exit code 2: the "
+        "arguments, or what they name, cannot be used.\n\n"
     )
     for command in pytest_tt.cli.COMMANDS:
         parser = Recorder()
         command.arguments(parser)
-        told = prose(str(inspect.getdoc(command.run)))
-        text += f"## `pytest-tt {command.name}`\n\n{prose(command.help)}. {told}\n\n"
-        # What `run` takes away before the options are parsed is in its usage alone.
+        text += f"## `pytest-tt {command.name}`\n\n{prose(command.help)}.{_exit_codes(command.run)}\n\n"
+        # The usage of `run` has arguments that it removes before the options are parsed.
         text += f"{code(parser.usage)}\n\n{prose(parser.epilog or '')}\n\n" if parser.usage else ""
         text += f"{_arguments(parser.declared)}\n"
-    text += f"## `pytest-tt zoo`\n\n{prose(str(zoo.__main__.__doc__))}\n\n"
+    summary, *_ = str(zoo.__main__.__doc__).splitlines()
+    text += f"## `pytest-tt zoo`\n\n{prose(summary)}\n\n"
     text += "Options of `run` and `eval` depend on the model: `pytest-tt zoo run MODEL --help`.\n\n"
     for command in zoo.__main__.COMMANDS:
         if command.split is not None:  # it parses its words by itself
@@ -53,6 +53,12 @@ def commands() -> str:
         command.arguments(parser)
         text += f"### `pytest-tt zoo {command.name}`\n\n{prose(command.description)}\n\n{_arguments(parser.declared)}\n"
     return text
+
+
+def _exit_codes(run: Callable[..., int]) -> str:
+    """The exit codes that the docstring of `run` lists after "Returns"; empty without any."""
+    _, returns, codes = str(inspect.getdoc(run)).partition("Returns ")
+    return f" Exit code: {prose(codes)}" if returns else ""
 
 
 def _arguments(declared: Iterable[argparse.Action]) -> str:
