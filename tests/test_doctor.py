@@ -485,9 +485,9 @@ def test_opening_that_fails(
 def test_nothing_is_opened_and_jax_is_not_imported(tmp_path: Path, install: Callable[..., Path]) -> None:
     install()  # its module ends the process that imports it
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom pytest_tt.ci.doctor import finding, software\n"
+        "import os, sys\nfrom pathlib import Path\nfrom pytest_tt.ci.doctor import diagnosis, software\n"
         "from pytest_tt.ci.doctor.examination import examine\n"
-        "software.look_at_flax = lambda: finding.ok('flax', 'looked at in a process of its own')\n"
+        "software.look_at_flax = lambda: diagnosis.ok('flax', 'looked at in a process of its own')\n"
         f"found = examine(Path({str(healthy(tmp_path / 'machine'))!r}), os.environ)\n"
         "assert not {'jax', 'flax', 'numpy'} & set(sys.modules)\n"
         "assert {'chips', 'users', 'wheel', 'flax'} <= {each.check for each in found}\n"

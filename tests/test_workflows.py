@@ -70,11 +70,11 @@ def test_actions_are_pinned_by_major_version() -> None:
 def test_every_command_has_the_options_that_it_is_given() -> None:
     """Each `pytest-tt` line is parsed as the command would; each --tt- option is one of pytest's."""
     text = "\n".join(step.get("run", "") for step in steps()).replace("\\\n", " ")
-    commands = {command.NAME: command for command in COMMANDS}
+    commands = {command.name: command for command in COMMANDS}
     found = []
     for name, rest in re.findall(r"pytest-tt (\w+)([^\n)]*)", text):
         parser = argparse.ArgumentParser(exit_on_error=False)
-        commands[name].add_arguments(parser)
+        commands[name].arguments(parser)
         words = shlex.split(rest.replace("$SHARDS", "2").replace('"${durations[@]}"', "--durations x"))
         parser.parse_args(words)
         found.append(name)

@@ -31,7 +31,7 @@ class MixerConfig:
     @property
     def tokens(self) -> int:
         """Patches of an image."""
-        return (self.image // self.patch) ** 2
+        return (self.image_size // self.patch_size) ** 2
 
 
 TINY = MixerConfig(
