@@ -28,6 +28,11 @@ def schema() -> dict[str, Any]:
     return found
 
 
+def backends() -> tuple[str, ...]:
+    """The backends that rows may name."""
+    return tuple(name for name in schema()["$defs"]["row"]["properties"]["backend"]["enum"] if name is not None)
+
+
 def check(document: Any) -> None:
     """Raise MismatchError for the first part of `document` that does not fit the schema."""
     from fastjsonschema import JsonSchemaValueException

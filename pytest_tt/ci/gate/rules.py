@@ -8,13 +8,13 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.ci.project_table import TableError, read_table
+from pytest_tt.results.validation import backends
 from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-BACKENDS = ("sim", "hw")
 TABLE = "tool.pytest-tt.gate"
 
 
@@ -50,28 +50,27 @@ class Rules:
 class RuleSet:
     """The rules for each backend, and where they came from."""
 
-    sim: Rules = field(default_factory=Rules)
-    hw: Rules = field(default_factory=Rules)
+    by_backend: Mapping[str, Rules] = field(default_factory=lambda: dict.fromkeys(backends(), Rules()))
     sources: tuple[str, ...] = ()
 
     def of(self, backend: str | None) -> Rules:
-        """The rules of rows of `backend`."""
-        return self.hw if backend == "hw" else self.sim
+        """The rules of rows of `backend`; of a row that names none, those of the first."""
+        return next(iter(self.by_backend.values())) if backend is None else self.by_backend[backend]
 
     def with_table(self, table: Mapping[str, Any], place: str) -> RuleSet:
-        """With the rules of a TOML table; those below ``sim`` and ``hw`` hold for that backend only.
+        """With the rules of a TOML table; those below the name of a backend hold for that one only.
 
         Raises RulesError that names the key below `place`.
         """
-        common = {name: value for name, value in table.items() if name not in BACKENDS}
+        common = {name: value for name, value in table.items() if name not in self.by_backend}
         changed = {}
-        for backend in BACKENDS:
+        for backend in self.by_backend:
             own = table.get(backend, {})
             if not isinstance(own, dict):
                 raise RulesError(f"{place}.{backend}: expected a table of rules, found {_shown(own)}")
             values = _values(common, place) | _values(own, f"{place}.{backend}")
             changed[backend] = replace(self.of(backend), **values)
-        return replace(self, **changed, sources=(*self.sources, place))
+        return replace(self, by_backend=changed, sources=(*self.sources, place))
 
     def with_assignments(self, assignments: Iterable[str], option: str) -> RuleSet:
         """With rules of the command line, ``pcc_drop=0.01`` or ``hw.run_ratio=1.5``. Raises RulesError."""
@@ -81,17 +80,21 @@ class RuleSet:
             if not equals:
                 raise RulesError(f"{option} {text!r}: expected RULE=VALUE, e.g. pcc_drop=0.01 or hw.run_ratio=1.5")
             backend, _, key = name.rpartition(".")
-            if backend not in ("", *BACKENDS):
+            if backend not in ("", *rules.by_backend):
                 raise RulesError(
-                    f"{option} {text!r}: {backend!r} is not a backend: expected sim or hw before the point"
+                    f"{option} {text!r}: {backend!r} is not a backend: expected {' or '.join(rules.by_backend)} before "
+                    "the point"
                 )
             try:
                 parsed = json.loads(value)
             except ValueError:
                 parsed = value
             values = _values({key: parsed}, f"{option} {text!r}")
-            changed = {each: replace(rules.of(each), **values) for each in ([backend] if backend else BACKENDS)}
-            rules = replace(rules, **changed, sources=(*rules.sources, f"{option} {text}"))
+            meant = [backend] if backend else list(rules.by_backend)
+            changed = {each: replace(rules.of(each), **values) for each in meant}
+            rules = replace(
+                rules, by_backend={**rules.by_backend, **changed}, sources=(*rules.sources, f"{option} {text}")
+            )
         return rules
 
 
@@ -144,13 +147,12 @@ def _shown(value: Any) -> str:
 
 
 def describe(rules: RuleSet) -> list[str]:
-    """A line a rule: name, value (of ``sim`` and ``hw`` where they differ) and meaning."""
+    """A line a rule: name, value (of each backend where they differ) and meaning."""
     found = []
     for each in fields(Rules):
-        values = [
-            _shown(False if value is None else value)
-            for value in (getattr(rules.sim, each.name), getattr(rules.hw, each.name))
-        ]
-        value = values[0] if values[0] == values[1] else f"{values[0]} (sim), {values[1]} (hw)"
+        values = {backend: getattr(own, each.name) for backend, own in rules.by_backend.items()}
+        texts = {backend: _shown(False if value is None else value) for backend, value in values.items()}
+        same = len(set(texts.values())) == 1
+        value = next(iter(texts.values())) if same else ", ".join(f"{text} ({name})" for name, text in texts.items())
         found.append(f"{each.name} = {value}: {each.metadata['text']}")
     return found
