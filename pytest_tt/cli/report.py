@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _lines(history: History) -> list[str]:
-    """The newest run, a line a model and ground, the failures with their reasons, and the counts."""
+    """The newest run, a line for each model and system, the failures with their reasons, and the counts."""
     from pytest_tt.ci.report import lists
     from pytest_tt.text import table
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def examine(root: Path, environ: Mapping[str, str], *, open_them: bool = False) -> list[Diagnosis]:
-    """What is to be said of the machine whose directories are below `root`, in the order in which to fix it.
+    """Diagnoses of the machine whose directories are below `root`, in the order in which to fix it.
 
     A chip is opened only for `open_them`, and only where nothing else blocks.
     """

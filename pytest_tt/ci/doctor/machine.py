@@ -33,7 +33,7 @@ _HUGE_MOUNT = "/dev/hugepages-1G"
 
 
 def look_at_chips(root: Path, visible: str | None) -> tuple[Box, list[Diagnosis]]:
-    """The box that tests would get, and what is to be said of it. `visible` is TT_VISIBLE_DEVICES."""
+    """The box that tests would get, and its diagnoses. `visible` is TT_VISIBLE_DEVICES."""
     on_bus = _on_bus(root)
     try:
         box = detect(root, visible)
@@ -118,7 +118,7 @@ def _permission(board: Board) -> Diagnosis:
 
 
 def look_at_driver(root: Path) -> Diagnosis | None:
-    """What is to be said of tt-kmd; None where it is not loaded, which look_at_chips tells."""
+    """The diagnosis of tt-kmd; None where it is not loaded, which look_at_chips says."""
     text = _read(root / "sys/module/tenstorrent/version")
     if text is None:
         if not _nodes(root):
@@ -148,7 +148,7 @@ def look_at_driver(root: Path) -> Diagnosis | None:
 
 
 def look_at_firmware(root: Path, box: Box) -> list[Diagnosis]:
-    """What is to be said of the cards' firmware bundles."""
+    """Diagnoses of the cards' firmware bundles."""
     texts = {
         board: _read(root / f"sys/class/tenstorrent/tenstorrent!{board.node}/tt_fw_bundle_ver") for board in box.boards
     }
@@ -196,7 +196,7 @@ def look_at_firmware(root: Path, box: Box) -> list[Diagnosis]:
 
 
 def look_at_memory(root: Path, box: Box) -> Diagnosis | None:
-    """What is to be said of the 1 GiB pages through which chips and host talk; None without boards."""
+    """The diagnosis of the 1 GiB pages through which chips and host talk; None without boards."""
     if not box.boards:
         return None
     if all(_behind_iommu(root, board) for board in box.boards):
@@ -222,7 +222,7 @@ def look_at_memory(root: Path, box: Box) -> Diagnosis | None:
 
 
 def look_at_environment(environ: Mapping[str, str], box: Box) -> Iterator[Diagnosis]:
-    """What is to be said of variables that choose chips."""
+    """Diagnoses of variables that choose chips."""
     visible = environ.get(VISIBLE_VARIABLE)
     if visible is not None and box.boards:
         tokens = [token.strip() for token in visible.split(",") if token.strip()]

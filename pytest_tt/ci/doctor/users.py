@@ -31,7 +31,7 @@ _OWNER_DIED, _TID_MASK = 0x40000000, 0x3FFFFFFF
 
 
 def look_at_users(root: Path, box: Box) -> list[Diagnosis]:
-    """What is to be said of processes that have devices of `box` open, and of locks."""
+    """Diagnoses of processes that have devices of `box` open, and of locks."""
     found = [*_processes(root, box), *_run_locks(root, box), *_library_locks(root, box)]
     if not found and box.boards:
         found.append(ok("users", "no other process uses the chips"))

@@ -17,7 +17,7 @@ RIGHT = (4, 5, 6)
 
 
 def rows(history: History) -> list[tuple[str, ...]]:
-    """Cells of `HEADER` for each model and ground."""
+    """Cells of `HEADER` for each model and system."""
     return [_cells(summary) for summary in summarise(history.current)]
 
 
@@ -75,7 +75,7 @@ def origin(history: History) -> str:
 def _cells(summary: Summary) -> tuple[str, ...]:
     return (
         summary.model,
-        summary.ground or "",
+        summary.system or "",
         count_text(summary.outcomes),
         _meshes(summary),
         metric_text("pcc", summary.worst("pcc")),

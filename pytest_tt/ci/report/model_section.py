@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tt.ci.report.details import details
 from pytest_tt.ci.report.rendering import Section, anchor, render, test_anchor
-from pytest_tt.ci.report.summary import dram_share, ground_of, mesh_of, mesh_order, share_text, worst_metric
+from pytest_tt.ci.report.summary import dram_share, mesh_of, mesh_order, share_text, system_of, worst_metric
 from pytest_tt.results.row import rates
 from pytest_tt.text import metric_text, rate_text, second_text, short_bytes
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def model_section(model: str, tests: Sequence[Current], history: History) -> Section:
-    """A table of the tests, ordered by ground and mesh, then the details of each."""
-    ordered = sorted(tests, key=lambda test: (ground_of(test.row), mesh_order(mesh_of(test.row)), test.key.nodeid))
+    """A table of the tests, ordered by system and mesh, then the details of each."""
+    ordered = sorted(tests, key=lambda test: (system_of(test.row), mesh_order(mesh_of(test.row)), test.key.nodeid))
     facts = [_numbers(test.row) for test in ordered]
     known = [name for name in facts[0] if any(each[name] != "-" for each in facts)]
     shown = [

@@ -11,11 +11,11 @@ from pytest_tt.ci.report.summary import (
     Summary,
     count_text,
     counted,
-    ground_of,
     memory_text,
     mesh_of,
     mesh_order,
     model_of,
+    system_of,
     worst_outcome,
 )
 from pytest_tt.text import metric_text
@@ -39,14 +39,14 @@ def overview(history: History) -> Section | None:
     if not history.current:
         return None
     places = sorted(
-        {(ground_of(test.row), mesh_of(test.row)) for test in history.current},
+        {(system_of(test.row), mesh_of(test.row)) for test in history.current},
         key=lambda place: (place[0], mesh_order(place[1])),
     )
     name = "Models and meshes"
     content = render(
         "overview",
         name=name,
-        systems=Counter(ground for ground, _ in places),
+        systems=Counter(system for system, _ in places),
         meshes=[mesh for _, mesh in places],
         rows=[_row(model, tests, places) for model, tests in by_model(history).items()],
     )
@@ -68,9 +68,9 @@ def _row(model: str, tests: Sequence[Current], places: Sequence[tuple[str, str]]
     }
 
 
-def _cell(tests: Sequence[Current], ground: str, mesh: str) -> dict[str, Any] | None:
+def _cell(tests: Sequence[Current], system: str, mesh: str) -> dict[str, Any] | None:
     """What a model's tests on one mesh of a system show; None where there are none."""
-    here = [test for test in tests if ground_of(test.row) == ground and mesh_of(test.row) == mesh]
+    here = [test for test in tests if system_of(test.row) == system and mesh_of(test.row) == mesh]
     if not here:
         return None
     outcomes = Counter(test.row.outcome for test in here)

@@ -1,4 +1,4 @@
-"""A line a model and ground: on which meshes it works, its worst numbers, and what it takes of a chip."""
+"""A line for each model and system: on which meshes it works, its worst numbers, and what it takes of a chip."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ NO_MESH = "no mesh"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The tests of one model on one backend and system, or on all of them (ground None)."""
+    """The tests of one model on one backend and system, or on all of them (system None)."""
 
     model: str
-    ground: str | None
+    system: str | None
+    """Backend and system, e.g. ``hw t3k``."""
     tests: tuple[Current, ...]
 
     @property
@@ -82,11 +83,11 @@ class Summary:
 
 
 def summarise(tests: Iterable[Current]) -> list[Summary]:
-    """A summary for each model and ground, in the order of their first tests' names."""
+    """A summary for each model and system, in the order of their first tests' names."""
     groups: dict[tuple[str, str], list[Current]] = {}
     for test in tests:
-        groups.setdefault((model_of(test.row), ground_of(test.row)), []).append(test)
-    return [Summary(model, ground, tuple(group)) for (model, ground), group in sorted(groups.items())]
+        groups.setdefault((model_of(test.row), system_of(test.row)), []).append(test)
+    return [Summary(model, system, tuple(group)) for (model, system), group in sorted(groups.items())]
 
 
 def count_text(outcomes: Counter[str]) -> str:
@@ -109,9 +110,9 @@ def model_of(row: Row) -> str:
     return row.model or row.nodeid.partition("::")[0]
 
 
-def ground_of(row: Row) -> str:
+def system_of(row: Row) -> str:
     """Backend and system, e.g. ``hw t3k``."""
-    return " ".join(part for part in (row.backend, row.system) if part is not None) or "unknown ground"
+    return " ".join(part for part in (row.backend, row.system) if part is not None) or "unknown system"
 
 
 def mesh_of(row: Row) -> str:
