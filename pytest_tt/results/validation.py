@@ -35,27 +35,23 @@ def backends() -> tuple[str, ...]:
 
 def check(document: Any) -> None:
     """Raise MismatchError for the first part of `document` that does not fit the schema."""
-    from fastjsonschema import JsonSchemaValueException
-
+    validate, refusal = _validator()
     try:
-        _validator()(document)
-    except JsonSchemaValueException as error:
-        raise MismatchError(_line(document, error.name or "", error.rule, error.value, error.definition)) from None
+        validate(document)
+    except refusal as error:
+        raise MismatchError(_line(document, error)) from None
 
 
 @cache
-def _validator() -> Callable[[Any], Any]:
+def _validator() -> tuple[Callable[[Any], Any], type[Exception]]:
+    """What checks a document, and what it raises."""
     # fastjsonschema knows drafts up to 7; of the keywords that schema.json uses, none changed in 2020-12. A library for
     # 2020-12 (jsonschema) takes ten times as long and brings four packages, one of them compiled.
     import fastjsonschema
 
-    formats = {
-        "date-time": _holds(datetime.fromisoformat),
-        "mesh": _holds(MeshShape.parse),
-        "array": _holds(parse_text),
-    }
-    found: Callable[[Any], Any] = fastjsonschema.compile(schema(), formats=formats)
-    return found
+    readers = {"date-time": datetime.fromisoformat, "mesh": MeshShape.parse, "array": parse_text}
+    formats = {name: _holds(read) for name, read in readers.items()}
+    return fastjsonschema.compile(schema(), formats=formats), fastjsonschema.JsonSchemaValueException
 
 
 def _holds(read: Callable[[str], object]) -> Callable[[str], bool]:
@@ -71,9 +67,10 @@ def _holds(read: Callable[[str], object]) -> Callable[[str], bool]:
     return holds
 
 
-def _line(document: Any, name: str, rule: str | None, value: Any, definition: Any) -> str:
-    """What is wrong, of the parts of fastjsonschema's error."""
-    place = place_text(next(_paths(document, name.removeprefix("data")), ()))
+def _line(document: Any, error: Any) -> str:
+    """What is wrong, in words; `error` is a JsonSchemaValueException."""
+    value, rule, definition = error.value, error.rule, error.definition
+    place = place_text(next(_paths(document, str(error.name).removeprefix("data")), ()))
     if rule == "required":
         missing = next(key for key in definition["required"] if key not in value)
         return f"{place or 'the document'}: has no {missing!r}"
