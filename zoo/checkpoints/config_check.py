@@ -1,4 +1,4 @@
-"""Whether a checkpoint's config.json says what a variant of a model computes; `zoo.checkpoints.config_keys` declares."""
+"""Whether a checkpoint's config.json says what a variant computes, by what the model declares of each key."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _OF_TRAINING = re.compile(r".*(dropout|_pdrop|layerdrop|initializer).*|init_std"
 
 
 def keys_of(checkpoint: Checkpoint, told: Mapping[str, Any]) -> Mapping[str, Verdict]:
-    """The verdicts of a model: those that it declares, else those of `COMMON`, and all of `told`, its hub_config, holds."""
+    """The verdicts of a model: those that it declares, else those of `COMMON` and that all holds which its hub_config says.
+
+    told: the hub_config of one of its configs.
+    """
     if checkpoint.config_keys is not None:
         return checkpoint.config_keys.keys
     own = {key: Field() for key in told if key not in COMMON and key != "architectures"}

@@ -83,6 +83,9 @@ class Demo:
     """Declares what it takes beside the options of all: ``--mesh``, ``--backend``, ``--checkpoint``."""
     run: Callable[[Stage, argparse.Namespace], Shown]
     """Does it. DemoError or CheckpointError for what cannot be used."""
+    older_tokenizers: Mapping[tuple[str, ...], Callable[..., Any]] = field(default_factory=dict)
+    """How the tokenizer is made of older files where a checkpoint has no tokenizer.json: see
+    `zoo.text.tokenizer.read_tokenizer`."""
     packaged: Callable[[str], Path | None] = lambda variant: None
     """variant -> directory of its published checkpoint on this machine, where a package has brought it."""
 
