@@ -57,7 +57,7 @@ class Architecture:
     example: Callable[[Any], Inputs]
     """config -> small inputs (NumPy) that every mesh of the model divides."""
     layer: str | None = None
-    """What the names of layers begin with, ``h_``, where all ``config.layers`` are alike: `shapes` then
+    """What the names of layers begin with, ``h_``, where all ``config.num_hidden_layers`` are alike: `shapes` then
     traces only one. None: `shapes` traces the whole module."""
     helpers: tuple[str, ...] = ()
     """Paths of parameters that no checkpoint has, such as numbers of rows: ``zoo list`` does not count them."""
@@ -68,9 +68,9 @@ class Architecture:
         """Parameters of the module of `config` as a tree of jax.ShapeDtypeStruct; computes nothing."""
         if self.layer is None:
             return self.traced(config)
-        params: dict[str, Any] = self.traced(replace(config, layers=1))["params"]
+        params: dict[str, Any] = self.traced(replace(config, num_hidden_layers=1))["params"]
         layer = params.pop(f"{self.layer}0")
-        return {"params": {**params, **{f"{self.layer}{index}": layer for index in range(config.layers)}}}
+        return {"params": {**params, **{f"{self.layer}{index}": layer for index in range(config.num_hidden_layers)}}}
 
     def traced(self, config: Any) -> Any:
         """The same as `shapes`, always from the whole module."""
