@@ -48,7 +48,7 @@ class Model:
             variants=CONFIGS,
             architecture=Architecture(build=Bert, forward=forward, example=example),
             sharding=Sharding(meshes=("1x1", "1x8"), param_specs=param_specs, input_specs=…, output_specs=…),
-            checkpoint=Checkpoint(keys=keys, sources=SOURCES, hub_config=hub_config),
+            checkpoint=Checkpoint(key_map=key_map, sources=SOURCES, hub_config=hub_config),
             goldens={"tiny": GoldenCase(variant="tiny", reference=reference, weights=weights)},
             mutants=mutants,
         )
@@ -137,11 +137,19 @@ class Model:
         about = self.goldens[case]
         return about.cut(self.config(about.variant))
 
+    def weights_of(self, case: str) -> Mapping[str, Any]:
+        """The parameters that a golden was made with: NumPy leaves, not prepared for a mesh."""
+        return self.goldens[case].weights(self.config_of(case))
+
+    def selected(self, case: str, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What of the model's `outputs` (on the host) a golden holds."""
+        return dict(self.goldens[case].select(self.config_of(case), outputs))
+
     def key_map(self, variant: str) -> KeyMap:
         """The key map of a variant. ValueError where the model has none."""
         if self.checkpoint is None:
             raise ValueError(f"{self.name} has no key map: it does not load checkpoints")
-        return self.checkpoint.keys(self.config(variant))
+        return self.checkpoint.key_map(self.config(variant))
 
     def synthetic_checkpoint(self, variant: str, seed: int = 0) -> Iterable[tuple[str, np.ndarray]]:
         """Names and made-up tensors of a checkpoint, one at a time, the same on every machine.

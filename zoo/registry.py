@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_tt.discovery import Zoo, ZooError, of_type
 from zoo.discovery import installed
 from zoo.model import ROOT, SLOW, Model
-from zoo.parts.architecture import Architecture, apply_as, images_of, rows_of, tokens_of
+from zoo.parts.architecture import Architecture, apply_as, images_of, row_of_tokens, rows_of, tokens_of
 from zoo.parts.checkpoint import Checkpoint
 from zoo.parts.golden_case import GoldenCase, recorded_bounds
 from zoo.parts.sharding import Prepare, Sharding
@@ -43,6 +43,7 @@ __all__ = [
     "models",
     "names",
     "recorded_bounds",
+    "row_of_tokens",
     "rows_of",
     "tokens_of",
 ]

@@ -37,7 +37,7 @@ def weights_of(model: Model, case: str) -> tuple[Mapping[str, Any], str]:
     if key not in _last:
         _last.clear()
         try:
-            weights = model.goldens[case].weights()
+            weights = model.weights_of(case)
         except ModuleNotFoundError as error:
             pytest.skip(str(error))
         _last[key] = (weights, digest(weights))
@@ -123,7 +123,7 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_g
     if program.collectives is not None:  # None: the backend does not tell
         expected = sharding.collectives(fitted, tt_mesh, inputs)
         assert program.collectives == {kind: count for kind, count in expected.items() if count}
-    compared = case.select({name: np.asarray(output) for name, output in outputs.items()})
+    compared = model.selected(zoo_case, {name: np.asarray(output) for name, output in outputs.items()})
     checker(compared, zoo_case, reference=case.reference, weights=weights_digest, **case.bounds)
 
 

@@ -67,7 +67,7 @@ def judge(model: Model, case: str, params: Mapping[str, Any], mutant: Mutant | N
     # Not jitted: what is traced once must not be found again with another mutant.
     with jax.default_device(jax.devices("cpu")[0]), nullcontext() if mutant.patch is None else mutant.patch():
         outputs = forward(model.architecture.build(config))(params, inputs)
-    actual = dict(about.select({name: np.asarray(array) for name, array in outputs.items()}))
+    actual = model.selected(case, {name: np.asarray(array) for name, array in outputs.items()})
     sim, hw = (
         compare(
             actual, golden.outputs, backend=backend, bounds=about.own_bounds, recorded=recorded_bounds(golden, backend)
@@ -107,7 +107,7 @@ def rows(model: Model, known: Mutants) -> Iterator[Row | str]:
     computed = {name: mutant for name, mutant in known.by_name.items() if not mutant.of_description}
     for case in dict.fromkeys([known.case, *(mutant.case or known.case for mutant in computed.values())]):
         try:
-            params = model.goldens[case].weights()
+            params = model.weights_of(case)
         except ModuleNotFoundError as error:
             yield f"case {case} is not tried: {error}"
             continue

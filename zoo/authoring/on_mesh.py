@@ -44,8 +44,8 @@ def computed_on_mesh(
     from pytest_tt.compiler.program import count_collectives
     from zoo.checkpoints.placement import place_params
 
-    about, mesh = model.goldens[case], mesh_of(name)
     architecture, sharding, config = model.architecture, model.sharding, model.config_of(case)
+    mesh = mesh_of(name)
     fitted = sharding.fit(config, mesh)
 
     def bound(specs: Any) -> Any:
@@ -65,4 +65,4 @@ def computed_on_mesh(
     ).lower(params, placed)
     compiled = lowered.compile()
     outputs = {name: np.asarray(value) for name, value in compiled(params, placed).items()}
-    return OnMesh(dict(about.select(outputs)), count_collectives(compiled), str(lowered.as_text()))
+    return OnMesh(model.selected(case, outputs), count_collectives(compiled), str(lowered.as_text()))

@@ -114,7 +114,7 @@ class Walk:
     def weights(self, case: str) -> Mapping[str, Any]:
         """The parameters that a case is computed with."""
         if case not in self._weights:
-            self._weights[case] = self.model.goldens[case].weights()
+            self._weights[case] = self.model.weights_of(case)
         return self._weights[case]
 
     def on_mesh(self, case: str, mesh: str) -> OnMesh:
@@ -151,4 +151,4 @@ def on_host(walk: Walk, case: str) -> dict[str, np.ndarray]:
     forward = (about.forward or architecture.forward)(architecture.build(model.config_of(case)))
     with jax.default_device(jax.devices("cpu")[0]):
         outputs = forward(walk.weights(case), dict(walk.golden(case).inputs))
-    return dict(about.select({name: np.asarray(value) for name, value in outputs.items()}))
+    return model.selected(case, {name: np.asarray(value) for name, value in outputs.items()})

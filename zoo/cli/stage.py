@@ -148,7 +148,7 @@ class ModelStage:
         mesh, directory = self.mesh, self.directory
         start = time.perf_counter()
         place = placer(self.model, config, mesh)
-        params = load_checkpoint(directory, config, checkpoint.keys(config), shapes(config), place)
+        params = load_checkpoint(directory, config, checkpoint.key_map(config), shapes(config), place)
         self.has_loaded(jax.block_until_ready(params), time.perf_counter() - start)
         self.rounded = _rounded(
             (tensor.dtype.name for tensor in TensorFiles(directory).values()),

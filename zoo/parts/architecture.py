@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 if TYPE_CHECKING:
     import jax
 
@@ -27,6 +29,12 @@ def rows_of(inputs: Inputs) -> dict[str, int]:
 def tokens_of(inputs: Inputs) -> dict[str, int]:
     """The work of a language model: the elements of ``input_ids``, padding included."""
     return {"tokens": int(inputs["input_ids"].size)}
+
+
+def row_of_tokens(config: Any) -> dict[str, np.ndarray]:
+    """The example of a model that writes text: one row of two tokens."""
+    row = np.arange(2, dtype=np.int32)[None, :]
+    return {"input_ids": row, "attention_mask": np.ones_like(row), "position_ids": row}
 
 
 def images_of(inputs: Inputs) -> dict[str, int]:

@@ -22,7 +22,7 @@ class Checkpoint:
     `config` is a value of the model's `variants`.
     """
 
-    keys: Callable[[Any], KeyMap]
+    key_map: Callable[[Any], KeyMap]
     """config -> which tensor becomes which parameter."""
     sources: Mapping[str, Source] = field(default_factory=dict)
     """Variant -> its published checkpoint, for the variants that have one."""

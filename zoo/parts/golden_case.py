@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zoo.parts.architecture import Forward
 
 
-def _all_outputs(outputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+def _all_outputs(config: Any, outputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     return outputs
 
 
@@ -25,19 +25,22 @@ def _whole(config: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenCase:
-    """A golden that a model is compared with; its file is ``golden/<case>.safetensors`` in the model's folder."""
+    """A golden that a model is compared with; its file is ``golden/<case>.safetensors`` in the model's folder.
+
+    `config` is what `cut` makes of the variant's.
+    """
 
     variant: str
     cut: Callable[[Any], Any] = _whole
     """config of the variant -> config that the golden is of: one layer and few words of a published size."""
     reference: Callable[[], Golden]
     """Computes the golden by an independent implementation; imports torch inside."""
-    weights: Callable[[], Mapping[str, Any]]
-    """Parameters (NumPy leaves, as the module names them, not prepared for a mesh) that the golden was made with.
+    weights: Callable[[Any], Mapping[str, Any]]
+    """config -> parameters (NumPy leaves, as the module names them, not prepared for a mesh) of the golden.
 
     Slow ones need no cache of their own: the contract test keeps what it last used."""
-    select: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]] = _all_outputs
-    """What of the model's outputs (on the host) the golden holds: goldens of full-size models are slices."""
+    select: Callable[[Any, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]] = _all_outputs
+    """config, the model's outputs (on the host) -> what the golden holds: goldens of full-size models are slices."""
     meshes: tuple[str, ...] | None = None
     """The meshes that it is compared on. None: every mesh of the model."""
     quick: tuple[str, ...] | None = None
