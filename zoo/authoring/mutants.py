@@ -1,13 +1,11 @@
 """Mutants: known ways for a model to be wrong, each of which a golden or the contract must catch.
 
-A model keeps them in `Mutants`, which the field `mutants` of its description gives; `zoo.authoring.mutation` tries them.
-The functions here make those that many models have.
+The field `mutants` of a model's description gives its `Mutants`; `zoo.authoring.mutation` tries them. The functions here
+make those that many models have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -18,6 +16,9 @@ from zoo.checkpoints.weights import nested
 from zoo.parts.sharding import tree_by_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from contextlib import AbstractContextManager
+
     from jax.sharding import PartitionSpec
 
     from zoo.parts.sharding import Sharding
