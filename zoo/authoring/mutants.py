@@ -1,7 +1,7 @@
 """Mutants: known ways for a model to be wrong, each of which a golden or the contract must catch.
 
-The field `mutants` of a model's description gives its `Mutants`; `zoo.authoring.mutation` tries them. The functions here
-make those that many models have.
+The field `mutants` of a model's description gives its `Mutants`; `zoo.authoring.mutation` tries them. The functions
+here make those that many models have.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def blocks(walk: Walk) -> str:
     if named is None:
         raise Left(
             "the registration names no blocks",
-            f"give the checkpoint's `blocks` in {walk.place('registration.py')}: which module of ours is which of the reference's",
+            f"give `blocks` in {walk.place('registration.py')}: which module of ours is which of the reference's",
         )
     walk.need("parameters")
     walk.need_torch()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jax.sharding import AbstractMesh, Mesh, NamedSharding
 
     from zoo.checkpoints.hub import Source
-    from zoo.registry import Model
+    from zoo.registry import Model, Prepare
 
 _PIECE = 1 << 24
 """Bytes copied at a time."""
@@ -51,6 +51,11 @@ def place_params(model: Model, config: Any, mesh: Mesh, params: Any) -> dict[str
     """Parameters on the host, as the module of `config` names them, prepared for `mesh` and put on its chips."""
     place = placer(model, config, mesh)
     return nested({path: place(path, leaf, leaf.dtype) for path, leaf in flatten(params).items()})
+
+
+def prepared(prepare: Prepare, params: Any) -> dict[str, Any]:
+    """Parameters on the host, each made what `prepare` makes of it; for a mesh without chips, or a look at them."""
+    return nested({path: prepare(path, leaf) for path, leaf in flatten(params).items()})
 
 
 def placer(model: Model, config: Any, mesh: Mesh) -> Callable[[str, np.ndarray, np.dtype[Any]], jax.Array]:

@@ -11,6 +11,7 @@ from zoo.text.tokenizer import read_tokenizer, settings_beside
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 END = "<|endoftext|>"
 
@@ -55,7 +56,7 @@ def from_vocabulary(vocabulary: str, merges: str) -> Any:
     return tokenizer
 
 
-OLDER_TOKENIZERS = {("vocab.json", "merges.txt"): from_vocabulary}
+OLDER_TOKENIZERS: dict[tuple[str, ...], Callable[..., Any]] = {("vocab.json", "merges.txt"): from_vocabulary}
 
 DEMO = Demo(
     summary="GPT-2: the likeliest next tokens after a prompt, and a continuation of it.",

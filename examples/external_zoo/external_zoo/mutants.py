@@ -17,6 +17,7 @@ from zoo.authoring.mutants import Mutant, Mutants, changed
 if TYPE_CHECKING:
     import jax
 
+
 def wrong(**names: Any) -> Mutant:
     """Names of ``external_zoo.model`` that mean something else."""
     return Mutant(patch=partial(mock.patch.multiple, model, **names))
