@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jax.sharding import AbstractMesh
 
 from zoo import registry
-from zoo.registry import Model
+
+if TYPE_CHECKING:
+    from zoo.registry import Model
 
 OURS = {name: registry.model(name) for name in registry.names()}
 

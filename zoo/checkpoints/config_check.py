@@ -31,7 +31,7 @@ _OF_TRAINING = re.compile(r".*(dropout|_pdrop|layerdrop|initializer).*|init_std"
 
 
 def keys_of(checkpoint: Checkpoint, told: Mapping[str, Any]) -> Mapping[str, Verdict]:
-    """The verdicts of a model: those that it declares, else those of `COMMON` and that all holds which its hub_config says.
+    """The verdicts of a model: those that it declares; else those of `COMMON`, and every key of `told` is a `Field`.
 
     told: the hub_config of one of its configs.
     """

@@ -2,8 +2,8 @@
 
 A model declares a `ConfigKeys`, and `zoo.checkpoints.config_check` holds checkpoints to it. A key fixes a field of our
 config (`Field`), may have only the values that our program computes (`Only`), or does not matter for a reason
-(`Ignored`); any other key is refused by name, unless it is null. transformers leaves out of the file what is its class's
-default, so a missing key counts as that default.
+(`Ignored`); any other key is refused by name, unless it is null. transformers leaves the default of its class out of
+the file, so a missing key counts as that default.
 """
 
 from __future__ import annotations

@@ -47,9 +47,10 @@ def main(arguments: Sequence[str]) -> int:
         add_common(parser, model)
         demo.arguments(parser)
         options = parser.parse_args(rest)
-        if str(options.mesh) not in model.sharding.meshes:
+        claimed = model.sharding.meshes
+        if str(options.mesh) not in claimed:
             raise DemoError(
-                f"mesh {options.mesh} is none that {model.name} claims: expected one of {', '.join(model.sharding.meshes)}"
+                f"mesh {options.mesh} is none that {model.name} claims: expected one of {', '.join(claimed)}"
             )
         stage = ModelStage(
             model, demo, named=named, shape=options.mesh, backend=options.backend, checkpoint=options.checkpoint
