@@ -167,8 +167,8 @@ OPTIONS = (
     Option("timeout", _seconds, None, "SECONDS", "Fail an isolated test that takes longer, and end its process; 0 for "
            "no limit (default: 1800 on hw, none on sim)"),
     Option("reset", _flag, False, "", "On hw, reset chips that a crashed test left hung, with tt-smi -r", kind="flag"),
-    Option("status_file", _path, None, "FILE", "File with known failures: expected failures, skips and bounds (default: "
-           "tt_status.toml in the root directory, if it exists)"),
+    Option("status_file", _path, None, "FILE", "File with known failures: expected failures, skips and bounds "
+           "(default: tt_status.toml in the root directory, if it exists)"),
 )  # fmt: skip
 
 

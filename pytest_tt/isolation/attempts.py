@@ -15,7 +15,6 @@ import pytest
 from pytest_tt.items import find_recorder
 
 if TYPE_CHECKING:
-    from pytest_tt.isolation.dispatch import Dispatch
     from pytest_tt.isolation.reports import Stage
 
 # What makes these plugins rerun tests: options, ini keys, and a mark that all of them read.
@@ -36,6 +35,19 @@ def may_be_rerun(item: pytest.Item) -> bool:
     return False
 
 
+class Progress:
+    """How far the attempts at a test have come in one child."""
+
+    def __init__(self) -> None:
+        self.stage: Stage = "setup"
+        self.attempt = 0
+        """How often the test was set up, by a plugin that reruns it."""
+        self.failures: dict[int, tuple[Stage, str | None, str]] = {}
+        """Stage, phase and text of attempts that failed."""
+        self.reported: list[tuple[str, int | None]] = []
+        """The keys of the reports, see `report_key`."""
+
+
 class Attempts:
     """The parent's record of the attempts at one test, for the next child."""
 
@@ -43,24 +55,24 @@ class Attempts:
         self._failures: list[tuple[Stage, str | None, str]] = []
         self._reported: list[tuple[str, int | None]] = []
 
-    def add(self, dispatch: Dispatch, phase: str | None, text: str) -> bool:
-        """The child crashed in `dispatch`; False if that cannot be reported as a failed attempt."""
+    def add(self, progress: Progress, phase: str | None, text: str) -> bool:
+        """The child crashed after `progress`; False if that cannot be reported as a failed attempt."""
         # A crash in a teardown is not reported again, nor is one before the test was tried again.
-        if dispatch.stage == "teardown" or dispatch.attempt <= len(self._failures):
+        if progress.stage == "teardown" or progress.attempt <= len(self._failures):
             return False
-        for number in range(len(self._failures) + 1, dispatch.attempt):
-            self._failures.append(dispatch.failures.get(number, ("call", None, "failed before the process crashed")))
-        self._failures.append((dispatch.stage, phase, text))
-        self._reported += dispatch.reported
+        for number in range(len(self._failures) + 1, progress.attempt):
+            self._failures.append(progress.failures.get(number, ("call", None, "failed before the process crashed")))
+        self._failures.append((progress.stage, phase, text))
+        self._reported += progress.reported
         return True
 
     def last(self) -> tuple[Stage, str] | None:
         """Stage and text of the last failure; None without one."""
         return (self._failures[-1][0], self._failures[-1][2]) if self._failures else None
 
-    def unreported(self, dispatch: Dispatch) -> tuple[Stage, str] | None:
-        """The last failure if the test ended in `dispatch` without reporting it."""
-        return self.last() if dispatch.attempt < len(self._failures) else None
+    def unreported(self, progress: Progress) -> tuple[Stage, str] | None:
+        """The last failure if the test ended after `progress` without reporting it."""
+        return self.last() if progress.attempt < len(self._failures) else None
 
     def message(self) -> dict[str, Any]:
         """The attempts as a message to the child."""

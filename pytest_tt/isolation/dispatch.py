@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tt.isolation.attempts import report_key
+from pytest_tt.isolation.attempts import Progress, report_key
 from pytest_tt.isolation.serialize import unpack_report, unpack_warning
 from pytest_tt.items import recorder_of
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pytest_tt.isolation.attempts import Attempts
     from pytest_tt.isolation.channel import Message
     from pytest_tt.isolation.process import Child
-    from pytest_tt.isolation.reports import Stage
 
 Key = tuple[str, int]
 """Node id of a test, and how many tests with the same one come before it."""
@@ -30,10 +29,11 @@ class NotCollectedError(Exception):
     """The child has not collected the test; the text lists what it could not collect."""
 
 
-class Dispatch:
+class Dispatch(Progress):
     """The parent's side of one test of `child`."""
 
     def __init__(self, child: Child, item: pytest.Item, key: Key, following: Key | None, attempts: Attempts) -> None:
+        super().__init__()
         self._child = child
         self._item = item
         self._key = key
@@ -44,13 +44,6 @@ class Dispatch:
         """How long the test and its current stage had taken when it was stopped."""
         self.begun = False
         """Whether the child has begun the test."""
-        self.stage: Stage = "setup"
-        self.attempt = 0
-        """How often the test was set up, by a plugin that reruns it."""
-        self.failures: dict[int, tuple[Stage, str | None, str]] = {}
-        """Stage, phase and text of attempts that failed."""
-        self.reported: list[tuple[str, int | None]] = []
-        """The keys of the reports, see `report_key`."""
         self.exhausted = False
         """Whether the test ran out of memory, so that the child must not continue."""
 

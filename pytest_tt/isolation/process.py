@@ -12,9 +12,9 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_tt.isolation import bootstrap
 from pytest_tt.isolation.channel import Channel
 from pytest_tt.isolation.crash import (
     Crash,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from pytest_tt.isolation.channel import Message
 
+_BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 # How often a child is checked while it sends nothing.
 POLL_S = 0.2
 # How long a hung child may take to dump its stacks.
@@ -84,7 +85,7 @@ class Child:
         self.channel = Channel(ours)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, *_interpreter_options(), bootstrap.__file__, str(theirs.fileno())],
+                [sys.executable, *_interpreter_options(), str(_BOOTSTRAP), str(theirs.fileno())],
                 cwd=start.directory,
                 env={**os.environ, **start.environ},
                 stdin=subprocess.DEVNULL,
