@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.discovery import ZooError, hooked
+from pytest_tt.items import chosen_meshes
 from pytest_tt.targets.mesh import MeshShape
 from zoo import registry
 from zoo.authoring import published
@@ -55,7 +56,7 @@ def _cases(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     for model in models:
         for case, about in model.goldens.items():
             usual = model.meshes_of(case)
-            asked = selected(config, model.sharding.meshes if about.meshes is None else about.meshes)
+            asked = chosen_meshes(config, model.sharding.meshes if about.meshes is None else about.meshes)
             for mesh in asked if usual and len(asked) == 1 else usual:
                 mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=model.goldens[case].variant)
                 yield pytest.param(model, case, marks=mark, id=f"{model.name}-{case}-{mesh}")
@@ -71,7 +72,7 @@ def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """Variants for tests (all of a model that has no others), on the largest mesh of up to `FEW` chips."""
     for model in models:
         tiny = [variant for variant in model.variants if variant.startswith("tiny")]
-        meshes = selected(config, model.sharding.meshes)
+        meshes = chosen_meshes(config, model.sharding.meshes)
         if len(meshes) > 1 and not os.environ.get(registry.SLOW):
             meshes = tuple(mesh for mesh in meshes if MeshShape.parse(mesh).chips <= FEW) or meshes
         for variant in tiny or model.variants:
@@ -123,13 +124,3 @@ _PARAMETERS: dict[str, Callable[[pytest.Config, Iterable[Model]], Iterable[Any]]
     "zoo_written": _written,
     "zoo_published": _published,
 }
-
-
-def selected(config: pytest.Config, meshes: tuple[str, ...]) -> tuple[str, ...]:
-    """As for a test that lists several meshes: the one that ``--tt-mesh`` asks for if it is among them, else all."""
-    wanted: Any = config.getoption("tt_mesh") or os.environ.get("PYTEST_TT_MESH") or config.getini("tt_mesh")
-    try:
-        mesh = str(wanted if isinstance(wanted, MeshShape) else MeshShape.parse(wanted))
-    except (TypeError, ValueError):
-        return meshes  # nothing is asked for; what is wrong with it, the plugin says
-    return (mesh,) if mesh in meshes else meshes

@@ -1,8 +1,8 @@
 """Which models there are: ours, and those of other packages.
 
-Ours are in ``zoo/<model>/registration.py`` as ``MODEL``; other packages give theirs by an entry point (see
-`zoo.discovery`) or by the pytest hook ``pytest_tt_zoo_models``. Importing a registration starts no backend and imports
-neither torch, demo nor mutants.
+Ours are in ``zoo/<model>/registration.py`` as ``MODEL``; other packages give theirs by an entry point or by the pytest
+hook ``pytest_tt_zoo_models`` (`pytest_tt.discovery`). Importing a registration starts no backend and imports neither
+torch, demo nor mutants.
 
 The parts of a description come from here too::
 
@@ -17,8 +17,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.discovery import Zoo, ZooError, of_type
-from zoo.discovery import installed
+from pytest_tt.discovery import Zoo, ZooError, installed, of_type
 from zoo.model import ROOT, SLOW, Model
 from zoo.parts.architecture import Architecture, apply_as, images_of, row_of_tokens, rows_of, tokens_of
 from zoo.parts.checkpoint import Checkpoint

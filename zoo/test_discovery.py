@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_tt.discovery import HOOK, ZooError
+from pytest_tt.discovery import GROUP, HOOK, ZooError
 from pytest_tt.golden import load, save
 from zoo import registry
 from zoo.__main__ import main
 from zoo.authoring import goldens, mutation
 from zoo.cli import run
 from zoo.cli.demo import DemoError
-from zoo.discovery import GROUP
 from zoo.registry import models
 
 if TYPE_CHECKING:
