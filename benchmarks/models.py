@@ -219,10 +219,12 @@ def _load(work: Workload, checkpoint: Path, mesh: Any) -> dict[str, float]:
     model = registry.model(work.model)
     config = model.config(work.variant)
     if mesh is None:  # what is imported is not loading
-        kind = model.hub_config(config)["model_type"] if model.hub_config else work.model
+        checkpoint_of = model.checkpoint
+        told = checkpoint_of.hub_config(config) if checkpoint_of and checkpoint_of.hub_config else {}
+        kind = told.get("model_type", work.model)
         importlib.import_module(f"transformers.models.{kind}.modeling_{kind}")
     else:
-        model.shapes(config)
+        model.architecture.shapes(config)
     start = time.perf_counter()
     peak = peak_of(lambda: work.load_pytorch(checkpoint) if mesh is None else work.load_zoo(checkpoint, mesh))
     return {"seconds": time.perf_counter() - start, "anonymous": peak.anonymous, "resident": peak.resident}

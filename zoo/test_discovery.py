@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_tt.discovery import HOOK, ZooError
+from pytest_tt.discovery import GROUP, HOOK, ZooError
 from pytest_tt.golden import load, save
 from zoo import registry
 from zoo.__main__ import main
 from zoo.authoring import goldens, mutation
 from zoo.cli import run
 from zoo.cli.demo import DemoError
-from zoo.discovery import GROUP
 from zoo.registry import models
 
 if TYPE_CHECKING:
@@ -36,8 +35,8 @@ def changed(name, of="mlp", **changes):
     return dataclasses.replace(registry.model(of), name=name, **{"folder": Path(__file__).parent, **changes})
 
 def sum_alone(name):
-    case = dataclasses.replace(registry.model("mlp").cases["sum"], meshes=("1x2", "2x4"))
-    return changed(name, cases={"sum": case}, variants={"sum": registry.model("mlp").config("sum")})
+    case = dataclasses.replace(registry.model("mlp").goldens["sum"], meshes=("1x2", "2x4"))
+    return changed(name, goldens={"sum": case}, mutants=None, variants={"sum": registry.model("mlp").config("sum")})
 """
 
 ZEBRA = f"{MODEL}\nMODELS = [sum_alone('zebra')]\ndef pytest_tt_zoo_models(): return MODELS\n"
@@ -83,7 +82,7 @@ def test_an_object_may_be_named_too(site: Path) -> None:
 
 
 ENTRY = r"its entry point 'animals' of pytest_tt_zoo, 'zebra_zoo"
-REMEDY = "; mend it, or do without: pip uninstall zebra-zoo"
+REMEDY = "; fix it, or uninstall it: pip uninstall zebra-zoo"
 
 BROKEN = {
     "import error": ("import nowhere", f"{ENTRY}', cannot be loaded (ModuleNotFoundError: No module named 'nowhere')"),
@@ -92,12 +91,12 @@ BROKEN = {
     "no function": ("pytest_tt_zoo_models = []", f"{ENTRY}', is a module without the function pytest_tt_zoo_models()"),
     "function fails": (f"def {HOOK}(): return {{}}['x']", f"{HOOK}() fails with KeyError: 'x'"),
     "generator fails": (f"def {HOOK}():\n    yield 1 / 0", f"{HOOK}() fails with ZeroDivisionError: division by zero"),
-    "nothing": (f"def {HOOK}(): pass", f"{HOOK}() gives nothing, expected a list of models"),
+    "nothing": (f"def {HOOK}(): pass", f"{HOOK}() returns nothing, expected a list of models"),
     "one model": (
         f"{MODEL}\ndef {HOOK}(): return changed('zebra')",
-        f"{HOOK}() gives a Model, expected a list of models",
+        f"{HOOK}() returns a Model, expected a list of models",
     ),
-    "names": (f"def {HOOK}(): return ['gpt2']", f"{HOOK}() gives a str among its models"),
+    "names": (f"def {HOOK}(): return ['gpt2']", f"{HOOK}() returns a str among its models"),
     "modules": (f"import sys\ndef {HOOK}(): return [type('M', (), {{'name': 'x'}})()]", "gives a M, expected zoo."),
     "no folder": (
         f"{MODEL}\ndef {HOOK}(): return [changed('zebra', folder=None)]",
@@ -170,17 +169,20 @@ def test_the_list_and_the_goldens(
 
 
 def test_demos_and_mutants(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = f"MODELS = [sum_alone('zebra'), changed('okapi', 'gpt2', cases={{}})]\ndef {HOOK}(): return MODELS\n"
+    code = f"MODELS = [sum_alone('zebra'), changed('okapi', 'gpt2', goldens={{}})]\ndef {HOOK}(): return MODELS\n"
     package = install(site, f"{MODEL}\n{code}")
     assert run.find("okapi") == (registry.model("okapi"), None)
     with pytest.raises(DemoError, match=r"zebra has no demo; these have one: bert, .*gpt2, okapi, "):
         run.find("zebra")
 
-    (package / "mutants.py").write_text("from zoo.bert.mutants import MUTANTS\nCASE = 'tiny'\n")
-    install(
-        site, f"{MODEL}\ndef {HOOK}(): return [changed('bert2', 'bert', mutants='zebra_zoo.mutants')]", name="b-zoo"
-    )
-    assert mutation.mutants_of(registry.model("bert2"))[0] == "tiny"
+    mutants = "from zoo.authoring.mutants import Mutants\nMUTANTS = Mutants(case='base', by_name={})\n"
+    (package / "mutants.py").write_text(mutants)
+    of_zebra = "def mutants():\n    from zebra_zoo.mutants import MUTANTS\n    return MUTANTS\n"
+    given = f"def {HOOK}(): return [changed('bert2', 'bert', mutants=mutants)]"
+    install(site, f"{MODEL}\n{of_zebra}\n{given}", name="b-zoo")
+    found = registry.model("bert2").mutants
+    assert found is not None
+    assert found().case == "base"
     with pytest.raises(SystemExit):
         mutation.main(["zebra"])
     assert "no mutants of zebra; expected some of bert, bert2, " in capsys.readouterr().err
@@ -194,7 +196,7 @@ def test_commands_of_a_broken_package(site: Path, capsys: pytest.CaptureFixture[
                 command(arguments)
             assert stop.value.code == 2
             (line,) = capsys.readouterr().err.splitlines()
-            assert re.match(r"python -m zoo[. ]\w+: zebra-zoo 1.2: ", line)
+            assert re.match(r"python -m zoo[. ][\w.]+: zebra-zoo 1.2: ", line)
 
 
 def test_a_golden_of_two_models(tmp_path: Path) -> None:
@@ -275,7 +277,7 @@ def test_a_hook_that_is_no_use(elsewhere: Elsewhere) -> None:
     status = elsewhere.here / "tt_status.toml"
     status.write_text('[[status]]\nmodel = "zebr"\noutcome = "skip"\nreason = "too wide"\n')
     done = elsewhere.pytest("--collect-only")
-    text = f"{conftest}: {HOOK}() gives an int among its models, expected zoo.registry.Model; mend it there"
+    text = f"{conftest}: {HOOK}() returns an int among its models, expected zoo.registry.Model; fix it there"
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
     assert done.stderr.strip().splitlines()[-1] == f"ERROR: {text}"
 
@@ -284,5 +286,5 @@ def test_a_hook_that_is_no_use(elsewhere: Elsewhere) -> None:
     done = elsewhere.pytest("--collect-only")
     text = f"two models are named 'zebra', of zebra-zoo 1.2 and of {conftest}: rename the one in {elsewhere.here}; "
     assert done.returncode == pytest.ExitCode.INTERRUPTED, done.stdout + done.stderr
-    assert f"\n{text}mend it there\n" in done.stdout
+    assert f"\n{text}fix it there\n" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

@@ -49,7 +49,7 @@ def walk_along(model: Model, folder: Path, command: str) -> Iterator[Finding]:
     from zoo.authoring.walk import Walk
 
     walk = Walk(model, folder, command)
-    mesh_of(max(model.meshes, key=lambda mesh: MeshShape.parse(mesh).chips))  # before jax starts on its own
+    mesh_of(max(model.sharding.meshes, key=lambda mesh: MeshShape.parse(mesh).chips))  # before jax starts on its own
     for name, step in STEPS:
         finding = _found(walk, name, step)
         if finding.state != LEFT:

@@ -38,8 +38,7 @@ def parameters(walk: Walk) -> str:
         config = model.config(variant)
         kind = walk.kind(config)
         kinds.add(kind)
-        assert model.hub_config is not None  # walk.kind
-        saved = saved_tensors(kind, model.hub_config(config))
+        saved = saved_tensors(kind, walk.hub_config(config))
         unfinished = [rule.pattern for rule in model.key_map(variant).rules if "TODO" in _targets(rule)]
         if unfinished:
             raise Left(
@@ -47,7 +46,7 @@ def parameters(walk: Walk) -> str:
                 f"{unfinished[0]}",
                 f"name the parameter that each fills, and how, in {walk.place('params.py')}",
             )
-        shapes = model.shapes(config)
+        shapes = model.architecture.shapes(config)
         like = _like(saved, shapes)
         try:
             convert_tensors(like, config, model.key_map(variant), shapes)
@@ -81,7 +80,7 @@ def _targets(rule: Any) -> str:
 
 def _check_made_up(walk: Walk, variant: str, saved: Mapping[str, tuple[tuple[int, ...], Any]]) -> None:
     """The made-up checkpoint has what the reference saves: transformers fills what is missing with random numbers."""
-    made_up = {name: tensor.shape for name, tensor in registry.synthetic_checkpoint(walk.model, variant)}
+    made_up = {name: tensor.shape for name, tensor in walk.model.synthetic_checkpoint(variant)}
     wrong = [
         f"{name} {shape}, made up: {made_up.get(name, 'not at all')}"
         for name, (shape, dtype) in saved.items()
@@ -100,7 +99,8 @@ def blocks(walk: Walk) -> str:
     model = walk.model
     for variant in walk.variants:
         walk.kind(model.config(variant))
-    if model.blocks is None:
+    named = None if model.checkpoint is None else model.checkpoint.blocks
+    if named is None:
         raise Left(
             "the registration names no blocks",
             f"give `blocks` in {walk.place('registration.py')}: which module of ours is which of the reference's",
@@ -114,20 +114,19 @@ def blocks(walk: Walk) -> str:
     told = []
     first: dict[str, str] = {}  # other cases of a variant have other weights, or another dtype
     for case in walk.cases:
-        first.setdefault(model.cases[case].variant, case)
+        first.setdefault(model.goldens[case].variant, case)
     for variant, case in first.items():
         config = model.config(variant)
-        pairs = dict(model.blocks(config))
+        pairs = dict(named(config))
         if not pairs:
             raise Left(f"{variant}: `blocks` is empty", f"name the modules in {walk.place('registration.py')}")
-        assert model.hub_config is not None  # walk.kind
-        tensors = dict(registry.synthetic_checkpoint(model, variant))
-        params = convert_tensors(tensors, config, model.key_map(variant), model.shapes(config))
+        tensors = dict(model.synthetic_checkpoint(variant))
+        params = convert_tensors(tensors, config, model.key_map(variant), model.architecture.shapes(config))
         inputs = walk.golden(case).inputs
-        reference = loaded_model(walk.kind(config), tensors.items(), model.hub_config(config))
+        reference = loaded_model(walk.kind(config), tensors.items(), walk.hub_config(config))
         try:
             theirs = run_theirs(reference, pairs.values(), inputs)
-            ours = run_ours(model.build(config), model.forward, params, inputs)
+            ours = run_ours(model.architecture.build(config), model.architecture.forward, params, inputs)
             found = first_difference(pairs, ours, theirs, kinds_of(reference), inputs.get("attention_mask"))
         except BlocksError as error:
             raise Left(f"{variant}: {error}", f"mend `blocks` in {walk.place('registration.py')}") from None
@@ -188,11 +187,11 @@ def collectives(walk: Walk) -> str:
     walk.need("meshes")
     from zoo.authoring.on_mesh import mesh_of
 
-    told = {}
+    told, sharding = {}, walk.model.sharding
     for mesh, cases in _largest_first(walk).items():
         for case in cases:
-            config = walk.model.fit(walk.model.config_of(case), mesh_of(mesh))
-            expected = walk.model.collectives(config, mesh_of(mesh), walk.golden(case).inputs)
+            config = sharding.fit(walk.model.config_of(case), mesh_of(mesh))
+            expected = sharding.collectives(config, mesh_of(mesh), walk.golden(case).inputs)
             expected = {kind: count for kind, count in expected.items() if count}
             found = walk.on_mesh(case, mesh).collectives
             if found != expected:
@@ -211,15 +210,15 @@ def goldens(walk: Walk) -> str:
     record = f"python -m zoo golden {model.name}"
     if walk.command != model.name and walk.folder.parent != registry.ROOT:  # found by its folder, perhaps not by name
         record = f"give the package an entry point (docs/zoos_elsewhere.md), then {record}"
-    missing = [case for case in model.cases if not model.golden_path(case).is_file()]
+    missing = [case for case in model.goldens if not model.golden_path(case).is_file()]
     if missing:
         raise Left(f"not recorded: {', '.join(missing)}", record)
-    stray = [path.name for path in unused(model.golden_folder, model.cases)]
+    stray = [path.name for path in unused(model.golden_folder, model.goldens)]
     if stray:
         raise Left(f"of no case: {', '.join(stray)}", f"declare it in {walk.place('registration.py')}, or delete it")
     from zoo.authoring.goldens import NOISE, as_stored, differences
 
-    for case in model.cases:
+    for case in model.goldens:
         try:
             stored = load(model.golden_path(case))
         except GoldenError as error:
@@ -230,7 +229,7 @@ def goldens(walk: Walk) -> str:
                 text = "; ".join(text for text, _ in changes)
                 raise Left(f"{case} is not what the reference gives now: {text}", record)
     walk.need_torch()
-    count = len(model.cases)
+    count = len(model.goldens)
     return f"{count} recorded, and of {', '.join(walk.cases)} what the reference gives now"
 
 
@@ -244,7 +243,9 @@ def complete(walk: Walk) -> str:
     found = todos(walk.folder)
     if found:
         raise Left("still to be written\n" + "\n".join(summary(found)), f"grep -n TODO -r {walk.place('')}")
-    if walk.folder.parent == registry.ROOT and walk.model.hub_config is not None and walk.model.config_keys is None:
+    checkpoint = walk.model.checkpoint
+    declares = checkpoint is None or checkpoint.hub_config is None or checkpoint.config_keys is not None
+    if walk.folder.parent == registry.ROOT and not declares:
         raise Left(
             "nothing says what the keys of its config.json mean", "declare config_keys: zoo/checkpoints/config_keys.py"
         )
@@ -284,7 +285,7 @@ STEPS: tuple[tuple[str, Callable[[Walk], str]], ...] = (
 
 def _against(walk: Walk, case: str, outputs: Mapping[str, np.ndarray]) -> Comparison:
     """By the bounds of simulated chips, as the contract test compares."""
-    bounds, golden = walk.model.cases[case].own_bounds, walk.golden(case)
+    bounds, golden = walk.model.goldens[case].own_bounds, walk.golden(case)
     return compare(outputs, golden.outputs, bounds=bounds, recorded=registry.recorded_bounds(golden, "sim"))
 
 
@@ -312,8 +313,8 @@ def _largest_first(walk: Walk) -> dict[str, list[str]]:
     """Mesh -> the cases to run on it: simulated chips are as many as the first mesh has."""
     found: dict[str, list[str]] = {}
     for case in walk.cases:
-        claimed = walk.model.cases[case].meshes
-        for mesh in walk.model.meshes if claimed is None else claimed:
+        claimed = walk.model.goldens[case].meshes
+        for mesh in walk.model.sharding.meshes if claimed is None else claimed:
             found.setdefault(mesh, []).append(case)
     return dict(sorted(found.items(), key=lambda pair: -MeshShape.parse(pair[0]).chips))
 

@@ -13,7 +13,7 @@ from pytest_tt.golden import load
 from zoo.authoring.finding import Left, NotForThisModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
 
@@ -36,7 +36,7 @@ class Walk:
     """Steps that are done."""
     _goldens: dict[str, Golden] = field(default_factory=dict)
     _weights: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    _ran: dict[tuple[str, str], OnMesh] = field(default_factory=dict)  # by case and mesh
+    _computed: dict[tuple[str, str], OnMesh] = field(default_factory=dict)  # by case and mesh
 
     @cached_property
     def variants(self) -> tuple[str, ...]:
@@ -47,8 +47,8 @@ class Walk:
     @cached_property
     def cases(self) -> tuple[str, ...]:
         """The golden cases of `variants` that compare outputs on meshes. Left where there are none."""
-        cases = self.model.cases
-        found = tuple(name for name, case in cases.items() if case.variant in self.variants and case.meshes != ())
+        goldens = self.model.goldens
+        found = tuple(name for name, case in goldens.items() if case.variant in self.variants and case.meshes != ())
         if not found:
             raise Left(
                 f"no golden case is of {', '.join(self.variants)}", f"declare one in {self.place('registration.py')}"
@@ -66,7 +66,7 @@ class Walk:
         return True
 
     def need_torch(self) -> None:
-        """Left where the reference cannot be run."""
+        """Left where the reference cannot be computed."""
         if not self.torch:
             raise Left("not checked: torch or transformers is not installed, and the reference needs both", INSTALL)
 
@@ -83,12 +83,19 @@ class Walk:
         except ValueError:
             return str(path)
 
+    @cached_property
+    def hub_config(self) -> Callable[[Any], Mapping[str, Any]]:
+        """config -> config.json by which transformers builds the reference. NotForThisModel where it does not."""
+        checkpoint = self.model.checkpoint
+        if checkpoint is None or checkpoint.hub_config is None or checkpoint.synthetic is None:
+            raise NotForThisModel(
+                "the reference is not a model of transformers (no checkpoint with hub_config and synthetic)"
+            )
+        return checkpoint.hub_config
+
     def kind(self, config: Any) -> str:
-        """The reference's class of `config`. NotForThisModel where the reference is none of transformers'."""
-        model = self.model
-        if model.hub_config is None or model.keys is None or model.synthetic is None:
-            raise NotForThisModel("the reference is no model of transformers (no hub_config, keys and synthetic)")
-        names = model.hub_config(config).get("architectures") or [""]
+        """The reference's class of `config`. NotForThisModel where the reference is not a model of transformers."""
+        names = self.hub_config(config).get("architectures") or [""]
         return str(names[0])
 
     def golden(self, case: str) -> Golden:
@@ -97,7 +104,7 @@ class Walk:
             path = self.model.golden_path(case)
             if self.torch:
                 quiet()
-                self._goldens[case] = self.model.cases[case].reference()
+                self._goldens[case] = self.model.goldens[case].reference()
             elif path.is_file():
                 self._goldens[case] = load(path)
             else:
@@ -107,17 +114,17 @@ class Walk:
     def weights(self, case: str) -> Mapping[str, Any]:
         """The parameters that a case is computed with."""
         if case not in self._weights:
-            self._weights[case] = self.model.cases[case].weights()
+            self._weights[case] = self.model.weights_of(case)
         return self._weights[case]
 
     def on_mesh(self, case: str, mesh: str) -> OnMesh:
         """What a case gives on the mesh of that name. ValueError where parameters, specs and mesh do not fit."""
-        from zoo.authoring.on_mesh import run_on_mesh
+        from zoo.authoring.on_mesh import computed_on_mesh
 
-        if (case, mesh) not in self._ran:
-            found = run_on_mesh(self.model, case, mesh, self.weights(case), self.golden(case).inputs)
-            self._ran[case, mesh] = found
-        return self._ran[case, mesh]
+        if (case, mesh) not in self._computed:
+            found = computed_on_mesh(self.model, case, mesh, self.weights(case), self.golden(case).inputs)
+            self._computed[case, mesh] = found
+        return self._computed[case, mesh]
 
     def where(self, error: BaseException) -> str:
         """The last line of the model's own files that `error` came through, ``zoo/m/model.py:12``; or the folder."""
@@ -139,8 +146,9 @@ def on_host(walk: Walk, case: str) -> dict[str, np.ndarray]:
     import jax
     import numpy as np
 
-    model, about = walk.model, walk.model.cases[case]
-    run = (about.forward or model.forward)(model.build(model.config_of(case)))
+    model, about = walk.model, walk.model.goldens[case]
+    architecture = model.architecture
+    forward = (about.forward or architecture.forward)(architecture.build(model.config_of(case)))
     with jax.default_device(jax.devices("cpu")[0]):
-        outputs = run(walk.weights(case), dict(walk.golden(case).inputs))
-    return dict(about.select({name: np.asarray(value) for name, value in outputs.items()}))
+        outputs = forward(walk.weights(case), dict(walk.golden(case).inputs))
+    return model.selected(case, {name: np.asarray(value) for name, value in outputs.items()})

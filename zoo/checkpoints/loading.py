@@ -14,6 +14,7 @@ from zoo.checkpoints.key_map import Convert, Holds, KeyMap, Rule, Target, Unused
 from zoo.checkpoints.progress import Progress
 from zoo.checkpoints.tensor_files import CheckpointError, StoredTensor, TensorFiles, drop_pages, save_checkpoint
 from zoo.checkpoints.weights import nested
+from zoo.parts.sharding import tree_by_path
 
 if TYPE_CHECKING:
     from zoo.checkpoints.hub import Source
@@ -103,7 +104,7 @@ def _load(
     place: Place[Leaf],
     progress: Progress,
 ) -> dict[str, Any]:
-    expected = None if shapes is None else _flatten_shapes(shapes)
+    expected = None if shapes is None else tree_by_path(shapes)
     plan = _plan(where, tensors, keys, expected)
     _check_unused(where, plan, tensors, config)
     leaves: dict[str, Leaf] = {}
@@ -210,21 +211,6 @@ def _converts(found: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
     """
     floats = ("float16", "bfloat16", "float32", "float64")
     return found == wanted or (found.name in floats and wanted.name in floats)
-
-
-def _flatten_shapes(shapes: Any) -> dict[str, Any]:
-    """Path -> the leaf with `shape` and `dtype`."""
-    found: dict[str, Any] = {}
-
-    def walk(prefix: str, node: Any) -> None:
-        if isinstance(node, Mapping):
-            for key, value in node.items():
-                walk(f"{prefix}/{key}" if prefix else str(key), value)
-        else:
-            found[prefix] = node
-
-    walk("", shapes)
-    return found
 
 
 def _plan(where: str, tensors: Mapping[str, Any], keys: KeyMap, expected: Mapping[str, Any] | None) -> _Plan:

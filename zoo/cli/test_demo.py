@@ -19,9 +19,9 @@ from jax.sharding import PartitionSpec as P
 from zoo import registry
 from zoo.__main__ import main
 from zoo.checkpoints.tensor_files import SINGLE, save_checkpoint
-from zoo.cli.demo import bytes_on_fullest_chip, measured, whole_number
+from zoo.cli.demo import measured, whole_number
+from zoo.cli.stage import bytes_on_fullest_chip
 from zoo.cli.table import percent, table
-from zoo.registry import synthetic_checkpoint
 from zoo.text.tokenizer import TokenizerError, read_tokenizer
 
 if TYPE_CHECKING:
@@ -48,9 +48,10 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 def checkpoint(directory: Path, name: str, variant: str, **changes: Any) -> Path:
     """A made-up one, its config.json with `changes`."""
     model = registry.model(name)
-    assert model.hub_config is not None
-    config = {**model.hub_config(model.config(variant)), **changes}
-    save_checkpoint(directory, synthetic_checkpoint(model, variant), config=config)
+    assert model.checkpoint is not None
+    assert model.checkpoint.hub_config is not None
+    config = {**model.checkpoint.hub_config(model.config(variant)), **changes}
+    save_checkpoint(directory, model.synthetic_checkpoint(variant), config=config)
     return directory
 
 
