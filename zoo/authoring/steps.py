@@ -12,15 +12,14 @@ from pytest_tt.golden import GoldenError, load, unused
 from pytest_tt.targets.mesh import MeshShape
 from zoo import registry
 from zoo.authoring import placement_record, published
-from zoo.authoring.finding import Left
-from zoo.authoring.todo import summary, todos
-from zoo.authoring.walk import on_host
+from zoo.authoring.folder import summary, todos
+from zoo.authoring.walk import Left, on_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_tt.compare import Comparison
-    from zoo.authoring.architecture import Saved
+    from zoo.authoring.model_class import Saved
     from zoo.authoring.walk import Walk
 
 
@@ -30,7 +29,7 @@ def parameters(walk: Walk) -> str:
     for variant in model.variants:
         walk.kind(model.config(variant))
     walk.need_torch()
-    from zoo.authoring.architecture import saved_tensors
+    from zoo.authoring.model_class import saved_tensors
     from zoo.checkpoints.loading import CheckpointError, convert_tensors
 
     kinds = set()
@@ -53,7 +52,7 @@ def parameters(walk: Walk) -> str:
         except CheckpointError as error:
             text = str(error).replace("tensors: does not hold", f"what {kind} saves does not hold")
             raise Left(
-                f"{variant}: {text}", f"mend keys in {walk.place('params.py')}, or the names in model.py"
+                f"{variant}: {text}", f"fix key_map in {walk.place('params.py')}, or the names in model.py"
             ) from None
         if variant in walk.variants:
             _check_made_up(walk, variant, saved)
@@ -90,7 +89,7 @@ def _check_made_up(walk: Walk, variant: str, saved: Mapping[str, tuple[tuple[int
         raise Left(
             f"{variant}: the made-up checkpoint is not like the reference's in {len(wrong)} tensors: "
             f"{'; '.join(wrong[:3])}{' …' if len(wrong) > 3 else ''}",
-            f"mend the model's `synthetic` in {walk.place('params.py')}",
+            f"fix `synthetic_checkpoint` in {walk.place('params.py')}",
         )
 
 
@@ -129,7 +128,7 @@ def blocks(walk: Walk) -> str:
             ours = run_ours(model.architecture.build(config), model.architecture.forward, params, inputs)
             found = first_difference(pairs, ours, theirs, kinds_of(reference), inputs.get("attention_mask"))
         except BlocksError as error:
-            raise Left(f"{variant}: {error}", f"mend `blocks` in {walk.place('registration.py')}") from None
+            raise Left(f"{variant}: {error}", f"fix `blocks` in {walk.place('registration.py')}") from None
         if not isinstance(found, Agreement):
             how = found.problem if found.comparison is None else _numbers(found.comparison)
             raise Left(
@@ -148,7 +147,7 @@ def output(walk: Walk) -> str:
         comparison = _against(walk, case, on_host(walk, case))
         if not comparison.passed:
             raise Left(
-                f"{case}: {_failing(comparison)}", f"mend {walk.place('model.py')}: 'blocks' says where it begins"
+                f"{case}: {_failing(comparison)}", f"fix {walk.place('model.py')}: 'blocks' says where it begins"
             )
         now = "the reference" if walk.torch else "the golden (torch, to compute the reference, is not installed)"
         told.append(f"{case}: agrees with {now} ({_numbers(comparison)})")
@@ -167,7 +166,7 @@ def meshes(walk: Walk) -> str:
                 found = walk.on_mesh(case, mesh)
             except (ValueError, TypeError) as error:
                 text = " ".join(str(error).split())
-                raise Left(f"{case} on {mesh}: {text[:400]}", f"mend {walk.place('sharding.py')}") from None
+                raise Left(f"{case} on {mesh}: {text[:400]}", f"fix {walk.place('sharding.py')}") from None
             ops = refused(found.stablehlo)
             if ops:
                 raise Left(
@@ -176,7 +175,7 @@ def meshes(walk: Walk) -> str:
                 )
             comparison = _against(walk, case, found.outputs)
             if not comparison.passed:
-                raise Left(f"{case} on {mesh}: {_failing(comparison)}", f"mend {walk.place('sharding.py')}")
+                raise Left(f"{case} on {mesh}: {_failing(comparison)}", f"fix {walk.place('sharding.py')}")
             distance = comparison.metrics()["rel_l2"]
             largest = max(largest, distance if isinstance(distance, float) else 0.0)
     return f"{', '.join(reversed(names))} agree (largest rel L2 {largest:.1e})"
@@ -197,7 +196,7 @@ def collectives(walk: Walk) -> str:
             if found != expected:
                 raise Left(
                     f"{case} on {mesh}: {_counts(found)}, the registration says {_counts(expected)}",
-                    f"find out why, then mend `collectives` or the shardings in {walk.place('sharding.py')}",
+                    f"find out why, then fix `collectives` or the shardings in {walk.place('sharding.py')}",
                 )
             told[mesh] = _counts(found)
     by_text = {text: [mesh for mesh in reversed(told) if told[mesh] == text] for text in told.values()}
@@ -239,7 +238,7 @@ def complete(walk: Walk) -> str:
     if not any((folder / "README.md").is_file() for folder in (walk.folder, walk.folder.parent)):
         missing.append("README.md")  # of a package with one model, it may be that of the package
     if missing:
-        raise Left(f"there is no {', '.join(missing)}", f"write {', '.join(map(walk.place, missing))}")
+        raise Left(f"missing: {', '.join(missing)}", f"write {', '.join(map(walk.place, missing))}")
     found = todos(walk.folder)
     if found:
         raise Left("still to be written\n" + "\n".join(summary(found)), f"grep -n TODO -r {walk.place('')}")

@@ -22,8 +22,8 @@ from zoo import registry
 from zoo.__main__ import main
 from zoo.authoring.blocks import Agreement, BlocksError, Difference, first_difference, run_ours
 from zoo.authoring.check import walk_along
-from zoo.authoring.finding import LEFT, Finding
 from zoo.authoring.steps import STEPS
+from zoo.authoring.walk import LEFT, StepResult
 from zoo.cli import listing
 
 if TYPE_CHECKING:
@@ -98,12 +98,12 @@ def test_a_registration_that_cannot_be_imported(tmp_path: Path, capsys: pytest.C
     assert main(["check", str(folder)]) == 1
     output = capsys.readouterr().out
     assert output.startswith("left  registration: ImportError: cannot import name 'model' from 'half_written'")
-    assert f"do: mend it: {folder / 'registration.py'}:2\n" in output
+    assert f"do: fix it: {folder / 'registration.py'}:2\n" in output
 
 
-def test_a_finding_on_lines() -> None:
-    finding = Finding("complete", LEFT, "still to be written\na.py: 1 TODO", "write it")
-    assert finding.lines() == ["left  complete: still to be written", "      a.py: 1 TODO", "      do: write it"]
+def test_a_result_on_lines() -> None:
+    result = StepResult("complete", LEFT, "still to be written\na.py: 1 TODO", "write it")
+    assert result.lines() == ["left  complete: still to be written", "      a.py: 1 TODO", "      do: write it"]
 
 
 class Inner(nn.Module):
@@ -198,7 +198,7 @@ def test_a_step_that_breaks_says_where(tmp_path: Path, monkeypatch: pytest.Monke
     assert findings["output"].state == LEFT
     assert findings["meshes"].what == "not checked: it waits for 'output'"
     assert findings["goldens"].what == "not recorded: sum"
-    assert findings["complete"].what == "there is no test_m.py, README.md"
+    assert findings["complete"].what == "missing: test_m.py, README.md"
 
 
 def doubled(config: Any, mesh: Any) -> Prepare:

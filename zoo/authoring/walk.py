@@ -1,4 +1,4 @@
-"""What the steps of ``python -m zoo check`` share: the model, its small cases, and what has been computed of them."""
+"""What the steps of ``python -m zoo check`` share: what they found, the model, its small cases, and their results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.golden import load
-from zoo.authoring.finding import Left, NotForThisModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +19,38 @@ if TYPE_CHECKING:
     from pytest_tt.golden import Golden
     from zoo.authoring.on_mesh import OnMesh
     from zoo.registry import Model
+
+OK, LEFT, NONE = "ok", "left", "-"
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step found: `state` is `OK`, `LEFT`, or `NONE` if the model has no such thing to check."""
+
+    step: str
+    state: str
+    what: str
+    do: str = ""
+    """What to do; empty unless something is left."""
+
+    def lines(self) -> list[str]:
+        """For a terminal."""
+        first, *more = self.what.splitlines() or [""]
+        lines = [f"{self.state:<4}  {self.step}: {first}", *(f"      {line.strip()}" for line in more)]
+        return [*lines, f"      do: {self.do}"] if self.do else lines
+
+
+class Left(Exception):
+    """A step that is not done: what is left, and how to do it."""
+
+    def __init__(self, what: str, do: str) -> None:
+        super().__init__(what)
+        self.do = do
+
+
+class NotForThisModel(Exception):
+    """A step that the model has nothing for; the text says why."""
+
 
 INSTALL = "pip install 'pytest-tt[reference,zoo]'"
 
