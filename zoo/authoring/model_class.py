@@ -88,7 +88,7 @@ class ModelClass:
 
 
 def read(kind: str) -> ModelClass:
-    """What transformers knows of `kind`. ModelClassError where it is none, or torch is not there."""
+    """What transformers knows of the class `kind`. ModelClassError without that class, or without torch."""
     found = _class(kind)
     config_class = found.config_class
     try:

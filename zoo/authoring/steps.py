@@ -1,4 +1,4 @@
-"""The way from a new folder to a finished model, a function for each step: it says what it found, or raises `Left`."""
+"""The steps from a new folder to a finished model, a function each: it says what it found, or raises `Left`."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ INSTALL = "pip install 'pytest-tt[reference,zoo]'"
 
 @dataclass
 class Walk:
-    """One walk along the steps. `variants` are those that are computed: small ones."""
+    """What is known of one model while its steps are checked. `variants` are those that are computed: small ones."""
 
     model: Model
     folder: Path
@@ -77,7 +77,7 @@ class Walk:
 
     @cached_property
     def cases(self) -> tuple[str, ...]:
-        """The golden cases of `variants` that compare outputs on meshes. Left where there are none."""
+        """The golden cases of `variants` that compare outputs on meshes. Left if no case is of them."""
         goldens = self.model.goldens
         found = tuple(name for name, case in goldens.items() if case.variant in self.variants and case.meshes != ())
         if not found:
@@ -130,7 +130,7 @@ class Walk:
         return str(names[0])
 
     def golden(self, case: str) -> Golden:
-        """The golden of a case as its reference gives it now; without torch the recorded one. Left if there is none."""
+        """The golden of a case as its reference gives it now; without torch the recorded one. Left without either."""
         if case not in self._goldens:
             path = self.model.golden_path(case)
             if self.torch:

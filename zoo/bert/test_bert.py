@@ -74,7 +74,7 @@ def test_any_number_of_chips(tt_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: An
 
 
 def test_padding_adds_exactly_nothing(tiny: Any) -> None:
-    """The parameters stay as they are inside; outside are zeros, and biases that forbid the tokens that are none."""
+    """The parameters stay as they are inside; outside are zeros, and biases that rule out the padding."""
     mesh = fake_mesh(8)
     fitted = sharding.fit(TINY, mesh)
     assert (fitted.num_attention_heads, fitted.intermediate_size, fitted.vocab_size + fitted.vocab_padding) == (

@@ -69,7 +69,7 @@ def test_any_number_of_chips(tt_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: An
 
 
 def test_padding_adds_exactly_nothing(tiny: Any) -> None:
-    """The parameters stay as they are inside; outside are zeros, and biases that forbid the tokens that are none."""
+    """The parameters stay as they are inside; outside are zeros, and biases that rule out the padding."""
     mesh: Any = AbstractMesh((1, 8), ("batch", "model"))
     fitted = sharding.fit(TINY, mesh)
     assert (fitted.num_attention_heads, fitted.intermediate_size, fitted.vocab_size + fitted.vocab_padding) == (
@@ -92,7 +92,7 @@ def test_padding_adds_exactly_nothing(tiny: Any) -> None:
 
 
 def test_padding_does_not_count(tiny: Any) -> None:
-    """What a sentence gives does not depend on what stands in the padding; a row of padding alone is no trouble."""
+    """What a sentence gives does not depend on what stands in the padding; a row of only padding does no harm."""
     found, other = (on_cpu(tiny, padded(list(range(7, 19)), padding)) for padding in (0, 55))
     assert all(np.isfinite(value).all() for value in other.values())
     for name, value in found.items():

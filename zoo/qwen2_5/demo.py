@@ -113,7 +113,7 @@ class Clock:
         self.first_s = 0.0
         """Seconds until the first token."""
         self.step_s = 0.0
-        """Seconds a token took after the first, on average; those until the first where there is no other."""
+        """Seconds a token took after the first, on average; those until the first if it is the only one."""
 
     def watch(self, tokens: Iterator[int]) -> Iterator[int]:
         """The same tokens."""
