@@ -1,4 +1,4 @@
-"""The contract test runs on every golden case of every registered model, on each mesh that it claims."""
+"""The cases of the contract test: every golden case of every registered model, on each mesh that it claims."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +25,24 @@ def changed(**changes: Any) -> Model:
 def test_every_folder_with_a_model_is_registered() -> None:
     assert set(OURS) == {path.parent.name for path in registry.ROOT.glob("*/model.py")}
     assert {name: model.name for name, model in OURS.items()} == {name: name for name in OURS}
+
+
+def test_importing_a_registration_is_cheap() -> None:
+    """What is slow to import waits until it is asked for: references' libraries, mutants, demos, the jax backends."""
+    code = f"""
+import importlib, sys
+for name in {list(OURS)!r}:
+    importlib.import_module(f"zoo.{{name}}.registration")
+late = [name for name in sys.modules if name.split(".")[0] in ("torch", "transformers", "tokenizers")]
+late += [name for name in sys.modules if name.startswith("zoo.") and name.endswith((".mutants", ".demo"))]
+assert late == [], late
+import jax
+jax.config.update("jax_num_cpu_devices", 3)  # an error once a backend has started
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=registry.ROOT.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_contradictions() -> None:

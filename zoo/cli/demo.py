@@ -15,7 +15,7 @@ all demos need, each thing made when it is first asked for: ``stage.directory`` 
 ``stage.variant`` what it is of, ``stage.mesh`` opens the chips, ``stage.load()`` puts the weights there. So look at the
 arguments first, then at the tokenizer (`zoo.text.tokenizer`), and load last: nobody waits for what is wrong.
 What the user gave and cannot be used is a `DemoError`; `refused` makes one of other code's errors. `measured` times a
-call, `zoo.cli.table` aligns columns. What `run` returns is printed, with what it ran on and how fast that was.
+call, `zoo.cli.table` aligns columns. What `run` returns is printed, with the chips and how fast they were.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class Shown:
     compile_s: float
     """Seconds of tracing and compiling, of all programs together."""
     run_s: float
-    """Median seconds of one run, until its result is on the host."""
+    """Median seconds of one execution, until its result is on the host."""
     run_of: str
-    """What one run is: ``prompt of 5 tokens``."""
+    """What is executed: ``prompt of 5 tokens``."""
     rate: float
     """How many `unit` a second."""
     unit: str

@@ -1,4 +1,4 @@
-"""What a demo runs on: a model's checkpoint, and its weights on the chips."""
+"""What a demo gets to work with: a model's checkpoint, and its weights on the chips."""
 
 from __future__ import annotations
 
