@@ -151,10 +151,10 @@ def test_tokenizers_that_are_not_there_or_damaged(tmp_path: Path) -> None:
     with pytest.raises(TokenizerError, match="has no tokenizer"):
         read_tokenizer(tmp_path, others)
     (tmp_path / "merges.txt").write_text("that")
-    with pytest.raises(TokenizerError, match=r"vocab\.json and .*merges\.txt: no tokenizer \(this and that\)"):
+    with pytest.raises(TokenizerError, match=r"vocab\.json and .*merges\.txt: not a tokenizer \(this and that\)"):
         read_tokenizer(tmp_path, others)
     (tmp_path / "tokenizer.json").write_text("{")
-    with pytest.raises(TokenizerError, match=r"tokenizer\.json: no tokenizer \(EOF while parsing"):
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: not a tokenizer \(EOF while parsing"):
         read_tokenizer(tmp_path, others)
 
 
