@@ -6,7 +6,7 @@ each. Word embeddings, which the head multiplies by too, and logits are spread o
 takes one more all-reduce (`zoo.text.embedding`). All else is on every chip.
 
 Heads, inner units and vocabulary grow to the next multiple of the chips on ``model``. What is added are zeros, which
-add exactly 0 to every sum; a token that is none has a bias of -1e9, so that it has probability 0.
+add exactly 0 to every sum; a logit behind the vocabulary has a bias of -1e9, so that it has probability 0.
 """
 
 from __future__ import annotations
