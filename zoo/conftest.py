@@ -36,7 +36,7 @@ def pytest_tt_model(item: pytest.Item) -> str | None:
 
 
 def all_models(config: pytest.Config) -> dict[str, Model]:
-    """Ours and those of other packages. CollectError where two have one name, and where one package's are no use."""
+    """Ours and those of other packages. CollectError if two have the same name, or one package's cannot be used."""
     try:
         return registry.models(hooked(config, without=pytest_tt_zoo_models))
     except ZooError as error:

@@ -56,7 +56,7 @@ def names() -> tuple[str, ...]:
 def model(name: str) -> Model:
     """The model of that name, of this package or of another that is installed.
 
-    ValueError that lists all of them if there is none of that name, and as of `models` where the name is not ours.
+    ValueError that lists all of them if none has that name; for a name that is not ours, also what `models` raises.
     """
     return _own(name) if name in names() else _of(name, models())
 

@@ -1,4 +1,4 @@
-"""Models of other packages: by entry point and by hook, what is said of those that are no use, and their goldens."""
+"""Models of other packages: by entry point and by hook, the errors of those that cannot be used, and their goldens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the arrays of a model lie, written down, so that a wrong sharding is seen: outputs do not tell.
+"""A record of where the arrays of a model lie, so that a wrong sharding is seen: outputs do not show it.
 
 Rows that are not spread over ``batch``, or a bias that is on every chip, cost memory and time and change no number.
 ``placement.json`` in a model's folder says it once more, apart from the code:
@@ -9,7 +9,7 @@ Rows that are not spread over ``batch``, or a bias that is on every chip, cost m
 
 An axis of an array is ``-`` or the mesh axes that it is spread over, ``batch+model``; an array that is ``whole`` is on
 every chip. Numbers in names are ``*`` where all of them are alike. ``python -m zoo placement MODEL`` writes the file;
-what it changes is for a reviewer to read.
+a reviewer reads what it changes.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def fitted_to(model: Model, config: Any, text: str) -> tuple[Any, Any]:
 
 
 def problems(model: Model, variant: str, shapes: dict[Any, Any] | None = None) -> list[str]:
-    """Where a variant is placed otherwise than the file says, one line each; empty when all agrees."""
+    """Where the placement of a variant differs from the file, one line each; empty when all agrees."""
     path = path_of(model)
     record = f"python -m zoo placement {model.name}"
     if not path.is_file():

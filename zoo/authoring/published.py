@@ -49,7 +49,7 @@ def read(path: Path) -> dict[str, Any]:
 def config_json(folder: Path, variant: str, **changes: Any) -> dict[str, Any]:
     """The published config.json of a variant, defaults filled in, with `changes`: what a reference of it is built from.
 
-    `folder` is the model's. KeyError for a key that it does not have, so that no change goes unheard.
+    `folder` is the model's. KeyError for a key that it does not have, so that no change is silently lost.
     """
     entry = read(folder / FILE)["variants"][variant]
     told = {**entry["defaults"], **entry["config"]}

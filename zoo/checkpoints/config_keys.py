@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 
 UNKNOWN: Any = object()
-"""The default of a `Field` whose default nobody declared: a missing key then fits every variant."""
+"""The default of a `Field` that declares none: a missing key then fits every variant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class ConfigKeys:
     """Verdicts of a model by key, over those of `COMMON`; `config_class` is transformers' class of its config.json.
 
     lacking: (content of config.json, names of the tensors stored) -> what the file promises and the tensors lack, in
-    words; empty where nothing is. For what no missing parameter shows, because another tensor would fill it.
+    words; empty if nothing is missing. For tensors that another one would replace without an error.
     """
 
     config_class: str

@@ -26,9 +26,9 @@ def multiple(size: int, chips: int) -> int:
 
 
 def encoder_growths(heads: int, intermediate: int, tokens: int, no_token: float) -> dict[str, Growth]:
-    """For an encoder of `zoo.text.embedding`'s words: how many heads, inner units, and words and logits there shall be.
+    """The growths of an encoder with a word table of `zoo.text.embedding`: to so many heads, inner units and tokens.
 
-    `no_token` is the bias of a logit that is of no token.
+    no_token: the bias of the logits behind the vocabulary.
     """
     return {
         **{f"{module}/kernel": Growth(1, heads) for module in ("query", "key", "value")},

@@ -82,7 +82,7 @@ def bytes_per_chip(model: Model, config: Any, mesh: Mesh | AbstractMesh, shapes:
     """
     from jax.sharding import NamedSharding
 
-    shape_only = cast("Mesh", mesh)  # what a mesh without chips lacks, no model's specs look at
+    shape_only = cast("Mesh", mesh)  # no model's specs use what a mesh without chips lacks
     fitted = model.sharding.fit(config, shape_only)
     spec_of = model.sharding.param_spec_of(fitted, shape_only)
     total = 0
@@ -93,7 +93,7 @@ def bytes_per_chip(model: Model, config: Any, mesh: Mesh | AbstractMesh, shapes:
 
 
 def put(values: np.ndarray, sharding: NamedSharding, dtype: np.dtype[Any]) -> jax.Array:
-    """`values` as an array of `dtype` spread by `sharding`: each distinct shard is copied once, straight from there."""
+    """`values` as an array of `dtype` spread by `sharding`: each distinct shard is copied once, out of `values`."""
     import jax
 
     shards: dict[Any, np.ndarray] = {}
@@ -102,7 +102,7 @@ def put(values: np.ndarray, sharding: NamedSharding, dtype: np.dtype[Any]) -> ja
         key = tuple(part.indices(length) for part, length in zip(index or (), values.shape, strict=True))
         if key not in shards:
             shards[key] = _aligned_copy(values[index], dtype)
-        # What is aligned, simulated chips use in place: those that hold the same share it.
+        # Simulated chips use aligned memory in place, so those that hold the same shard share it.
         arrays.append(jax.device_put(shards[key], device))
     return jax.make_array_from_single_device_arrays(values.shape, sharding, arrays)
 
@@ -110,9 +110,9 @@ def put(values: np.ndarray, sharding: NamedSharding, dtype: np.dtype[Any]) -> ja
 def _aligned_copy(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """A copy in C order whose address is a multiple of 64, as XLA wants it on the CPU.
 
-    A copy also because a file may change or go while its values are in use. Of values that follow one another in a
-    file, the memory of its pages is given back as they are copied: a table of a gigabyte is never there twice. Nothing
-    but zeros, as the heads are that padding adds for a chip, are pages that take no memory because nobody writes them.
+    A copy also because a file may change or be deleted while its values are in use. Where values follow one another in
+    a file, the memory of its pages is freed as they are copied: a table of a gigabyte is never in memory twice. A shard
+    of zeros, such as the heads that padding adds for a chip, takes no memory: its pages are never written.
     """
     if values.nbytes >= PAGESIZE and not values[(0,) * values.ndim] and not values.any():
         # Private: reading a page of a shared mapping would make one.
@@ -122,7 +122,7 @@ def _aligned_copy(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     start = -memory.ctypes.data % 64
     copy = np.ndarray(values.shape, dtype, buffer=memory, offset=start)
     rows = max(1, _PIECE // max(1, values[:1].nbytes)) if values.ndim and values.flags.c_contiguous else 0
-    with np.errstate(over="ignore"):  # float32 to float16: infinite is what that gives
+    with np.errstate(over="ignore"):  # float32 to float16 may give infinity
         if not rows:
             copy[...] = values
         else:

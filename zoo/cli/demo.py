@@ -13,7 +13,7 @@ How a model adds its demo: a module of its folder holds a `Demo`, and ``registra
 `Demo.arguments` declares what it takes beyond the options of all; `Demo.run` gets those and a `Stage`, which has what
 all demos need, each thing made when it is first asked for: ``stage.directory`` is the checkpoint (fetched),
 ``stage.variant`` what it is of, ``stage.mesh`` opens the chips, ``stage.load()`` puts the weights there. So look at the
-arguments first, then at the tokenizer (`zoo.text.tokenizer`), and load last: nobody waits for what is wrong.
+arguments first, then at the tokenizer (`zoo.text.tokenizer`), and load last: an error comes before the wait.
 What the user gave and cannot be used is a `DemoError`; `refused` makes one of other code's errors. `measured` times a
 call, `zoo.cli.table` aligns columns. What `run` returns is printed, with the chips and how fast they were.
 """

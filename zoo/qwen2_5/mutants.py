@@ -28,7 +28,7 @@ TEXT = "text"
 CONFIG = CONFIGS[CASE]
 
 
-def _groups_by_turns(leaves: Leaves) -> Leaves:
+def _groups_interleaved(leaves: Leaves) -> Leaves:
     """Head h of queries with key-value head h modulo their number, not h divided by the group's size."""
     found, kv_heads, size = dict(leaves), CONFIG.num_key_value_heads, CONFIG.head_dim
     order = np.arange(CONFIG.num_attention_heads).reshape(-1, kv_heads).T.ravel()
@@ -179,7 +179,7 @@ BY_NAME: dict[str, Mutant] = {
     "no rotation": _positions(np.zeros_like),
     "keys rotated backwards": _patched("rotated", _keys_backwards),
     "positions twice as far apart": _positions(lambda old: 2 * old),
-    "groups of heads by turns": Mutant(params=_groups_by_turns),
+    "groups of heads interleaved": Mutant(params=_groups_interleaved),
     "two heads of keys swapped": changed("attention/k/weight", _first_heads_swapped),
     "two heads of values swapped": changed("attention/v/weight", _first_heads_swapped),
     "two heads of queries swapped": changed("attention/q/weight", _first_heads_swapped),

@@ -184,7 +184,7 @@ class Generator:
         return logits, positions, cache
 
     def _scores(self, logits: Any, rows: int) -> np.ndarray:
-        """Logits on the host: padded ones are no tokens, and rows beyond the prompts nobody's."""
+        """Logits on the host, without those behind the vocabulary and without rows that only fill the batch."""
         return np.asarray(logits)[:rows, : self._decoder.vocab_size]
 
     def _check(self, prompts: Sequence[Tokens], new_tokens: int) -> None:
