@@ -83,7 +83,7 @@ def plain(work: Workload, checkpoint: Path) -> Callable[[], np.ndarray]:
     run = partial(jax.jit(logits, static_argnames=("config", "last"), donate_argnames=("cache",)), config=config)
 
     def empty(slots: int) -> jax.Array:
-        shape = (config.layers, 2, 1, slots, config.kv_heads, config.head_size)
+        shape = (config.num_hidden_layers, 2, 1, slots, config.num_key_value_heads, config.head_dim)
         return jax.device_put(np.zeros(shape, weights["norm"].dtype), host)
 
     def prefill() -> np.ndarray:
@@ -113,7 +113,7 @@ def read(checkpoint: Path, config: Qwen2Config) -> dict[str, Any]:
         parts = name.removesuffix(".weight").split(".")
         value = files[name].read().astype(dtype)
         if "layers" in parts:
-            weights.setdefault(".".join(parts[3:]), [None] * config.layers)[int(parts[2])] = value
+            weights.setdefault(".".join(parts[3:]), [None] * config.num_hidden_layers)[int(parts[2])] = value
         else:
             weights[parts[-1]] = value
     return weights
@@ -133,7 +133,7 @@ def logits(
     import jax.numpy as jnp
 
     length, slots = ids.shape[1], cache.shape[3]
-    groups, size = config.heads // config.kv_heads, config.head_size
+    groups, size = config.num_attention_heads // config.num_key_value_heads, config.head_dim
 
     def product(x: jax.Array, weight: jax.Array) -> jax.Array:
         x = x.astype(weight.dtype)
@@ -142,10 +142,10 @@ def logits(
         return jnp.einsum("bli,oi->blo", wide, weight, preferred_element_type=jnp.float32)[:, :length]
 
     def norm(x: jax.Array, scale: jax.Array) -> jax.Array:
-        return x * jax.lax.rsqrt((x * x).mean(axis=-1, keepdims=True) + config.epsilon) * scale
+        return x * jax.lax.rsqrt((x * x).mean(axis=-1, keepdims=True) + config.rms_norm_eps) * scale
 
     places = start + jnp.arange(length, dtype=jnp.float32)
-    angles = places[:, None] / config.theta ** (jnp.arange(0, size, 2) / size)
+    angles = places[:, None] / config.rope_theta ** (jnp.arange(0, size, 2) / size)
     cos, sin = (jnp.tile(part, 2)[None, :, None] for part in (jnp.cos(angles), jnp.sin(angles)))
     allowed = jnp.arange(slots, dtype=jnp.float32) <= places[:, None]
 
@@ -154,7 +154,7 @@ def logits(
         return x * cos + jnp.concatenate([-second, first], axis=-1) * sin
 
     x = weights["embed_tokens"][ids].astype(jnp.float32)
-    for layer in range(config.layers):
+    for layer in range(config.num_hidden_layers):
         own = {name: value[layer] for name, value in weights.items() if isinstance(value, list)}
         y = norm(x, own["input_layernorm"])
         q, k, v = (
@@ -166,7 +166,7 @@ def logits(
         new = jnp.stack([rotated(k), v]).astype(cache.dtype)
         cache = jax.lax.dynamic_update_slice(cache, new[None], (layer, 0, 0, start, 0, 0))
         keys, values = cache[layer]
-        q = rotated(q).astype(cache.dtype).reshape(1, length, config.kv_heads, groups, size)
+        q = rotated(q).astype(cache.dtype).reshape(1, length, config.num_key_value_heads, groups, size)
         scores = jnp.einsum("bqkgd,btkd->bkgqt", q, keys, preferred_element_type=jnp.float32) * size**-0.5
         shares = jax.nn.softmax(jnp.where(allowed, scores, -1e30)).astype(cache.dtype)
         mixed = jnp.einsum("bkgqt,btkd->bqkgd", shares, values, preferred_element_type=jnp.float32)
@@ -176,7 +176,7 @@ def logits(
         x += product(gated, own["mlp.down_proj"])
     x = norm(x[:, -1:] if last else x, weights["norm"])
     length = x.shape[1]
-    return product(x, weights["embed_tokens" if config.tied else "lm_head"]), cache
+    return product(x, weights["embed_tokens" if config.tie_word_embeddings else "lm_head"]), cache
 
 
 if __name__ == "__main__":

@@ -223,7 +223,7 @@ def zoo_side(variant: str, mesh_text: str, directory: Path, room: Path) -> None:
         "load_peak": highest(),
     }
 
-    prompt = [int(token) for token in integers("benchmarks/qwen7b", (PROMPT,), config.vocab)]
+    prompt = [int(token) for token in integers("benchmarks/qwen7b", (PROMPT,), config.vocab_size)]
     rows = np.tile(np.array(prompt, np.int32), (fitted.copies, 1))
     positions = np.tile(np.arange(PROMPT, dtype=np.int32), (fitted.copies, 1))
     inputs = {"input_ids": rows, "attention_mask": np.ones_like(rows), "position_ids": positions}
@@ -243,7 +243,7 @@ def zoo_side(variant: str, mesh_text: str, directory: Path, room: Path) -> None:
     np.savez(
         room / "zoo.npz",
         text=np.array(text),
-        forward=logits[0][0, :, : config.vocab],
+        forward=logits[0][0, :, : config.vocab_size],
         decoded=generator.follow([text], PROMPT)[0],
     )
     tell(room, "zoo", {**found, "run_peak": highest()})

@@ -37,7 +37,7 @@ from pytest_tt.items import (
     session_of,
     uses_tt,
 )
-from pytest_tt.misplaced import check_places
+from pytest_tt.marker import check_places
 from pytest_tt.options import add_options, read_settings
 from pytest_tt.parameters import SHARED_MESH, TAKE_A_MESH, mesh_id, on_other_meshes, parametrized
 from pytest_tt.run_hooks import install_run_hooks

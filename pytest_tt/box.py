@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pytest_tt.packages import package_version
 from pytest_tt.targets import card, jax_private
 from pytest_tt.targets.mesh import MeshShape
 from pytest_tt.targets.platforms import PLATFORM, put_chips_first
 from pytest_tt.targets.systems import SYSTEMS
 from pytest_tt.targets.target import Ground
-from pytest_tt.versions import package_version
 
 _present: Ground | None = None
 

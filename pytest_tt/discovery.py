@@ -1,4 +1,4 @@
-"""Models that others give, by the hook ``pytest_tt_zoo_models`` or a function of that name, and who gave them."""
+"""Models of other packages, by the hook ``pytest_tt_zoo_models`` or a function of that name, and their origin."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class ZooError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Zoo:
-    """What one package, plugin or conftest file gives.
+    """The models of one package, plugin or conftest file.
 
-    origin: who that is, in words, e.g. ``external-zoo 0.1.0``. remedy: how to be rid of what is wrong with it.
+    origin: its name for messages, e.g. ``external-zoo 0.1.0``. remedy: what to do if it cannot be used.
     """
 
     origin: str
@@ -31,11 +31,11 @@ class Zoo:
 
 
 def ask(origin: str, remedy: str, give: Callable[[], Any]) -> Zoo:
-    """The models that `give` returns. ZooError if it fails, or gives what are no models."""
+    """The models that `give` returns. ZooError if it fails, or returns anything else than models."""
     try:
         given = give()
         if isinstance(given, str) or not hasattr(given, "__iter__"):
-            raise ZooError(f"{origin}: {HOOK}() gives {of_type(given)}, expected a list of models; {remedy}")
+            raise ZooError(f"{origin}: {HOOK}() returns {of_type(given)}, expected a list of models; {remedy}")
         models = tuple(given)
     except ZooError:
         raise
@@ -44,15 +44,15 @@ def ask(origin: str, remedy: str, give: Callable[[], Any]) -> Zoo:
     for model in models:
         if not isinstance(getattr(model, "name", None), str):
             raise ZooError(
-                f"{origin}: {HOOK}() gives {of_type(model)} among its models, expected zoo.registry.Model; {remedy}"
+                f"{origin}: {HOOK}() returns {of_type(model)} among its models, expected zoo.registry.Model; {remedy}"
             )
     return Zoo(origin, remedy, models)
 
 
 def hooked(config: pytest.Config, without: Callable[..., Any] | None = None) -> Iterator[Zoo]:
-    """What each plugin and conftest file gives by the hook, but for the one whose hook is the function `without`.
+    """The models of each plugin and conftest file with the hook, except the one whose hook is the function `without`.
 
-    Raises ZooError as `ask` does, and what the hook of the zoo itself raises.
+    Raises ZooError as `ask` does, and what the zoo's own hook raises.
     """
     manager = config.pluginmanager
     plugins = [found.plugin for found in manager.hook.pytest_tt_zoo_models.get_hookimpls() if found.function != without]
@@ -61,9 +61,9 @@ def hooked(config: pytest.Config, without: Callable[..., Any] | None = None) -> 
     for plugin in plugins:
         name, about = manager.get_name(plugin), distributions.get(id(plugin))
         if about is not None:
-            origin, remedy = f"{about.project_name} {about.version}", mend_or_uninstall(about.project_name)
+            origin, remedy = f"{about.project_name} {about.version}", fix_or_uninstall(about.project_name)
         else:
-            origin, remedy = f"{name}", "mend it there"
+            origin, remedy = f"{name}", "fix it there"
         alone = manager.subset_hook_caller(HOOK, everyone - {plugin})
         yield ask(origin, remedy, partial(_sole, alone))
 
@@ -73,17 +73,17 @@ def _sole(alone: Callable[[], list[Any]]) -> Any:
     return next(iter(alone()), ())
 
 
-def mend_or_uninstall(distribution: str) -> str:
-    """The remedy for what is installed."""
-    return f"mend it, or do without: pip uninstall {distribution}"
+def fix_or_uninstall(distribution: str) -> str:
+    """What to do about an installed `distribution` that cannot be used."""
+    return f"fix it, or uninstall it: pip uninstall {distribution}"
 
 
 def words(error: BaseException) -> str:
-    """An exception in one line."""
+    """`error` in one line: type and text."""
     return ": ".join(part for part in (type(error).__name__, " ".join(str(error).split())) if part)
 
 
 def of_type(value: object) -> str:
-    """What `value` is, in words."""
+    """The type of `value` with its article, e.g. ``an int``."""
     name = type(value).__name__
     return "nothing" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

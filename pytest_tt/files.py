@@ -1,4 +1,4 @@
-"""Writing a file so that no reader ever sees half of it."""
+"""Writing a file atomically, so that no reader ever sees half of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Put `content` (text as UTF-8) at `path`, whole or not at all; makes the directory. Raises OSError."""
+    """Write `content` (text as UTF-8) to `path`, whole or not at all; makes the directory. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
@@ -28,23 +28,23 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def usable_directory(path: Path, option: str) -> Path:
-    """`path`, made if need be. Raises pytest.UsageError naming `option` where nothing can be written there."""
+    """`path`, created if it is missing. Raises pytest.UsageError that names `option` if it is not writable."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         _try_to_write(path)
     except OSError as error:
         raise pytest.UsageError(
-            f"{option}: {path} cannot be used ({error.strerror}): expected a directory that can be written"
+            f"{option}: {path} cannot be used ({error.strerror}): expected a writable directory"
         ) from None
     return path
 
 
 def usable_file(path: Path, option: str) -> Path:
-    """`path` with links followed. Raises pytest.UsageError where no regular file can be written there."""
+    """`path` with links resolved. Raises pytest.UsageError if no regular file can be written there."""
     try:
         path = path.resolve()
         if path.exists() and not path.is_file():
-            raise pytest.UsageError(f"{option}: {path} is no regular file: expected the name of a file to write")
+            raise pytest.UsageError(f"{option}: {path} is not a regular file: expected the name of a file to write")
         path.parent.mkdir(parents=True, exist_ok=True)
         _try_to_write(path.parent, path.name)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The fixtures."""
+"""The plugin's fixtures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tt_run(request: pytest.FixtureRequest) -> TTRun:
     if problem is not None:
         pytest.fail(problem, pytrace=False)
     if find_recorder(request.node) is None:
-        # Asked for at run time (request.getfixturevalue), so that collection could not know.
+        # Requested at run time (request.getfixturevalue), which collection cannot see.
         from pytest_tt.run_hooks import install_run_hooks
 
         install_run_hooks(request.config)
@@ -59,17 +59,17 @@ def tt_mesh(request: pytest.FixtureRequest, tt_run: TTRun) -> Mesh:
 
 @pytest.fixture(name=MESH_PARAMETER, scope="session")
 def mesh_parameter(request: pytest.FixtureRequest) -> tuple[MeshShape | None, tuple[str, str]] | None:
-    """Not for use: see MESH_PARAMETER."""
+    """For internal use, see MESH_PARAMETER."""
     return getattr(request, "param", None)
 
 
 @pytest.fixture(scope="session")
 def tt_shared_mesh(request: pytest.FixtureRequest, _tt_mesh: tuple[MeshShape | None, tuple[str, str]] | None) -> Mesh:
-    """As tt_mesh, for fixtures of any scope that several tests share: set up anew where the tests' meshes differ."""
+    """Like tt_mesh, for fixtures of any scope that tests share: set up again when the tests' mesh changes."""
     if _tt_mesh is None:
         pytest.fail(
             f"{SHARED_MESH} must be an argument of the test or of a fixture that it uses: request.getfixturevalue "
-            "cannot get it",
+            "cannot request it",
             pytrace=False,
         )
     shape, axes = _tt_mesh
@@ -102,7 +102,7 @@ def tt_jit(request: pytest.FixtureRequest, tt_run: TTRun, tt_mesh: Mesh) -> TTJi
 
 @pytest.fixture
 def tt_golden(request: pytest.FixtureRequest, tt_run: TTRun) -> GoldenChecker:
-    """Compares outputs with this test's golden, golden/<case>.safetensors beside the test file."""
+    """Compares outputs with this test's golden: golden/<case>.safetensors, in the directory of the test file."""
     check_request(request)
     from pytest_tt.golden import GoldenChecker
 
@@ -120,7 +120,7 @@ def tt_golden(request: pytest.FixtureRequest, tt_run: TTRun) -> GoldenChecker:
 
 @pytest.fixture
 def cpu_init_params(request: pytest.FixtureRequest, tt_mesh: Mesh) -> Callable[..., Any]:
-    """(module, *inputs, rng=0, shardings=None): parameters initialised on the host, then placed on the mesh."""
+    """(module, *inputs, rng=0, shardings=None): initialise parameters on the host, then place them on the mesh."""
     check_request(request)
     import jax
 
@@ -142,7 +142,7 @@ def cpu_init_params(request: pytest.FixtureRequest, tt_mesh: Mesh) -> Callable[.
 
 
 def _chips(shape: MeshShape, backend: str) -> Sequence[jax.Device]:
-    """The run's chips, enough for `shape`; fails the test where there are none or too few."""
+    """The run's chips, at least as many as `shape` needs; fails the test if there are fewer."""
     __tracebackhide__ = True
     problem = None
     try:

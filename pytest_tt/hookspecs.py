@@ -1,4 +1,4 @@
-"""Hooks of our own that other plugins and conftest files can implement."""
+"""Hooks that other plugins and conftest files can implement."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 def pytest_tt_zoo_models() -> Iterable[Any]:  # type: ignore[empty-body]
-    """Models, as ``zoo.registry.Model``, to be checked by the zoo's contract test beside the zoo's own.
+    """Models, as ``zoo.registry.Model``, for the zoo's contract test to check together with the zoo's own.
 
-    Called at collection, so importing them must start no backend. An installed package is better served by an entry
+    Called at collection, so importing them must not start a backend. An installed package should rather use an entry
     point of the group ``pytest_tt_zoo``, which ``python -m zoo`` sees too.
     """
 
 
 @pytest.hookspec(firstresult=True)
 def pytest_tt_model(item: pytest.Item) -> str | None:
-    """The model that the tt test `item` is a test of, where its marker does not name one; None where unknown.
+    """The model that the tt test `item` tests, if its marker does not name one; None if unknown.
 
-    Results and reports show it, and ``tt_status.toml`` goes by it.
+    Results and reports show it, and entries of ``tt_status.toml`` select by it.
     """

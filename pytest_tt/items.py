@@ -1,4 +1,4 @@
-"""What the plugin knows of a collected test: its run, its row, and the session it belongs to."""
+"""What the plugin stores for a collected test: its settings, its recorder, and the session."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 # Bounds that the status file gives a test, see pytest_tt.status.
 STATUS_BOUNDS: pytest.StashKey[Bounds] = pytest.StashKey()
 
-# Parameter ``(mesh, axes)`` by which a test whose marker lists several meshes is run once for each, and by which the
-# mesh that tests share follows theirs; of a mesh that is a parameter already it is None.
+# Parameter ``(mesh, axes)``: it runs a test whose marker lists several meshes once for each, and gives tt_shared_mesh
+# the mesh of its tests. mesh is None if the mesh is a parameter already.
 MESH_PARAMETER = "_tt_mesh"
 
 
@@ -37,7 +37,7 @@ def session_of(config: pytest.Config) -> Session:
 
 
 def meshes_to_run(marker: TTMarker | None, session: Session) -> tuple[MeshShape, ...]:
-    """The meshes of a test that lists several; empty where it does not. ``--tt-mesh`` picks one if it is listed."""
+    """The meshes of a test that lists several, else empty. ``--tt-mesh`` picks one if it is listed."""
     if marker is None or marker.mesh is None or len(marker.mesh) < 2:
         return ()
     wanted = session.settings.mesh
@@ -45,12 +45,12 @@ def meshes_to_run(marker: TTMarker | None, session: Session) -> tuple[MeshShape,
 
 
 def uses_tt(item: pytest.Item, fixtures: frozenset[str]) -> bool:
-    """Whether the test has the marker or asks for one of `fixtures`."""
+    """Whether the test has the marker or uses one of `fixtures`."""
     return item.get_closest_marker("tt") is not None or not fixtures.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def run_of(item: pytest.Item) -> TTRun:
-    """The settings of `item`, resolved at collection, or now for a fixture that was asked for at run time."""
+    """The settings of `item`, resolved at collection, or now for a fixture that is requested at run time."""
     if _RUN not in item.stash:
         from pytest_tt.marker import read_marker
         from pytest_tt.run import resolve_run
@@ -67,8 +67,8 @@ def run_of(item: pytest.Item) -> TTRun:
             chosen = by_parameter
         if chosen is None and marker is not None and marker.mesh is not None and len(marker.mesh) > 1:
             raise pytest.UsageError(
-                f"{item.nodeid}: the tt marker lists several meshes, which only a test function or method of a plain "
-                "class can be run on, by a marker of its own, its class or its module; name one mesh"
+                f"{item.nodeid}: the tt marker lists several meshes: only test functions and methods of plain classes "
+                "can run on several, by a marker on them, their class or their module; name one mesh"
             )
         chosen_by = "marker" if by_parameter is None else "parameter"
         run = resolve_run(session.settings, session.ground, marker, chosen, chosen_by)
@@ -81,9 +81,9 @@ def run_of(item: pytest.Item) -> TTRun:
 
 
 def _check_parameter(item: pytest.Item, mesh: MeshShape, listed: MeshShape | None) -> None:
-    """Refuse a parameter that says something else than the test's own marker; those of its class and module are wider.
+    """Refuse a parameter that contradicts the test's own marker; it may override those of the class and module.
 
-    `listed` is the mesh that the test has by its marker as well, one of several.
+    `listed` is the mesh that the test also has by its marker, one of several.
     """
     from pytest_tt.marker import read_marker
 
@@ -100,7 +100,7 @@ def _check_parameter(item: pytest.Item, mesh: MeshShape, listed: MeshShape | Non
 
 
 def _check_shared(item: pytest.Item) -> None:
-    """Refuse a test whose mesh is not the one of the fixtures that it shares with others."""
+    """Refuse a test whose mesh differs from that of the fixtures it shares with others."""
     if SHARED_MESH not in getattr(item, "fixturenames", ()):
         return
     run, given = item.stash[_RUN], parameters(item)
@@ -114,24 +114,24 @@ def _check_shared(item: pytest.Item) -> None:
         )
     if (shape, axes) != (run.mesh, run.axes):
         raise pytest.UsageError(
-            f"{item.nodeid}: its mesh is given where {SHARED_MESH} does not see it: give it by the tt marker of the "
+            f"{item.nodeid}: {SHARED_MESH} does not see where its mesh is given: give it by the tt marker of the "
             f"function, class or module, or as the parameter of {SHARED_MESH}"
         )
 
 
 def late_marker(item: pytest.Item) -> str | None:
-    """What is wrong with a tt marker that `item` got since its run was resolved; None where it got none."""
+    """What is wrong with a tt marker that `item` got after its settings were resolved; None if it got none."""
     known = item.stash[_MARKS]
     if [id(mark) for mark in _marks(item)] == [id(mark) for mark in known]:
         return None
     return (
-        "the test got a tt marker while it was set up, when its mesh is settled: write it at the test, or add it in "
-        "pytest_collection_modifyitems"
+        "the test got a tt marker during its setup, which is too late for its mesh: write the marker at the test, or "
+        "add it in pytest_collection_modifyitems"
     )
 
 
 def systems_of(item: pytest.Item) -> tuple[str, ...]:
-    """The boxes that the marker of `item` names; none for any."""
+    """The systems that the marker of `item` names; empty for any."""
     from pytest_tt.marker import read_marker
 
     marker = read_marker(_marks(item), item.nodeid)
@@ -139,7 +139,7 @@ def systems_of(item: pytest.Item) -> tuple[str, ...]:
 
 
 def _check_options(item: pytest.Item) -> None:
-    """Refuse options that are good one by one but not together; TT's compiler would abort the process."""
+    """Refuse options that are valid one by one but not together: TT's compiler would abort the process."""
     options = item.stash[_RUN].options
     if options:
         from pytest_tt.compiler.options import check_together
@@ -161,7 +161,7 @@ def recorder_of(item: pytest.Item) -> Recorder:
 
 
 def find_recorder(item: pytest.Item) -> Recorder | None:
-    """The recorder of `item`; None if it is no tt test."""
+    """The recorder of `item`; None if it is not a tt test."""
     return item.stash.get(_RECORDER, None)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,12 +12,12 @@ import pytest
 from pytest_tt.targets.mesh import MeshShape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
 class TTMarker:
-    """The merged ``tt`` markers of a test; None where nothing was said."""
+    """The merged ``tt`` markers of a test; None for keywords that none of them gives."""
 
     mesh: tuple[MeshShape, ...] | None = None
     axes: tuple[str, str] | None = None
@@ -29,9 +31,9 @@ _KEYS = tuple(field.name for field in fields(TTMarker))
 
 
 def read_marker(marks: Iterable[pytest.Mark], nodeid: str) -> TTMarker | None:
-    """Merge `marks`, closest to the test first: of each keyword the closest wins.
+    """Merge `marks`, which come closest to the test first: the closest one wins for each keyword.
 
-    Returns None where there are no marks. Raises pytest.UsageError that names the test and what is accepted.
+    Returns None without marks. Raises pytest.UsageError that names the test and what is accepted.
     """
     merged: dict[str, Any] = {}
     found = False
@@ -109,3 +111,29 @@ def _name(value: object) -> str:
 _PARSERS = {
     "mesh": _meshes, "axes": _axes, "system": _systems, "options": _options, "model": _name, "variant": _name,
 }  # fmt: skip
+
+
+def check_places(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    """Raise pytest.UsageError for a ``pytestmark`` with the tt marker in a conftest or in a package of `items`.
+
+    pytest does not look for markers there and says nothing: the tests would run on the default mesh.
+    """
+    for place in {id(place): place for place in _places(config, items)}.values():
+        marks = getattr(place, "pytestmark", ())
+        for mark in marks if isinstance(marks, list | tuple) else (marks,):
+            if getattr(mark, "name", None) == "tt":
+                raise pytest.UsageError(
+                    f"{getattr(place, '__file__', place)}: pytest ignores pytestmark in conftest.py and __init__.py: "
+                    "write the tt marker in the test modules, or give a mesh to all tests by ini tt_mesh or --tt-mesh"
+                )
+
+
+def _places(config: pytest.Config, items: Iterable[pytest.Item]) -> Iterator[object]:
+    for plugin in config.pluginmanager.get_plugins():
+        if Path(str(getattr(plugin, "__file__", None))).name == "conftest.py":
+            yield plugin
+    for name in {str(getattr(getattr(item, "module", None), "__package__", None) or "") for item in items}:
+        while name:
+            if name in sys.modules:
+                yield sys.modules[name]
+            name = name.rpartition(".")[0]

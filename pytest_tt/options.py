@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pytest
 
-from pytest_tt.nearest import nearest
 from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 T = TypeVar("T")
 
-# Variables that are not for users: tests and commands of ours set them.
+# Variables that are not for users: our tests and commands set them.
 _NO_SETTINGS = ("PYTEST_TT_DEVICE_ROOT", "PYTEST_TT_MATRIX_OUTPUT")
 
 BACKENDS = ("auto", "sim", "hw")
@@ -32,7 +32,7 @@ class Setting(Generic[T]):
 
     @property
     def given(self) -> bool:
-        """Whether somebody asked for it."""
+        """Whether the user set it."""
         return self.source != "default"
 
 
@@ -57,7 +57,7 @@ class Settings:
 
     @property
     def wanted(self) -> bool:
-        """Whether the user asked for chips by an option, the environment or the ini file."""
+        """Whether the user asked for chips, by an option, the environment or the ini file."""
         return self.mesh.given or self.backend.given or self.system.given
 
 
@@ -126,7 +126,7 @@ class Option:
 
     @property
     def opposite(self) -> str:
-        """Of a switch: what turns it off."""
+        """The flag that turns a switch off."""
         return "--no-tt-" + self.name.replace("_", "-")
 
     @property
@@ -140,35 +140,35 @@ class Option:
 
 OPTIONS = (
     Option("mesh", _mesh, MeshShape(1, 1), "ROWSxCOLS",
-           "Mesh of tests that do not pin one; of a test that lists several, run only this one if it lists it "
+           "Mesh for tests that do not name one; if a test lists several and this is one of them, run only this one "
            "(default: 1x1)"),
     Option("backend", _backend, "auto", "{auto,sim,hw}",
            "What executes: simulated chips (sim) or Tenstorrent chips (hw); auto takes hw if chips are found and a "
            "plugin for them, such as pjrt-plugin-tt, is installed (default: auto)"),
     Option("system", _system, None, "NAME",
-           "Box to simulate, or on hw the box that must be there: n150, n300, t3k, galaxy, p100, p150, qb2, "
+           "System to simulate, or on hw the system that must be present: n150, n300, t3k, galaxy, p100, p150, qb2, "
            "lb-blackhole, galaxy-bh"),
-    Option("require", _flag, False, "", "Fail tests that cannot run for want of chips instead of skipping them",
+    Option("require", _flag, False, "", "Fail tests that lack the chips to run, instead of skipping them",
            kind="flag"),
     Option("compiler_option", _compiler_option, (), "KEY=VALUE",
-           "Option for the TT compiler, checked against the known ones; can be repeated", kind="list"),
+           "Option for the TT compiler, checked against the known options; can be repeated", kind="list"),
     Option("artifacts", _path, None, "DIR", "Keep the StableHLO (on hw also TTIR, TTNN and flatbuffer) of "
            "everything compiled through tt_jit"),
     Option("results", _path, None, "FILE", "Write the results document (JSON) of this run"),
     Option("golden_update", _flag, False, "", "Record goldens again from their references; tests whose golden "
-           "changed fail; refused when CI is set", kind="flag"),
-    Option("compile_cache", _path, None, "DIR|off", "Where compiled programs of simulated chips are kept between "
+           "changes fail; refused if CI is set", kind="flag"),
+    Option("compile_cache", _path, None, "DIR|off", "Where to keep the compiled programs of simulated chips between "
            "runs (default: in pytest's cache directory)"),
     Option("lock_timeout", _seconds, 600.0, "SECONDS", "How long to wait for chips that another process holds "
            "(default: 600)"),
-    Option("isolate", _flag, None, "", "Run tests in a process of their own, so that one that crashes or hangs fails "
-           "alone and the others go on; --no-tt-isolate turns it off (default: on for hw, off for sim)", kind="switch"),
+    Option("isolate", _flag, None, "", "Run tests in a process of their own, so that a test that crashes or hangs "
+           "fails alone and the others still run; --no-tt-isolate turns it off (default: on for hw, off for sim)",
+           kind="switch"),
     Option("timeout", _seconds, None, "SECONDS", "Fail an isolated test that takes longer, and end its process; 0 for "
            "no limit (default: 1800 on hw, none on sim)"),
-    Option("reset", _flag, False, "", "On hw, reset chips with tt-smi -r where a test that took its process down left "
-           "them hung", kind="flag"),
-    Option("status_file", _path, None, "FILE", "What is known of tests that fail: expected failures, skips and bounds "
-           "(default: tt_status.toml in the root directory, if it is there)"),
+    Option("reset", _flag, False, "", "On hw, reset chips that a crashed test left hung, with tt-smi -r", kind="flag"),
+    Option("status_file", _path, None, "FILE", "File with known failures: expected failures, skips and bounds "
+           "(default: tt_status.toml in the root directory, if it exists)"),
 )  # fmt: skip
 
 
@@ -200,7 +200,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def argument(option: Option) -> Callable[[str], Any]:
-    """`option`'s parser for argparse, which shows only the text of ArgumentTypeError."""
+    """The parser of `option` for argparse, which shows only the text of ArgumentTypeError."""
 
     def convert(text: str) -> Any:
         try:
@@ -214,14 +214,14 @@ def argument(option: Option) -> Callable[[str], Any]:
 def read_settings(
     config: pytest.Config, namespace: argparse.Namespace, environ: Mapping[str, str] = os.environ
 ) -> Settings:
-    """Resolve every setting. Raises pytest.UsageError that names the place of a bad value."""
+    """Resolve every setting. Raises pytest.UsageError that names the source of a bad value."""
     _check_names(environ)
     found = {option.name: _resolve(option, config, namespace, environ) for option in OPTIONS}
     settings = Settings(**found)
     if settings.golden_update.value and _flag_or_true(environ.get("CI", "")):
         raise pytest.UsageError(
-            f"{settings.golden_update.source} is refused because CI is set: goldens are recorded by a person and "
-            "reviewed as a change; run it on a workstation, or unset CI"
+            f"{settings.golden_update.source} is refused because CI is set: a person records goldens and reviews the "
+            "change; run it on a workstation, or unset CI"
         )
     return settings
 
@@ -229,9 +229,9 @@ def read_settings(
 def read_outside_pytest(
     names: Collection[str], given: argparse.Namespace, environ: Mapping[str, str] = os.environ
 ) -> dict[str, Setting[Any]]:
-    """Resolve the settings called `names` where there is no pytest run, so no ini file.
+    """Resolve the settings called `names` outside a pytest run, so without an ini file.
 
-    Raises pytest.UsageError that names the place of a bad value.
+    Raises pytest.UsageError that names the source of a bad value.
     """
     _check_names(environ)
     found = {}
@@ -244,7 +244,7 @@ def read_outside_pytest(
 
 
 def _check_names(environ: Mapping[str, str]) -> None:
-    """Refuse a variable that looks like a setting but is not one: a typing error would be ignored."""
+    """Refuse a variable that looks like a setting but is not one: a typo would go unnoticed."""
     known = {option.env for option in OPTIONS}
     for name in sorted(environ):
         if name.startswith("PYTEST_TT_") and name not in known and name not in _NO_SETTINGS:

@@ -1,7 +1,7 @@
 """Parameters of the plugin's own fixtures: ``@pytest.mark.parametrize("tt_mesh", [(1, 2), (2, 4)], indirect=True)``.
 
-A mesh for a fixture that gives chips is the mesh of the test, also where somebody overrides the fixture. All else that
-one of these fixtures cannot honour is refused.
+A mesh given to a fixture that provides chips is the mesh of the test, even if the fixture is overridden. Any other
+parameter of one of these fixtures is refused.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ TAKE_A_MESH = ("tt_mesh", "tt_device", SHARED_MESH)
 
 # Those that take none, and what to do instead.
 TAKE_NONE = {
-    "tt_run": "what it tells comes from the tt marker and the options",
+    "tt_run": "its settings come from the tt marker and the options",
     "tt_jit": "compiler options are given by @pytest.mark.tt(options={...})",
     "tt_golden": "the case is an argument of its call, tt_golden(outputs, case)",
-    "cpu_init_params": "what it takes are arguments of its call, cpu_init_params(module, x, rng=1)",
+    "cpu_init_params": "its inputs are arguments of its call, cpu_init_params(module, x, rng=1)",
 }
 
 _FORM = (
@@ -36,7 +36,7 @@ _FORM = (
 
 
 def mesh_id(name: str, value: object) -> str | None:
-    """The id of `value` as a parameter of the fixture `name`: ``1x2``; None for pytest's own."""
+    """The id of `value` as a parameter of the fixture `name`: ``1x2``; None to leave it to pytest."""
     if name not in TAKE_A_MESH:
         return None
     try:
@@ -46,9 +46,9 @@ def mesh_id(name: str, value: object) -> str | None:
 
 
 def mesh_by_parameter(item: pytest.Item) -> MeshShape | None:
-    """The mesh that the parameters of `item` give it, None where they give none.
+    """The mesh that the parameters of `item` give it; None if they give none.
 
-    Raises pytest.UsageError for a parameter that a fixture of ours cannot honour, and for two different meshes.
+    Raises pytest.UsageError for a parameter that one of our fixtures cannot take, and for two different meshes.
     """
     found: dict[str, MeshShape] = {}
     for name, value in parameters(item).items():
@@ -64,7 +64,7 @@ def mesh_by_parameter(item: pytest.Item) -> MeshShape | None:
 
 
 def check_request(request: pytest.FixtureRequest) -> None:
-    """Fail the test where its fixture, which is being set up, has a parameter that only shows now."""
+    """Fail the test if the fixture that is being set up has a bad parameter that collection could not see."""
     __tracebackhide__ = True
     name = request.fixturename
     if name is None or not hasattr(request, "param") or _overridden(request.node, name):
@@ -86,7 +86,7 @@ def parametrized(node: pytest.Item, names: Iterable[str]) -> set[str]:
 
 
 def on_other_meshes(items: Iterable[pytest.Item], wanted: MeshShape) -> list[pytest.Item]:
-    """Of each test that lists `wanted` among the meshes of its parameters, the items on the others."""
+    """The items on other meshes, of the tests whose parameters list `wanted` among their meshes."""
     meshes: dict[tuple[pytest.Collector | None, str], dict[pytest.Item, MeshShape]] = {}
     for item in items:
         mesh = mesh_by_parameter(item)
@@ -98,7 +98,7 @@ def on_other_meshes(items: Iterable[pytest.Item], wanted: MeshShape) -> list[pyt
 
 
 def _problem(name: str, value: object) -> str | None:
-    """Why the fixture `name` cannot honour the parameter `value`; None where it can, or is not ours."""
+    """Why the fixture `name` cannot take the parameter `value`; None if it can, or is not ours."""
     if name in TAKE_NONE:
         return f"{name} takes no parameter, got {value!r}: {TAKE_NONE[name]}"
     if name not in TAKE_A_MESH:
@@ -108,7 +108,7 @@ def _problem(name: str, value: object) -> str | None:
     except ValueError as error:
         reason, separator, hint = str(error).partition(" is not a mesh: ")
         if separator:
-            chip = "; another chip than the first is tt_mesh.devices.flat[i]" if name == "tt_device" else ""
+            chip = "; for another chip than the first use tt_mesh.devices.flat[i]" if name == "tt_device" else ""
             hint = f"{_FORM}{chip}"
         return f"parameter of {name}: {reason}{separator}{hint}"
     return None
@@ -126,9 +126,9 @@ def _indirect(node: pytest.Item, name: str) -> bool | None:
 
 
 def _overridden(node: pytest.Item, name: str) -> bool:
-    """Whether a class, module, conftest or other plugin has a fixture of our fixture's name: the parameter is for it.
+    """Whether a class, module, conftest or other plugin overrides our fixture `name`: the parameter is for that one.
 
-    A fixture that is only called so (``name=``) is not seen.
+    A fixture that has the name by ``name=`` only is not seen.
     """
     ours = (None, getattr(sys.modules["pytest_tt"], name, None))
     places = (getattr(node, "cls", None), getattr(node, "module", None), *node.config.pluginmanager.get_plugins())

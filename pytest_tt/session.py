@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_tt.packages import package_version
 from pytest_tt.targets.device_root import nodes_directory
 from pytest_tt.targets.jax_import import when_imported
 from pytest_tt.targets.platforms import PLATFORM
 from pytest_tt.targets.target import Ground
-from pytest_tt.versions import package_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

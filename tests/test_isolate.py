@@ -94,13 +94,13 @@ def test_deadly_tests_among_healthy_ones(pytester: pytest.Pytester, run_tt: RunT
         pytest.importorskip("xdist")
     pytester.makepyfile(test_d=DEADLY)
     result = run_tt(*ISOLATED, "--tt-timeout", "3", *(("-n", str(workers)) if workers else ()))
-    # What dies in its set-up is an error of the set-up, as ever.
+    # A crash in the setup is an error of the setup, as usual.
     result.assert_outcomes(passed=5, failed=3, errors=1)
-    assert "crashed while running" not in result.stdout.str()  # no worker of xdist died
+    assert "crashed while running" not in result.stdout.str()  # no worker of xdist crashed
     found = rows(pytester)
     assert {name: (row["outcome"], row["phase"], row["reason"]) for name, row in found.items()} == {
         "test_first": ("passed", "execute", None),
-        "test_aborts": ("failed", "trace", "Failed: died of SIGABRT (Aborted) in phase trace"),
+        "test_aborts": ("failed", "trace", "Failed: crashed with SIGABRT (Aborted) in phase trace"),
         "test_second": ("passed", "execute", None),
         "test_hangs": ("failed", "setup", "Failed: timed out after 3 s (--tt-timeout) in phase setup"),
         "test_third": ("passed", "execute", None),
@@ -306,15 +306,15 @@ def test_deaths_of_other_kinds(pytester: pytest.Pytester, run_tt: RunTT) -> None
     result = run_tt(*ISOLATED, "-rxX")
     result.assert_outcomes(passed=5, failed=2, errors=1, xfailed=1)
     assert {name: row["reason"] for name, row in rows(pytester).items()} == {
-        "test_teardown": "Failed: died of SIGSEGV (Segmentation fault) in its teardown",
+        "test_teardown": "Failed: crashed with SIGSEGV (Segmentation fault) in its teardown",
         "test_expected": "known to crash",
-        "test_not_so": "Failed: died of SIGKILL (Killed, not by this run: perhaps out of memory) in phase execute",
+        "test_not_so": "Failed: crashed with SIGKILL (Killed, not by this run: perhaps out of memory) in phase execute",
         "test_leaves_something": None,
         "test_waits": "Failed: ended its process with exit status 7 (os._exit, or exit in native code) in phase "
         "execute",
     }
-    ended = "tt: the process of the tests died of SIGABRT (Aborted) when it ended, after its last test"
-    result.stdout.fnmatch_lines([ended, "tt: 4 tests took the process of the tests down"])
+    ended = "tt: the test process crashed with SIGABRT (Aborted) when it ended, after its last test"
+    result.stdout.fnmatch_lines([ended, "tt: 4 tests crashed the test process"])
 
 
 def test_stops_where_a_run_without_would(pytester: pytest.Pytester, run_tt: RunTT) -> None:
@@ -426,14 +426,12 @@ def test_a_child_that_differs(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     )
     result = run_tt("--tt-isolate")
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["the process of the tests has not collected this test: what is collected must be*"])
+    result.stdout.fnmatch_lines(["the test process has not collected this test: every process must collect the same*"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BROKEN", "1")
         result = run_tt("--tt-isolate")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(
-        ["the process of the tests cannot be set up: *conftest.py raised *UsageError: not in a worker"]
-    )
+    result.stdout.fnmatch_lines(["the test process cannot be set up: *conftest.py raised *UsageError: not in a worker"])
 
 
 def test_who_runs_the_tests(pytester: pytest.Pytester, run_tt: RunTT, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -466,9 +464,10 @@ def test_who_runs_the_tests(pytester: pytest.Pytester, run_tt: RunTT, monkeypatc
 
 
 def test_words_for_exits() -> None:
-    assert describe_exit(-signal.SIGFPE) == "died of SIGFPE (Floating point exception)"
-    assert describe_exit(-signal.SIGKILL).startswith("died of SIGKILL (Killed, not by this run: perhaps out of memory")
-    assert describe_exit(-62) == "died of signal 62"
+    assert describe_exit(-signal.SIGFPE) == "crashed with SIGFPE (Floating point exception)"
+    killed = describe_exit(-signal.SIGKILL)
+    assert killed.startswith("crashed with SIGKILL (Killed, not by this run: perhaps out of memory")
+    assert describe_exit(-62) == "crashed with signal 62"
     assert describe_exit(0).startswith("ended its process with exit status 0 ")
 
 

@@ -73,8 +73,8 @@ def test_next_test_has_the_chips_again(pytester: pytest.Pytester, working: Envir
     result.stdout.fnmatch_lines(
         [
             "tt: *, backend hw (*, isolate (default on hw; timeout 1800 s, default on hw)",
-            "died of SIGABRT (Aborted) in phase execute",
-            "tt: 1 test took the process of the tests down",
+            "crashed with SIGABRT (Aborted) in phase execute",
+            "tt: 1 test crashed the test process",
         ]
     )
     # One process after the other opened the chips, and none was this one's.
@@ -97,11 +97,11 @@ def test_hung_chips_are_said_once(
     result = working.run(pytester, *reruns)
     result.assert_outcomes(passed=1, failed=1, skipped=1, errors=2)
     found = (
-        "n300 (2 chips) did not come back after *::test_dies (died of SIGABRT (Aborted) in phase execute): *chip 0 "
-        "does not answer*; reset it with `tt-smi -r 0`, or let the run do so with --tt-reset"
+        "n300 (2 chips) did not come back after *::test_dies (crashed with SIGABRT (Aborted) in phase execute): "
+        "*chip 0 does not answer*; reset it with `tt-smi -r 0`, or let the run do so with --tt-reset"
     )
     result.stdout.fnmatch_lines([f"tt: {found}", "* ERROR at setup of test_next *", found, "* test_last *", found])
-    result.stdout.fnmatch_lines(["died of SIGABRT (Aborted) in phase execute", "Where it was:"])
+    result.stdout.fnmatch_lines(["crashed with SIGABRT (Aborted) in phase execute", "Where it was:"])
     again = [line for line in result.outlines if line.startswith("Not run again: n300 (2 chips) did not come back")]
     assert len(again) == (1 if reruns else 0)
     assert len([line for line in result.outlines if line.startswith("tt: n300 (2 chips)")]) == 1

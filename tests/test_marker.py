@@ -184,5 +184,5 @@ def test_marker_that_comes_too_late_fails_the_test(pytester: pytest.Pytester, ru
     result = run_tt()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ["the test got a tt marker while it was set up, when its mesh is settled: write it at*"]
+        ["the test got a tt marker during its setup, which is too late for its mesh: write the marker at*"]
     )

@@ -91,7 +91,7 @@ def test_a_plugin_that_fails_in_a_child_is_one_error(pytester: pytest.Pytester, 
     )
     result = run_tt("-p", "needy", *ISOLATED)
     result.assert_outcomes(errors=1)
-    error = "the process of the tests cannot be set up: needy raised KeyError: 'port_of_needy'"
+    error = "the test process cannot be set up: needy raised KeyError: 'port_of_needy'"
     result.stdout.fnmatch_lines(
         [error, "", "*config.workerinput*(-p no:needy)*(--no-tt-isolate)*", f"!* tt: {error} !*"]
     )
@@ -187,17 +187,17 @@ def test_a_dead_test_is_rerun_as_a_failed_one(pytester: pytest.Pytester, run_tt:
     assert attempts == {"fails": 3, "setup": 2, "words": 3, "teardown": 1}  # a dead teardown is final
     found = reasons(pytester)
     assert {name: reason for name, reason in found.items() if reason is not None} == {
-        "test_teardown_dies": "Failed: died of SIGABRT (Aborted) in its teardown",
+        "test_teardown_dies": "Failed: crashed with SIGABRT (Aborted) in its teardown",
         "test_ends_with_words": "Failed: was ended by pytest-timeout at test_d.py:7 in phase execute",
     }
     result.stdout.fnmatch_lines(
         [
             "was ended by pytest-timeout at test_d.py:7 in phase execute",
-            "Last words on its terminal:",
+            "Last output (terminal):",
             "~* Stack of MainThread (123) ~*",
             '  File "/x/test_d.py", line 7, in helper',
             "    event.wait()",
-            "tt: 4 tests took the process of the tests down",
+            "tt: 4 tests crashed the test process",
         ]
     )
     result.stdout.no_fnmatch_line("*item.runtest()*")
@@ -337,9 +337,7 @@ def test_coverage_counts_what_children_ran(pytester: pytest.Pytester, run_tt: Ru
     result.assert_outcomes(passed=3, failed=1)
     visited = json.loads((pytester.path / "data").read_text(encoding="utf-8"))
     assert visited == [[what, True, ["here"]] for what in ("before", "after", "teardown of module")]
-    result.stdout.fnmatch_lines(
-        ["tt: 1 test took the process of the tests down, and what ran there last may be missing from the coverage"]
-    )
+    result.stdout.fnmatch_lines(["tt: 1 test crashed the test process, so coverage may lack what ran there last"])
 
 
 def test_coverage_that_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:

@@ -134,11 +134,11 @@ REFUSED = {
     "@given('tt_run', '1x2')\ndef test_run(tt_run): pass": "*tt_run takes no parameter, got '1x2'*",
     "@given('cpu_init_params', 1)\ndef test_params(cpu_init_params): pass": "*cpu_init_params takes no parameter*",
     "@given('tt_mesh', (1, 2))\ndef test_shared(tt_mesh, tt_shared_mesh): pass": (
-        "test_shared?1x2?: its mesh is given where tt_shared_mesh does not see it: give it by the tt marker of *"
+        "test_shared?1x2?: tt_shared_mesh does not see where its mesh is given: give it by the tt marker of *"
     ),
     "@pytest.mark.parametrize('n', [pytest.param(1, marks=pytest.mark.tt(mesh='1x4'))])\n"
     "def test_shared_by_mark(n, tt_shared_mesh): pass": (
-        "test_shared_by_mark?1?: its mesh is given where tt_shared_mesh does not see it*"
+        "test_shared_by_mark?1?: tt_shared_mesh does not see where its mesh is given*"
     ),
     "@pytest.mark.usefixtures('tt_shared_mesh')\nclass TestX(unittest.TestCase):\n    def test_method(self): pass": (
         "TestX::test_method: only test functions and methods of plain classes can use tt_shared_mesh; in others, call "

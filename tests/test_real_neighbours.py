@@ -95,7 +95,7 @@ def test_retry(run_beside: RunBeside) -> None:
             "*test_fails_once failed on attempt 1! Retrying!*",
             "*test_fails_once passed on attempt 2!*",
             "*test_dies_once failed on attempt 1! Retrying!*",
-            "*Failed: died of SIGABRT (Aborted) in phase execute*",
+            "*Failed: crashed with SIGABRT (Aborted) in phase execute*",
             "*test_dies_once passed on attempt 2!*",
             "*7 passed, 2 retried*",
         ]

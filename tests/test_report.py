@@ -357,7 +357,7 @@ def test_no_command_imports_jax(tmp_path: Path) -> None:
 
 
 def test_numbers_are_told_apart() -> None:
-    from pytest_tt.formats import byte_text, metric_text, pair, rate_text, second_text, short_bytes
+    from pytest_tt.text import byte_text, metric_text, pair, rate_text, second_text, short_bytes
 
     assert pair(0.99999, 0.999991) == ("0.99999", "0.999991")
     assert pair(1.0, 1.0) == ("1", "1")

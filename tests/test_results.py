@@ -205,8 +205,11 @@ def test_unusable_places_are_one_line(pytester: pytest.Pytester, run_tt: RunTT) 
     (pytester.path / "file").touch()
     long = "x" * 300
     for args, message in [
-        (("--tt-results", "folder"), "ERROR: --tt-results: *folder is no regular file: expected the name of a file*"),
-        (("--tt-results", "/dev/null"), "ERROR: --tt-results: /dev/null is no regular file*"),
+        (
+            ("--tt-results", "folder"),
+            "ERROR: --tt-results: *folder is not a regular file: expected the name of*",
+        ),
+        (("--tt-results", "/dev/null"), "ERROR: --tt-results: /dev/null is not a regular file*"),
         (("--tt-results", "file/r.json"), "ERROR: --tt-results: *file/r.json cannot be written (*"),
         (("--tt-results", long), "ERROR: --tt-results: * cannot be written (File name too long)*"),
         (("--tt-artifacts", "file"), "ERROR: --tt-artifacts: *file cannot be used (File exists)*"),

@@ -1,4 +1,4 @@
-"""The status file: what it may say, which tests it is about, and what becomes of them."""
+"""The status file: what it may say, which tests it selects, and what it changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.cli import main
-from pytest_tt.status.entry import Target, matches, names_test
+from pytest_tt.status.entry import CollectedTest, matches, names_test
 from pytest_tt.status.file import KEYS, StatusError, read_statuses
 from pytest_tt.targets.mesh import MeshShape
 
@@ -67,17 +67,17 @@ TOMORROW = date.today() + timedelta(days=40)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (ENTRY + "[[", "S: is no TOML: "),
+        (ENTRY + "[[", "S: is not TOML: "),
         ("[[statuses]]", "S: 'statuses' is not read (did you mean status?): expected [[status]] tables only"),
         ("[status]\nmodel = 'x'", "S: [status] is one table: write [[status]], with two brackets"),
         ("status = [1]", "S: entry 1: expected a [[status]] table, found 1"),
         (
             "\n" + ENTRY + "resaon = 'x'",
-            "S:2: 'resaon' is no key of a status (did you mean reason?): expected some of mo",
+            "S:2: 'resaon' is not a key of a status (did you mean reason?): expected some of mo",
         ),
         (ENTRY + "mesh = '8by4'", "S:1: '8by4' is not a mesh: expected ROWSxCOLS"),
         (ENTRY + "mesh = []", "S:1: mesh: expected a text or a list of texts, found []"),
-        (ENTRY + "mesh = ['1x2', '1x2']", "S:1: mesh: '1x2' is there twice"),
+        (ENTRY + "mesh = ['1x2', '1x2']", "S:1: mesh: '1x2' is listed twice"),
         (ENTRY + "system = 't3000'", "S:1: 't3000' is not a system (did you mean t3k?): expected one of n150"),
         (ENTRY + "backend = 'hww'", "S:1: backend: 'hww' is unknown (did you mean hw?): expected sim or hw"),
         (
@@ -85,14 +85,14 @@ TOMORROW = date.today() + timedelta(days=40)
             "S:1: outcome: 'xfial' is unknown (did you mean xfail?): expected xfail or",
         ),
         (ENTRY.replace('"why"', '" "'), "S:1: reason: expected a text, found ' '"),
-        (ENTRY.replace("reason", "issue"), "S:1: has no reason: say in words why"),
+        (ENTRY.replace("reason", "issue"), "S:1: has no reason: say why"),
         (ENTRY.replace("model", "issue"), "S:1: names no test: give model = "),
         (ENTRY.replace("model", "tests") + "variant = 'x'", "S:1: has a variant, but no model"),
         (ENTRY.replace("outcome", "issue"), "S:1: gives neither an outcome nor bounds: expected outcome = "),
         (ENTRY + "bounds = {pcc = 0.9}", "S:1: gives both an outcome and bounds: expected outcome = "),
         (ENTRY + "since = 'August'", "S:1: since: expected a date such as 2026-08-21, found 'August'"),
         (ENTRY + f"since = {TOMORROW}", f"S:1: since: {TOMORROW} is in the future"),
-        (ENTRY + "bounds = {pc = 0.9}", "S:1: bounds: 'pc' is no metric (did you mean pcc?): expected some of pcc"),
+        (ENTRY + "bounds = {pc = 0.9}", "S:1: bounds: 'pc' is not a metric (did you mean pcc?): expected some of pcc"),
         (ENTRY + "bounds = {pcc = 9}", "S:1: bounds: pcc=9 is out of range: give a number from -1 to 1"),
         (ENTRY + "bounds = {}", "S:1: bounds: expected a table such as {pcc = 0.98}, found {}"),
     ],
@@ -136,15 +136,15 @@ def test_what_an_entry_is_about(tmp_path: Path) -> None:
     entry, _ = read_statuses(write(tmp_path, FULL)).entries
     there = {"nodeid": "zoo/test_a.py::test_b[1x8]", "model": "gpt2", "variant": "gpt2-xl", "mesh": MeshShape(1, 8)}
     place = {"system": "t3k", "backend": "hw"}
-    target = Target(**there, **place)  # type: ignore[arg-type]
+    target = CollectedTest(**there, **place)  # type: ignore[arg-type]
     assert entry.names(target)
     assert entry.holds_for(target)
     for other in ({"backend": "sim"}, {"system": "n300"}, {"system": None}):
-        elsewhere = Target(**there, **(place | other))  # type: ignore[arg-type]
+        elsewhere = CollectedTest(**there, **(place | other))  # type: ignore[arg-type]
         assert entry.names(elsewhere)
         assert not entry.holds_for(elsewhere)
     for other in ({"nodeid": "tests/a.py"}, {"model": None}, {"variant": "base"}, {"mesh": MeshShape(1, 4)}):
-        assert not entry.names(Target(**(there | other), **place))  # type: ignore[arg-type]
+        assert not entry.names(CollectedTest(**(there | other), **place))  # type: ignore[arg-type]
     assert matches("g*2", "gpt2")
     assert not matches("g*2", "gpt2-xl")
     assert not matches("[g]pt2", "gpt2")
@@ -226,7 +226,7 @@ def test_expected_failures_and_skips(suite: pytest.Pytester, run_tt: RunTT) -> N
     }
     assert rows(suite.path)["test_model[1x8]"]["model"] == "gpt2"
     shown = [
-        "That entry is about another test of this run too: narrow it if they still fail, else delete it:",
+        "That entry also matches another test of this run: narrow it if they still fail, else delete it:",
         *("  " + line for line in STATUSES.splitlines()[-5:]),
     ]
     after = result.outlines.index(unexpected) + 1
@@ -253,7 +253,7 @@ def test_a_status_that_matches_nothing(suite: pytest.Pytester, run_tt: RunTT) ->
     write(suite.path, text)
     suite.makepyfile(test_other="def test_y(): pass")
     lines = [
-        "tt_status.toml:1: tests 'test_s.py::test_gone' matches no collected tt test: mend the entry, or delete it",
+        "tt_status.toml:1: tests 'test_s.py::test_gone' matches no collected tt test: fix the entry, or delete it",
         "tt_status.toml:5: test_s.py::test_model on 8x4 matches no collected tt test: *",
         "tt_status.toml:10: gtp2 (did you mean gpt2[?]) matches no collected tt test: *",
         "tt_status.toml:14: tests 'test_other.py::test_x' matches no collected tt test: *",
@@ -296,7 +296,7 @@ def test_models_are_known_by_hooks(pytester: pytest.Pytester, run_tt: RunTT) -> 
     result = run_tt("-k", "test_bert")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: tt_status.toml:1: 'gtp2' is no model (did you mean gpt2[?]): expected one of bert, gpt2"]
+        ["ERROR: tt_status.toml:1: 'gtp2' is not a model (did you mean gpt2[?]): expected one of bert, gpt2"]
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_tt.discovery import HOOK, Zoo, ZooError, ask, mend_or_uninstall, of_type, words
-from pytest_tt.entry_points import distribution, of_group
+from pytest_tt.discovery import HOOK, Zoo, ZooError, ask, fix_or_uninstall, of_type, words
+from pytest_tt.packages import distribution, entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,15 +20,15 @@ GROUP = "pytest_tt_zoo"
 
 def installed() -> Iterator[Zoo]:
     """What every entry point of the group gives. ZooError for one that cannot be imported or gives no models."""
-    for point in of_group(GROUP):
+    for point in entry_points(GROUP):
         yield _ask(point)
 
 
 def _ask(point: EntryPoint) -> Zoo:
     if point.dist is None:
-        origin, remedy = f"entry point {point.name} = {point.value} of an unknown package", "mend or uninstall it"
+        origin, remedy = f"entry point {point.name} = {point.value} of an unknown package", "fix or uninstall it"
     else:
-        origin, remedy = distribution(point), mend_or_uninstall(point.dist.name)
+        origin, remedy = distribution(point), fix_or_uninstall(point.dist.name)
     about = f"its entry point {point.name!r} of {GROUP}, {point.value!r},"
     try:
         found = point.load()

@@ -132,7 +132,8 @@ class Model:
     build: Callable[[Any], Any]
     """config -> linen module."""
     layer: str | None = None
-    """What the names of layers begin with, ``h_``, where all ``config.layers`` are alike: `shapes` traces one only."""
+    """What the names of layers begin with, ``h_``, where all ``config.num_hidden_layers`` are alike: `shapes` traces
+    one only."""
     helpers: tuple[str, ...] = ()
     """Paths of parameters that no checkpoint has, such as numbers of rows: ``zoo list`` counts without them."""
     example: Callable[[Any], Inputs]
@@ -240,9 +241,9 @@ class Model:
         """Parameters of the module of `config` as a tree of jax.ShapeDtypeStruct; computes nothing."""
         if self.layer is None:
             return self.traced(config)
-        params: dict[str, Any] = self.traced(replace(config, layers=1))["params"]
+        params: dict[str, Any] = self.traced(replace(config, num_hidden_layers=1))["params"]
         layer = params.pop(f"{self.layer}0")
-        return {"params": {**params, **{f"{self.layer}{index}": layer for index in range(config.layers)}}}
+        return {"params": {**params, **{f"{self.layer}{index}": layer for index in range(config.num_hidden_layers)}}}
 
     def traced(self, config: Any) -> Any:
         """The same, from the module itself."""

@@ -83,7 +83,7 @@ def test_an_object_may_be_named_too(site: Path) -> None:
 
 
 ENTRY = r"its entry point 'animals' of pytest_tt_zoo, 'zebra_zoo"
-REMEDY = "; mend it, or do without: pip uninstall zebra-zoo"
+REMEDY = "; fix it, or uninstall it: pip uninstall zebra-zoo"
 
 BROKEN = {
     "import error": ("import nowhere", f"{ENTRY}', cannot be loaded (ModuleNotFoundError: No module named 'nowhere')"),
@@ -92,12 +92,12 @@ BROKEN = {
     "no function": ("pytest_tt_zoo_models = []", f"{ENTRY}', is a module without the function pytest_tt_zoo_models()"),
     "function fails": (f"def {HOOK}(): return {{}}['x']", f"{HOOK}() fails with KeyError: 'x'"),
     "generator fails": (f"def {HOOK}():\n    yield 1 / 0", f"{HOOK}() fails with ZeroDivisionError: division by zero"),
-    "nothing": (f"def {HOOK}(): pass", f"{HOOK}() gives nothing, expected a list of models"),
+    "nothing": (f"def {HOOK}(): pass", f"{HOOK}() returns nothing, expected a list of models"),
     "one model": (
         f"{MODEL}\ndef {HOOK}(): return changed('zebra')",
-        f"{HOOK}() gives a Model, expected a list of models",
+        f"{HOOK}() returns a Model, expected a list of models",
     ),
-    "names": (f"def {HOOK}(): return ['gpt2']", f"{HOOK}() gives a str among its models"),
+    "names": (f"def {HOOK}(): return ['gpt2']", f"{HOOK}() returns a str among its models"),
     "modules": (f"import sys\ndef {HOOK}(): return [type('M', (), {{'name': 'x'}})()]", "gives a M, expected zoo."),
     "no folder": (
         f"{MODEL}\ndef {HOOK}(): return [changed('zebra', folder=None)]",
@@ -275,7 +275,7 @@ def test_a_hook_that_is_no_use(elsewhere: Elsewhere) -> None:
     status = elsewhere.here / "tt_status.toml"
     status.write_text('[[status]]\nmodel = "zebr"\noutcome = "skip"\nreason = "too wide"\n')
     done = elsewhere.pytest("--collect-only")
-    text = f"{conftest}: {HOOK}() gives an int among its models, expected zoo.registry.Model; mend it there"
+    text = f"{conftest}: {HOOK}() returns an int among its models, expected zoo.registry.Model; fix it there"
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
     assert done.stderr.strip().splitlines()[-1] == f"ERROR: {text}"
 
@@ -284,5 +284,5 @@ def test_a_hook_that_is_no_use(elsewhere: Elsewhere) -> None:
     done = elsewhere.pytest("--collect-only")
     text = f"two models are named 'zebra', of zebra-zoo 1.2 and of {conftest}: rename the one in {elsewhere.here}; "
     assert done.returncode == pytest.ExitCode.INTERRUPTED, done.stdout + done.stderr
-    assert f"\n{text}mend it there\n" in done.stdout
+    assert f"\n{text}fix it there\n" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

@@ -62,6 +62,6 @@ def test_shapes_of_one_layer_stand_for_all(name: str) -> None:
     model = OURS[name]
     config = next(config for variant, config in model.variants.items() if variant.startswith("tiny"))
     mesh: Any = AbstractMesh((1, 8), ("batch", "model"))
-    assert config.layers > 1
+    assert config.num_hidden_layers > 1
     for sizes in (config, model.fit(config, mesh)):
         assert model.shapes(sizes) == model.traced(sizes)

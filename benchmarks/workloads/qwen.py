@@ -83,7 +83,7 @@ def zoo_prefill(checkpoint: Path, mesh: Mesh, *, variant: str, dtype: str) -> Ca
     forward = compiled_forward(MODEL, config, mesh, params, inputs)
 
     def run() -> np.ndarray:
-        return np.asarray(forward()["logits"])[:, ::37, : config.vocab : 97]
+        return np.asarray(forward()["logits"])[:, ::37, : config.vocab_size : 97]
 
     return run
 

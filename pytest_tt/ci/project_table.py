@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.nearest import nearest
+from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ import pytest_tt
 from pytest_tt.cli import doctor, gate, matrix, merge, others, report, status, systems
 from pytest_tt.cli import run as run_command
 from pytest_tt.cli.unusable import refuse
-from pytest_tt.entry_points import distribution
+from pytest_tt.packages import distribution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

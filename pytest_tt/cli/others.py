@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_tt.entry_points import distribution, of_group
+from pytest_tt.packages import distribution, entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -25,7 +25,7 @@ class CommandError(Exception):
 def commands() -> dict[str, list[EntryPoint]]:
     """Name -> the entry points that claim it. More than one is a clash."""
     found: dict[str, list[EntryPoint]] = {}
-    for point in sorted(of_group(GROUP), key=lambda point: point.name):
+    for point in sorted(entry_points(GROUP), key=lambda point: point.name):
         found.setdefault(point.name, []).append(point)
     return found
 

@@ -83,7 +83,7 @@ def _find(given: str | None) -> tuple[Path, str]:
     except FileNotFoundError:
         name = None
     except (OSError, ValueError, AttributeError) as error:
-        raise StatusError(f"{project}: cannot be used ({error}): mend it, or name the status file") from None
+        raise StatusError(f"{project}: cannot be used ({error}): fix it, or name the status file") from None
     return Path(name or FILE_NAME), str(name or FILE_NAME)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_tt.compare.bounds import Bounds, default_bounds, merge
 from pytest_tt.compare.comparison import Comparison, compare
-from pytest_tt.compare.leaf import Check, Leaf
+from pytest_tt.compare.leaf import Check, LeafComparison
 from pytest_tt.compare.tree import flatten
 
-__all__ = ["Bounds", "Check", "Comparison", "Leaf", "compare", "default_bounds", "flatten", "merge"]
+__all__ = ["Bounds", "Check", "Comparison", "LeafComparison", "compare", "default_bounds", "flatten", "merge"]

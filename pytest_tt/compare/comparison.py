@@ -12,7 +12,7 @@ from pytest_tt.compare.diagnosis import diagnose, diagnose_shapes
 from pytest_tt.compare.dtypes import epsilon, kind_of
 from pytest_tt.compare.elements import find_misses
 from pytest_tt.compare.errors import error_decades
-from pytest_tt.compare.leaf import Check, Leaf
+from pytest_tt.compare.leaf import Check, LeafComparison
 from pytest_tt.compare.mask import blank, check_names, counted, pick
 from pytest_tt.compare.metrics import Numbers, as_real, measure, top_agreement
 from pytest_tt.compare.verdict import footer_lines, leaf_lines, name_lines, wrap
@@ -29,7 +29,7 @@ class Comparison:
     """Verdict on all leaves, in the order of their names."""
 
     backend: str
-    leaves: tuple[Leaf, ...]
+    leaves: tuple[LeafComparison, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
 
@@ -41,7 +41,7 @@ class Comparison:
         return compared and complete and all(leaf.passed for leaf in self.leaves)
 
     @property
-    def worst(self) -> Leaf | None:
+    def worst(self) -> LeafComparison | None:
         """The leaf that decides: the farthest over its bounds, or the nearest to them."""
         return max(self.leaves, key=lambda leaf: (not leaf.passed, leaf.severity), default=None)
 
@@ -144,7 +144,7 @@ def _judge(
     masks: Sequence[Array],
     logits: bool,
     rows: int,
-) -> Leaf:
+) -> LeafComparison:
     bounds, sources = resolve(backend, actual.dtype, layers)
     numbers: Numbers | None = None
     checks: tuple[Check, ...] = ()
@@ -162,7 +162,7 @@ def _judge(
             checks = _checks(numbers, bounds, sources, a, e, mask, logits)
     elif actual.shape != expected.shape:
         hints = diagnose_shapes(a, e)
-    leaf = Leaf(
+    leaf = LeafComparison(
         name, actual.shape, actual.dtype.name, expected.shape, expected.dtype.name,
         numbers, checks, problem, None, tuple(hints),
         error_decades(*pick(a, e, mask)) if numbers is not None else {},

@@ -49,7 +49,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class LeafComparison:
     """Verdict on one leaf. problem: why it fails whatever its metrics; numbers None: never measured.
 
     errors: how many elements are off by how much, see `error_decades`; empty where it was never measured.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_tt.compare.elements import Misses, Number
-    from pytest_tt.compare.leaf import Check, Leaf
+    from pytest_tt.compare.leaf import Check, LeafComparison
 
 WIDTH = 100
 DETAILED = 3
@@ -19,7 +19,7 @@ PASSING = 12
 FOOTER = "If the expected values are out of date, record them again with --tt-golden-update and look at what moved."
 
 
-def leaf_lines(leaves: tuple[Leaf, ...]) -> list[str]:
+def leaf_lines(leaves: tuple[LeafComparison, ...]) -> list[str]:
     """Failing leaves, the worst first and in full, then the passing ones."""
     failing = sorted((leaf for leaf in leaves if not leaf.passed), key=lambda leaf: -leaf.severity)
     passing = [leaf for leaf in leaves if leaf.passed]
@@ -52,7 +52,7 @@ def footer_lines(footer: str | None) -> list[str]:
     return lines
 
 
-def _leaf(leaf: Leaf) -> list[str]:
+def _leaf(leaf: LeafComparison) -> list[str]:
     lines = wrap(f"FAIL  {leaf.name}  {_kind(leaf)}", "      ")
     if leaf.problem:
         lines += wrap(f"      {leaf.problem}", "        ")
@@ -65,7 +65,7 @@ def _leaf(leaf: Leaf) -> list[str]:
     return lines
 
 
-def _kind(leaf: Leaf) -> str:
+def _kind(leaf: LeafComparison) -> str:
     text = f"{leaf.dtype} {_shape(leaf.shape)}"
     if leaf.dtype.startswith("complex"):
         text += " with a last axis of (real, imaginary)"
@@ -130,7 +130,7 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "(" + ", ".join(str(size) for size in shape) + ")"
 
 
-def _short(leaf: Leaf, mark: str) -> list[str]:
+def _short(leaf: LeafComparison, mark: str) -> list[str]:
     facts = leaf.problem or ", ".join(
         f"{check.metric} {_value(check)}" for check in leaf.checks if check.value is not None
     )

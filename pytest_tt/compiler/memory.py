@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.formats import short_bytes
+from pytest_tt.text import short_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,8 +20,8 @@ from pytest_tt.compiler.memory import is_out_of_memory
 from pytest_tt.compiler.placement import describe_arguments
 from pytest_tt.compiler.program import Program, bytes_per_chip, count_collectives
 from pytest_tt.files import write_atomically
-from pytest_tt.formats import short_bytes
 from pytest_tt.targets import jax_private
+from pytest_tt.text import short_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
-"""Starts pytest in a child. Run as a script, with the number of the socket's descriptor as its only argument.
+"""Starts pytest in a child. Run as a script; its only argument is the socket's file descriptor.
 
-Nothing of this package is imported here: pytest must be the first to import the plugin, or it could not rewrite its
-assertions, and says so.
+Nothing of this package is imported here: pytest must import the plugin first, or it cannot rewrite its assertions and
+warns.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def main() -> None:
-    """Read the parent's first message, and run pytest as it says."""
+    """Read the parent's first message and run pytest as it says."""
     sock = socket.socket(fileno=int(sys.argv[1]))
     with sock.makefile("r", encoding="ascii") as file:
         start = json.loads(file.readline())
     sys.path[:] = start["path"]
     sys.argv[:] = start["argv"]
     _die_with(start["parent"])
-    # A shell that starts a job in the background has SIGINT ignored, and Python then leaves it so.
+    # A shell starts background jobs with SIGINT ignored, and Python keeps it ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     import pytest
 
-    class Boot:
-        """Stands in for the real plugin until all others are there."""
+    class Bootstrap:
+        """Takes the place of the real plugin until all other plugins are loaded."""
 
         __name__ = start["plugin"]  # pluggy takes it as the plugin's name
 
@@ -51,11 +51,11 @@ def main() -> None:
                 raise
 
     with sock:
-        sys.exit(pytest.main(start["args"], plugins=[Boot()]))
+        sys.exit(pytest.main(start["args"], plugins=[Bootstrap()]))
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel end this process when `parent` dies: nobody else would end a test that hangs."""
+    """Have the kernel kill this process when `parent` ends: nothing else would end a test that hangs."""
     import ctypes
 
     with suppress(OSError, AttributeError):

@@ -1,4 +1,4 @@
-"""Messages between a parent and its child: JSON objects, one a line, over a pair of sockets."""
+"""Messages between a parent and its child: JSON objects, one per line, over a pair of sockets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_DESCRIPTORS = 4
 
 
 class Channel:
-    """One end of the connection. Descriptors that arrive with a message are kept until somebody takes them."""
+    """One end of the connection. Descriptors that arrive with a message are kept until `take_descriptors`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -31,14 +31,14 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, message: Message, descriptors: tuple[int, ...] = ()) -> None:
-        """Send `message`; what JSON does not know is sent as its text. Raises OSError where nobody listens."""
+        """Send `message`; values that JSON lacks are sent as text. Raises OSError if the other end is closed."""
         data = json.dumps(message, default=str).encode() + b"\n"
         with self._sending:  # a test may trace or compile in a thread of its own
             sent = socket.send_fds(self._socket, [data], descriptors) if descriptors else 0
             self._socket.sendall(data[sent:])
 
     def receive(self, timeout_s: float | None = None) -> Message | None:
-        """The next message; None when none arrives in time. Raises EOFError when the other end is closed."""
+        """The next message; None if none arrives in time. Raises EOFError if the other end is closed."""
         while not self._lines:
             if timeout_s is not None and not select.select([self._socket], [], [], timeout_s)[0]:
                 return None

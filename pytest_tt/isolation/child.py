@@ -1,4 +1,4 @@
-"""What runs in the child: pytest, with a loop of our own that takes tests from the parent."""
+"""What runs in the child: pytest, with a loop that takes tests from the parent."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from pytest_tt.isolation.reports import Stage
 
 
-# Given back when memory is used up, so that the failure can still be reported.
+# Freed when memory runs out, so that the failure can still be reported.
 _BALLAST = 16 << 20
 
 
 class ChildPlugin:
-    """Hands reports, warnings and phases to the parent, and runs what it asks for."""
+    """Runs the tests that the parent asks for, and sends it reports, warnings and phases."""
 
     def __init__(self, sock: socket.socket, start: Message) -> None:
         self._channel = Channel(sock)
@@ -53,27 +53,27 @@ class ChildPlugin:
         self._ballast = bytearray(_BALLAST)
 
     def tell_phase(self, nodeid: str, phase: str) -> None:
-        """The test has come to `phase`."""
+        """The test has reached `phase`."""
         self._tell({"kind": "phase", "nodeid": nodeid, "phase": phase})
 
     def tell_unready(self, config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseException], text: str) -> None:
-        """This process ends before it can run a test; `text` is the traceback as it is to be shown."""
+        """This process ends before it can run a test; `text` is the traceback to show."""
         if not self._ready:
             self._tell({"kind": "unready", "problem": describe_failure(config, excinfo, text)})
 
     def change(self, config: pytest.Config) -> None:
-        """What is different in a child, before plugins are configured."""
+        """Change the configuration for a child, before plugins are configured."""
         self._config = config
         option = config.option
         option.maxfail = 0  # the parent counts
-        option.cacheclear = False  # done, and another process may have written since
-        option.color = "yes" if self._start["colour"] else "no"  # of the texts that reports bring
+        option.cacheclear = False  # the parent has done it
+        option.color = "yes" if self._start["colour"] else "no"  # in the text of reports
         config.workerinput = dict(self._start["workerinput"])  # type: ignore[attr-defined]
         config.workeroutput = {}  # type: ignore[attr-defined]
         if self._start["coverage"] is not None and running_measurement() is None:
             self._coverage = ChildCoverage(self._start["coverage"])
             config.pluginmanager.register(self._coverage)
-        # The terminal is the parent's: this process's own reporter, made next, gets one that nobody sees.
+        # The parent has the terminal: this process's terminal reporter, created next, writes to one that is not shown.
         self._stdout, sys.stdout = sys.stdout, self._terminal
 
     @pytest.hookimpl(tryfirst=True)
@@ -81,7 +81,7 @@ class ChildPlugin:
         sys.stdout = self._stdout
         self._session = session
         session_of(session.config).tell_parent = self.tell_phase
-        # After pytest's own plugin, which lets crashes be written to the terminal.
+        # After pytest's own faulthandler plugin, which writes to the terminal.
         faulthandler.enable(self._start["dump"])
         faulthandler.register(signal.SIGUSR1, self._start["dump"])
 
@@ -102,7 +102,7 @@ class ChildPlugin:
         while True:
             try:
                 message = self._channel.receive()
-            except EOFError:  # the parent is gone
+            except EOFError:  # the parent has ended
                 return True
             assert message is not None
             if message["do"] == "end":
@@ -145,7 +145,7 @@ class ChildPlugin:
         return None if key is None else self._items.get((key[0], key[1]))
 
     def _tell(self, message: Message) -> None:
-        """Send `message` to a parent that may not listen any more."""
+        """Send `message` to a parent that may have ended."""
         with suppress(OSError):
             self._channel.send(message)
 
@@ -153,7 +153,7 @@ class ChildPlugin:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         if self._replay is not None:
             self._replay.begin_attempt()
-        # Called while pytest captures: where it collects what the test writes can be read after this process's death.
+        # pytest captures now: the parent can read the files it captures to after this process has crashed.
         if not self._output_sent:
             self._output_sent = True
             if all(_identity(fd) not in (None, before) for fd, before in zip((1, 2), self._at_start, strict=True)):
@@ -183,7 +183,7 @@ class ChildPlugin:
             self._exhausted = True
             self._ballast.clear()
             if not item.session.shouldstop:
-                item.session.shouldstop = "out of memory"  # this process ends: everything is torn down
+                item.session.shouldstop = "out of memory"  # this process ends, so everything is torn down
         return (yield)
 
     @pytest.hookimpl(trylast=True)
@@ -195,7 +195,7 @@ class ChildPlugin:
         try:
             answer = self._channel.receive()
         except EOFError:
-            pytest.exit("the process that runs the tests is gone")
+            pytest.exit("the process that started the tests has ended")
         assert answer is not None
         # With these set pytest tears down everything after this test, as it would in one process.
         if answer["shouldfail"]:
@@ -210,7 +210,7 @@ class ChildPlugin:
         nodeid: str,
         location: tuple[str, int, str] | None,
     ) -> None:
-        if when == "runtest":  # the parent has its own of configuration and collection
+        if when == "runtest":  # the parent has those of configuration and collection
             warning = pack_warning(warning_message)
             self._tell({"kind": "warning", "warning": warning, "nodeid": nodeid, "location": location})
 
@@ -220,22 +220,22 @@ class ChildPlugin:
             self._tell({"kind": "exhausted"})
         elif not self._ready:
             self.tell_unready(self._config, excinfo, str(excrepr))
-            return True  # shown: the parent does
+            return True  # the parent shows it
         else:
             self._tell({"kind": "internal", "text": str(excrepr)})
         return None
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    """Whether Python, or XLA for the chips, had no more."""
+    """Whether Python, or XLA on the chips, ran out of memory."""
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in str(error))
 
 
 class _Terminal(io.StringIO):
-    """The terminal of this process, which nobody sees.
+    """The terminal of this process, which is not shown.
 
-    What is written there while a test runs is kept in the file behind `descriptor`: it may be the last that is said, as
-    by pytest-timeout, which shows there where all threads are, and ends the process.
+    What is written while a test runs is kept in the file behind `descriptor`, because it may be the last output:
+    pytest-timeout writes the stacks of all threads there and ends the process.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -249,7 +249,7 @@ class _Terminal(io.StringIO):
         return len(text)
 
     def restart(self) -> None:
-        """Forget what was kept, and keep what follows."""
+        """Discard what was kept, and keep what follows."""
         os.ftruncate(self._descriptor, 0)
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         self.keep = True
@@ -265,13 +265,13 @@ def _identity(descriptor: int) -> tuple[int, int] | None:
 
 
 def _open_chips() -> str | None:
-    """Start jax on the chips; returns why that is impossible, None where it is not."""
+    """Start jax on the chips; returns why that fails, else None."""
     from pytest_tt.targets.platforms import PLATFORM
 
     try:
         import jax
 
         jax.devices(PLATFORM)
-    except Exception as error:  # jax may be missing, or anything be wrong with it: a test will show
+    except Exception as error:  # jax may be missing or broken: a test will show
         return f"{type(error).__name__}: {error}".splitlines()[0]
     return None

@@ -1,9 +1,9 @@
 """Coverage of what the children run, added to what this process measures: by pytest-cov or ``coverage run``.
 
-The parent takes coverage's settings from the measurement that runs in it. Each child measures by the same ones into a
-file of its own, and the parent adds that file to its own data when the child has ended, before anybody writes a report.
-A child saves after each test, as long as that is quick: one that is taken down loses what ran last. Where coverage
-itself follows processes (``patch = subprocess``), that is left to it.
+The parent takes coverage's settings from the measurement that runs in it. Each child measures with the same settings
+into a file of its own, and the parent adds that file to its data when the child has ended, before reports are written.
+A child saves after each test, as long as that is quick: one that crashes loses what ran last. If coverage itself
+follows processes (``patch = subprocess``), it does all this.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SETTINGS = (
     "branch", "concurrency", "context", "core", "cover_pylib", "dynamic_context", "include", "omit", "plugins",
     "relative_files", "source", "source_pkgs", "source_dirs", "timid",
 )  # fmt: skip
-# What a child need not say: the parent does, and all modules are imported before the child measures.
+# Warnings that the parent gives too, or that arise because all modules are imported before the child measures.
 _KNOWN_WARNINGS = (
     "already-imported", "module-not-imported", "module-not-measured", "module-not-python", "no-data-collected",
     "previously-imported",
@@ -36,13 +36,13 @@ _KNOWN_WARNINGS = (
 
 
 def running_measurement() -> Any:
-    """The ``coverage.Coverage`` that measures this process; None where there is none."""
+    """The ``coverage.Coverage`` that measures this process; None without one."""
     module = sys.modules.get("coverage")
     return None if module is None else module.Coverage.current()
 
 
 class SharedCoverage:
-    """The parent's part, for a run in which coverage `measurement` is on."""
+    """The parent's part, in a run that coverage `measurement` measures."""
 
     def __init__(self, measurement: Any, config: pytest.Config) -> None:
         self._measurement = measurement
@@ -50,7 +50,7 @@ class SharedCoverage:
         self._contexts = config.getoption("cov_context", None) == "test"
         self._directory = tempfile.TemporaryDirectory(prefix="pytest-tt-")
         self.problem: str | None = None
-        """Why what children ran is not counted, where that is so."""
+        """Why what children ran is not counted; None if it is."""
 
     def message(self) -> Message:
         """What a child needs to measure as this process does."""
@@ -62,7 +62,7 @@ class SharedCoverage:
             except module.CoverageException:  # not a setting of this version
                 continue
         warnings = self._measurement.get_option("run:disable_warnings") or []
-        settings["run:parallel"] = False  # the name of the file is taken as it is
+        settings["run:parallel"] = False  # the file name is used as it is
         settings["run:disable_warnings"] = [*warnings, *_KNOWN_WARNINGS]
         return {
             "directory": self._directory.name,
@@ -72,7 +72,7 @@ class SharedCoverage:
         }
 
     def take(self, pid: int) -> None:
-        """Add what process `pid`, which has ended, has measured."""
+        """Add what process `pid` measured before it ended."""
         path = Path(self._directory.name, str(pid))
         if not path.exists():
             return
@@ -113,7 +113,7 @@ class ChildCoverage:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         self._switch(item, "run")
-        # pytest-cov's mark and fixture for tests that are not to be measured
+        # pytest-cov's mark and fixture for tests that it must not measure
         if item.get_closest_marker("no_cover") is None and "no_cover" not in getattr(item, "fixturenames", ()):
             return (yield)
         self._measurement.stop()
@@ -131,7 +131,7 @@ class ChildCoverage:
             self._measurement.switch_context(f"{item.nodeid}|{when}")
 
     def save(self) -> None:
-        """Keep what was measured so far; for a large source tree, which is searched each time, not after each test."""
+        """Save what was measured so far; not after each test if that is slow: coverage searches the source tree."""
         start = time.monotonic()
         if start - self._saved > 10 * self._cost:
             self._measurement.save()

@@ -1,4 +1,4 @@
-"""How a child ended, in words: signal or exit status, where it was, and what it said last."""
+"""How a child crashed, in words: signal or exit status, where it was, and its last output."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _TEST_STACK = re.compile(r"~+ Stack of MainThread [^\n]*~\n(?P<stack>.*?)(?=^[~+
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
-    """The end of a child in the middle of a test."""
+class Crash:
+    """A child that ended, or was ended, in the middle of a test."""
 
     how: str
-    """For example ``died of SIGABRT (Aborted)`` or ``timed out after 5 s``; the same whenever it happens again."""
+    """For example ``crashed with SIGABRT (Aborted)`` or ``timed out after 5 s``; the same for every such crash."""
     memory: str = ""
-    """How much the child used when it was last looked at, where that may have been the cause."""
+    """How much memory the child used when last measured, if that may be the cause."""
     dump: str = ""
-    """What faulthandler wrote: where each thread was."""
+    """faulthandler's dump: the stack of each thread."""
     output: tuple[tuple[str, str], ...] = ()
-    """Stream (``stdout``, ``stderr``) and what was captured of it since the test's present stage began."""
+    """Stream (``stdout``, ``stderr``) and what was captured since the current stage of the test began."""
     terminal: str = ""
     """What a plugin wrote to the terminal while the test ran."""
 
     def text(self, where: str, seconds: float) -> str:
-        """The failure text of a test that was `where`; its first line says it all."""
+        """The failure text of a test that was `where`; its first line is the summary."""
         facts = f"{seconds:.1f} s after the test began" + (f"; {self.memory}" if self.memory else "")
         parts = [f"{self.how} {where}", facts]
         if self.dump:
             parts.append("Where it was:\n" + self.dump)
         if self.terminal:
-            parts.append("Last words on its terminal:\n" + self.terminal)
+            parts.append("Last output (terminal):\n" + self.terminal)
         parts += [f"Last output ({stream}):\n{text}" for stream, text in self.output if text]
         if len(parts) == 2:
             parts.append("It left no traceback and no captured output.")
@@ -61,11 +61,11 @@ def describe_exit(status: int) -> str:
     number = -status
     with suppress(ValueError):
         name = signal.Signals(number).name
-        text = f"died of {name} ({signal.strsignal(number)}"
+        text = f"crashed with {name} ({signal.strsignal(number)}"
         if number == signal.SIGKILL:
             text += ", not by this run: perhaps out of memory"
         return text + ")"
-    return f"died of signal {number}"
+    return f"crashed with signal {number}"
 
 
 def readable_dump(text: str) -> str:
@@ -103,7 +103,7 @@ def readable_stacks(text: str) -> str:
 
 
 def ended_by_timeout(terminal: str) -> str | None:
-    """How a child ended that pytest-timeout took down, by what it wrote on the terminal; None where it did not."""
+    """How pytest-timeout ended a child, by what it wrote on the `terminal`; None if it did not."""
     if not _TIMEOUT.search(terminal):
         return None
     stack = _TEST_STACK.search(terminal)
@@ -113,7 +113,7 @@ def ended_by_timeout(terminal: str) -> str | None:
 
 
 def _without_empty_threads(lines: Iterable[str]) -> list[str]:
-    """Drop headings of threads of which no frame is left."""
+    """Drop the headings of threads without frames."""
     kept: list[str] = []
     for line in lines:
         if kept and _THREAD.match(kept[-1]) and not _FRAME.match(line):
@@ -125,7 +125,7 @@ def _without_empty_threads(lines: Iterable[str]) -> list[str]:
 
 
 def head(descriptor: int, start: int) -> str:
-    """The file behind `descriptor` from offset `start` on, as far as anybody wants to read it; its position stays."""
+    """The file behind `descriptor` from offset `start` on, as much as is worth reading; its position stays."""
     return os.pread(descriptor, 4 * _MOST_BYTES, start).decode(errors="replace")
 
 
@@ -142,7 +142,7 @@ def tail(descriptor: int, clean: Callable[[str], str] = str) -> str:
 
 
 def memory_of(pid: int) -> str:
-    """How much memory process `pid` uses and how much the machine has left, empty where /proc does not tell."""
+    """How much memory process `pid` uses and how much is available; empty if /proc does not say."""
     page = os.sysconf("SC_PAGE_SIZE")
     with suppress(OSError, ValueError, IndexError):
         with open(f"/proc/{pid}/statm", encoding="ascii") as file:

@@ -1,4 +1,4 @@
-"""One test at a child: follows the child's messages until the test is over."""
+"""Dispatch of one test to a child: handles the child's messages until the test ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tt.isolation.attempts import report_key
+from pytest_tt.isolation.attempts import Progress, report_key
 from pytest_tt.isolation.serialize import unpack_report, unpack_warning
 from pytest_tt.items import recorder_of
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from pytest_tt.isolation.attempts import Attempts
     from pytest_tt.isolation.channel import Message
     from pytest_tt.isolation.process import Child
-    from pytest_tt.isolation.reports import Stage
 
 Key = tuple[str, int]
 """Node id of a test, and how many tests with the same one come before it."""
 
 _NOT_COLLECTED = (
-    "the process of the tests has not collected this test: what is collected must be the same in every process (no "
-    "times, random numbers or sets of strings in parameters)"
+    "the test process has not collected this test: every process must collect the same tests (no times, random "
+    "numbers or sets of strings in parameters)"
 )
 
 
 class NotCollectedError(Exception):
-    """The child has not collected the test; the text says so, and what it could not collect."""
+    """The child has not collected the test; the text lists what it could not collect."""
 
 
-class Turn:
+class Dispatch(Progress):
     """The parent's side of one test of `child`."""
 
     def __init__(self, child: Child, item: pytest.Item, key: Key, following: Key | None, attempts: Attempts) -> None:
+        super().__init__()
         self._child = child
         self._item = item
         self._key = key
@@ -41,34 +41,27 @@ class Turn:
         self._attempts = attempts
         self._began = self._stage_began = time.monotonic()
         self.seconds = self.stage_seconds = 0.0
-        """How long the test, and the stage at which it was, had taken when it was stopped."""
+        """How long the test and its current stage had taken when it was stopped."""
         self.begun = False
-        """Whether the child has begun with the test."""
-        self.stage: Stage = "setup"
-        self.attempt = 0
-        """How often the test was set up, by a plugin that reruns it."""
-        self.failures: dict[int, tuple[Stage, str | None, str]] = {}
-        """Stage, phase and text of attempts that failed."""
-        self.reported: list[tuple[str, int | None]] = []
-        """What was reported, see `report_key`."""
+        """Whether the child has begun the test."""
         self.exhausted = False
-        """Whether the test ran out of memory, and the child had better not go on."""
+        """Whether the test ran out of memory, so that the child must not continue."""
 
     @property
     def nodeid(self) -> str:
-        """Of the test."""
+        """Node id of the test."""
         return self._item.nodeid
 
     def stop(self) -> None:
-        """The test did not end: now is the time up to which it counts."""
+        """The test did not end: measure its time up to now."""
         now = time.monotonic()
         self.seconds, self.stage_seconds = now - self._began, now - self._stage_began
 
     def run(self, limit_s: float) -> bool:
-        """Have the test run; False if it is not over after `limit_s` seconds (0: no limit).
+        """Run the test; False if it has not ended after `limit_s` seconds (0: no limit).
 
-        Raises Died, NotCollectedError, and what ends the whole run: pytest.exit, KeyboardInterrupt, RuntimeError for an
-        internal error of pytest or a plugin in the child.
+        Raises CrashedError, NotCollectedError, and what ends the whole run: pytest.exit, KeyboardInterrupt, or
+        RuntimeError for an internal error of pytest or a plugin in the child.
         """
         self._child.begin_test()
         self._child.send(
@@ -83,7 +76,7 @@ class Turn:
                 return True
 
     def _handle(self, message: Message) -> bool:
-        """Act on `message`; True when the test is over."""
+        """Handle `message`; True if it ends the test."""
         kind = message["kind"]
         session = self._item.session
         if kind == "started":
@@ -94,7 +87,7 @@ class Turn:
         elif kind == "phase":
             recorder_of(self._item).phase(message["phase"])
         elif kind == "report":
-            self._replay(message["data"])
+            self._report(message["data"])
             self._child.send({"shouldfail": session.shouldfail, "shouldstop": session.shouldstop})
         elif kind == "warning":
             location = message["location"]
@@ -108,7 +101,7 @@ class Turn:
             )
         elif kind == "done":
             self.exhausted = message["exhausted"]
-            # A hook or a test may ask pytest to stop.
+            # A hook or a test asked pytest to stop.
             if message["shouldstop"] and not session.shouldstop:
                 session.shouldstop = message["shouldstop"]
             if message["shouldfail"] and not session.shouldfail:
@@ -124,15 +117,15 @@ class Turn:
                 pytest.exit(message["reason"], message["returncode"])
             if kind == "interrupted":
                 raise KeyboardInterrupt
-            raise RuntimeError(f"pytest failed in the process of the tests:\n{message['text']}")
+            raise RuntimeError(f"pytest failed in the test process:\n{message['text']}")
         return False
 
-    def _replay(self, data: Message) -> None:
+    def _report(self, data: Message) -> None:
         report = unpack_report(self._item.config, data)
         if report.nodeid == self._key[0]:
-            report.nodeid = self._item.nodeid  # under xdist's --dist loadgroup it says the group too
+            report.nodeid = self._item.nodeid  # under xdist's --dist loadgroup it includes the group
         self.reported.append(report_key(report))
-        if hasattr(report, "rerun"):  # pytest-rerunfailures: by this --fail-on-flaky finds what was rerun
+        if hasattr(report, "rerun"):  # pytest-rerunfailures: --fail-on-flaky looks at this
             self._item.execution_count = report.rerun + 1  # type: ignore[attr-defined]
         if report.longrepr is not None and report.outcome not in ("passed", "skipped"):
             crash = getattr(report.longrepr, "reprcrash", None)

@@ -1,4 +1,4 @@
-"""Other plugins beside isolation: what they expect of a process that has workers, and which of them failed in one."""
+"""Other plugins and isolation: what they expect of a process with workers, and which of them failed in a child."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
     import pytest
 
-# How much of a traceback anybody wants to read.
+# How many lines of a traceback are shown.
 _MOST_LINES = 60
 
 
-# Plugins that would do harm, by what their tests ask for.
+# Plugins that do harm if tests are isolated: the fixture that tells, and why.
 _ONE_PROCESS = {
     "syrupy": (
         "snapshot",
-        "syrupy deletes snapshots that the process which started the run has not seen used, so all of them",
+        "syrupy would delete all snapshots, because the process that started the run does not see them used",
     )
 }
 
 
 def needs_one_process(config: pytest.Config, items: Iterable[pytest.Item]) -> str | None:
-    """Why `items` cannot be isolated beside the plugins that are there; None where they can."""
+    """Why `items` cannot be isolated with the installed plugins; None if they can."""
     for plugin, (fixture, why) in _ONE_PROCESS.items():
         if config.pluginmanager.has_plugin(plugin):
             user = next((item for item in items if fixture in getattr(item, "fixturenames", ())), None)
@@ -39,14 +39,14 @@ def needs_one_process(config: pytest.Config, items: Iterable[pytest.Item]) -> st
 
 
 def worker_input(config: pytest.Config) -> dict[str, Any]:
-    """``config.workerinput`` of a child: that of the xdist worker that is its parent, or the like."""
+    """``config.workerinput`` of a child: that of its parent if it is an xdist worker, else a similar one."""
     own: dict[str, Any] | None = getattr(config, "workerinput", None)
     if own is None:
         own = {"workerid": "master", "workercount": 1, "testrunuid": uuid.uuid4().hex, "mainargv": sys.argv}
-        # Plugins prepare what their other half in a worker looks for.
+        # Plugins prepare here what they look for in a worker.
         node = SimpleNamespace(config=config, workerinput=own, gateway=SimpleNamespace(id="master"))
         for prepare in _preparations(config):
-            with suppress(Exception):  # some need more of xdist than there is
+            with suppress(Exception):  # some need more of xdist than this
                 prepare(node)
         _serve_retries(config, own)
     plain = (str, int, float, bool, list, dict, type(None))
@@ -56,7 +56,7 @@ def worker_input(config: pytest.Config) -> dict[str, Any]:
 def _preparations(config: pytest.Config) -> Iterator[Callable[[Any], object]]:
     """All implementations of xdist's hook ``pytest_configure_node``.
 
-    pytest-randomly and others register the class that has it only where xdist is installed: those are called too.
+    pytest-randomly and others register the class that has it only if xdist is installed: those are called too.
     """
     hook = getattr(config.hook, "pytest_configure_node", None)
     registered = [] if hook is None else hook.get_hookimpls()
@@ -75,10 +75,10 @@ def _of_new(kind: type[Any]) -> Callable[[Any], object]:
 
 
 def _serve_retries(config: pytest.Config, own: dict[str, Any]) -> None:
-    """Start the server to which workers tell what pytest-retry reports at the end; it does so itself under ``-n``."""
+    """Start the server to which workers send what pytest-retry reports at the end, as it does itself under ``-n``."""
     plugin: Any = config.pluginmanager.get_plugin("pytest-retry")
     if plugin is not None and "server_port" not in own:
-        with suppress(Exception):  # another version of it: the child says what is missing
+        with suppress(Exception):  # another version: the child says what is missing
             server = plugin.ReportServer()
             own["server_port"] = server.initialize_server()
             plugin.retry_manager.reporter = server
@@ -101,7 +101,7 @@ def reruns_reported(config: pytest.Config) -> Iterator[None]:
 def describe_failure(config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseException], text: str) -> str:
     """Why this child cannot get ready; the first line names the plugin or conftest whose hook raised.
 
-    `text` is the traceback as it is to be shown.
+    `text` is the traceback to show.
     """
     plugin = _raising_plugin(config, excinfo)
     error = excinfo.exconly().strip().splitlines()[-1]
@@ -109,13 +109,13 @@ def describe_failure(config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseEx
         return f"{error}\n\n{_last_lines(text)}"
     label, name = _names(config, plugin)
     if name.endswith(".py"):
-        advice = "leave that out where config has it, or run without isolation (--no-tt-isolate)"
+        advice = "skip that if config has it, or run without isolation (--no-tt-isolate)"
     else:
         advice = f"run without that plugin (-p no:{name}), or without isolation (--no-tt-isolate)"
     return (
         f"{label} raised {error}\n\n"
-        "The process of the tests has config.workerinput, as a worker of pytest-xdist has. If that is what fails "
-        f"there: {advice}.\n\n{_last_lines(text)}"
+        "The test process has config.workerinput, as a worker of pytest-xdist has. If that is the cause: "
+        f"{advice}.\n\n{_last_lines(text)}"
     )
 
 
@@ -136,7 +136,7 @@ def _module(plugin: object) -> str:
 
 
 def _names(config: pytest.Config, plugin: object) -> tuple[str, str]:
-    """What people call `plugin`, and the name by which ``-p no:`` turns it off."""
+    """The distribution or name of `plugin`, and the name by which ``-p no:`` turns it off."""
     manager = config.pluginmanager
     name = manager.get_name(plugin) or _module(plugin)
     package = _module(plugin).partition(".")[0]

@@ -1,4 +1,4 @@
-"""The plugin of a run whose tests are isolated: hands each test to a child and reports those that take it down."""
+"""The plugin of a run whose tests are isolated: hands each test to a child and reports those that crash it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from pytest_tt.isolation.attempts import Attempts, may_be_rerun
 from pytest_tt.isolation.coverage import SharedCoverage, running_measurement
-from pytest_tt.isolation.dispatch import NotCollectedError, Turn
-from pytest_tt.isolation.pool import StartError, Supply
-from pytest_tt.isolation.process import Died
+from pytest_tt.isolation.dispatch import Dispatch, NotCollectedError
+from pytest_tt.isolation.pool import Pool, StartError
+from pytest_tt.isolation.process import CrashedError
 from pytest_tt.isolation.reports import report_failure, where
 from pytest_tt.items import find_recorder
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from pytest_tt.isolation.chips import HeldChips
-    from pytest_tt.isolation.crash import Death
+    from pytest_tt.isolation.crash import Crash
     from pytest_tt.isolation.dispatch import Key
     from pytest_tt.isolation.process import Child
     from pytest_tt.options import Setting
@@ -29,7 +29,7 @@ _NAME = "pytest_tt_isolate"
 
 
 def isolate(config: pytest.Config, session: Session, chips: HeldChips | None) -> None:
-    """Have the tests of this run executed in children. `chips` are those that this process holds on hw."""
+    """Run the tests in children. `chips`: those that this process holds on hw."""
     assert session.isolation is not None
     timeout = session.isolation.timeout
     measurement = running_measurement()
@@ -40,8 +40,8 @@ def isolate(config: pytest.Config, session: Session, chips: HeldChips | None) ->
         if coverage is not None:
             coverage.take(pid)
 
-    supply = Supply(config, chips, timeout.value, coverage=coverage, say=session.say, forget=forget)
-    isolator = Isolator(timeout, supply, coverage, session.say)
+    pool = Pool(config, chips, timeout.value, coverage=coverage, say=session.say, forget=forget)
+    isolator = Isolator(timeout, pool, coverage, session.say)
     config.pluginmanager.register(isolator, _NAME)
     config.add_cleanup(isolator.close)
 
@@ -50,32 +50,32 @@ class Isolator:
     """Registered as a plugin once it is known that tests use chips."""
 
     def __init__(
-        self, timeout: Setting[float], supply: Supply, coverage: SharedCoverage | None, say: Callable[[str], None]
+        self, timeout: Setting[float], pool: Pool, coverage: SharedCoverage | None, say: Callable[[str], None]
     ) -> None:
         self._timeout = timeout
-        self._supply = supply
+        self._pool = pool
         self._coverage = coverage
         self._say = say
         self._keys: dict[pytest.Item, Key] = {}
-        self._deadly: set[str] = set()
+        self._crashed: set[str] = set()
         self._notes: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-        # The time limit of pytest's own faulthandler plugin is kept in the child; so is pytest-timeout's, see below.
+        # The child keeps the time limit of pytest's own faulthandler plugin, and that of pytest-timeout, see below.
         faulthandler.cancel_dump_traceback_later()
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         try:
             self._run(item, nextitem)
         except BaseException:
-            self._supply.end()
+            self._pool.end()
             raise
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_timeout_set_timer(self) -> bool:
-        return True  # set, as far as this process is concerned
+        return True  # no timer in this process
 
     # The innermost wrapper: pytest-cov writes its report in one of its own.
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -83,20 +83,20 @@ class Isolator:
         try:
             return (yield)
         finally:
-            problem = self._supply.finish()
+            problem = self._pool.finish()
             if problem is not None:
-                line = f"tt: the process of the tests {problem} when it ended, after its last test"
+                line = f"tt: the test process {problem} when it ended, after its last test"
                 if hasattr(session.config, "workerinput"):  # no summary follows
                     self._say(line)
                 else:
                     self._notes.append(line)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if self._deadly:
-            tests = "1 test" if len(self._deadly) == 1 else f"{len(self._deadly)} tests"
-            line = f"tt: {tests} took the process of the tests down"
+        if self._crashed:
+            tests = "1 test" if len(self._crashed) == 1 else f"{len(self._crashed)} tests"
+            line = f"tt: {tests} crashed the test process"
             if self._coverage is not None:
-                line += ", and what ran there last may be missing from the coverage"
+                line += ", so coverage may lack what ran there last"
             self._notes.append(line)
         if self._coverage is not None and self._coverage.problem is not None:
             self._notes.append(f"tt: coverage lacks what isolated tests ran: {self._coverage.problem}")
@@ -104,8 +104,8 @@ class Isolator:
             terminalreporter.write_line(line, yellow=True)
 
     def close(self) -> None:
-        """Leave no child behind, however the run ends."""
-        self._supply.close()
+        """Kill all children, however the run ends."""
+        self._pool.close()
         if self._coverage is not None:
             self._coverage.close()
 
@@ -117,58 +117,58 @@ class Isolator:
         attempts = Attempts()
         while True:
             try:
-                child = self._supply.get(uses_chips)
+                child = self._pool.get(uses_chips)
                 fresh = not child.used
                 following = None if nextitem is None else self._key(nextitem)
-                turn = Turn(child, item, self._key(item), following, attempts)
-                death = self._death_in(turn, child)
+                dispatch = Dispatch(child, item, self._key(item), following, attempts)
+                crash = self._crash_in(dispatch, child)
             except (StartError, NotCollectedError) as error:
                 problem = str(error)
                 if isinstance(error, StartError) and error.final:
                     item.session.shouldfail = f"tt: {problem.splitlines()[0]}"
                 break
-            if death is None:
-                untold = attempts.untold(turn)
-                if untold is not None:
-                    report_failure(item, *untold, 0.0)
+            if crash is None:
+                unreported = attempts.unreported(dispatch)
+                if unreported is not None:
+                    report_failure(item, *unreported, 0.0)
                 return
-            if turn.begun or fresh:
-                if self._bury(item, turn, death, attempts):
+            if dispatch.begun or fresh:
+                if self._report_crash(item, dispatch, crash, attempts):
                     continue
                 return
-            # It died of something that an earlier test left running: this one has not begun.
-            self._say(f"tt: the process of the tests {death.how} before it began with {item.nodeid}")
-            self._supply.lost(f"the test before {item.nodeid} ({death.how})")
+            # Something that an earlier test left running crashed it: this test has not begun.
+            self._say(f"tt: the test process {crash.how} before it began {item.nodeid}")
+            self._pool.lost(f"the test before {item.nodeid} ({crash.how})")
         last = attempts.last()
         if last is not None:
             report_failure(item, last[0], f"{last[1]}\n\nNot run again: {problem}", 0.0)
         else:
             report_failure(item, "setup", problem, 0.0)
 
-    def _death_in(self, turn: Turn, child: Child) -> Death | None:
-        """Run the test; how `child` died of it, if it did."""
+    def _crash_in(self, dispatch: Dispatch, child: Child) -> Crash | None:
+        """Run the test; returns how `child` crashed, if it did."""
         try:
-            if turn.run(self._timeout.value):
-                if turn.exhausted:
-                    self._supply.retire(turn.nodeid)
+            if dispatch.run(self._timeout.value):
+                if dispatch.exhausted:
+                    self._pool.retire(dispatch.nodeid)
                 return None
-        except Died:
-            turn.stop()
-            return child.death()
-        turn.stop()
-        return self._supply.hang(child, f"timed out after {self._timeout.value:g} s ({self._timeout.source})")
+        except CrashedError:
+            dispatch.stop()
+            return child.crash()
+        dispatch.stop()
+        return self._pool.end_hung(child, f"timed out after {self._timeout.value:g} s ({self._timeout.source})")
 
-    def _bury(self, item: pytest.Item, turn: Turn, death: Death, attempts: Attempts) -> bool:
-        """Report the death, or return True where the next child is to report it because the test may be rerun."""
-        self._deadly.add(item.nodeid)
-        place = where(item, turn.stage)
-        self._supply.lost(f"{item.nodeid} ({death.how} {place})")
-        text = death.text(place, turn.seconds)
+    def _report_crash(self, item: pytest.Item, dispatch: Dispatch, crash: Crash, attempts: Attempts) -> bool:
+        """Report the crash, or return True if the next child must report it because the test may be rerun."""
+        self._crashed.add(item.nodeid)
+        place = where(item, dispatch.stage)
+        self._pool.lost(f"{item.nodeid} ({crash.how} {place})")
+        text = crash.text(place, dispatch.seconds)
         recorder = find_recorder(item)
         phase = None if recorder is None else recorder.row.phase
-        if turn.begun and may_be_rerun(item) and attempts.add(turn, phase, text):
+        if dispatch.begun and may_be_rerun(item) and attempts.add(dispatch, phase, text):
             return True
-        report_failure(item, turn.stage, text, turn.stage_seconds)
+        report_failure(item, dispatch.stage, text, dispatch.stage_seconds)
         return False
 
     def _key(self, item: pytest.Item) -> Key:
@@ -182,7 +182,7 @@ class Isolator:
 
 
 def _nodeid_in_child(item: pytest.Item) -> str:
-    """A worker of xdist's --dist loadgroup adds the groups to the node id (where pytest lets it); a child does not."""
+    """Node id without the groups that a worker adds under xdist's --dist loadgroup (where pytest lets it)."""
     if not getattr(item.config.option, "loadgroup", False):
         return item.nodeid
     marks = item.iter_markers("xdist_group")

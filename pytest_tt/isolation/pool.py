@@ -1,4 +1,4 @@
-"""Sees to it that there is a child when a test needs one, and on hw one whose chips answer."""
+"""Keeps a child ready for the next test; on hw one that has opened its chips."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_tt.isolation.neighbours import worker_input
-from pytest_tt.isolation.process import Child, Died, Start
+from pytest_tt.isolation.process import Child, CrashedError, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
     from pytest_tt.isolation.chips import HeldChips
     from pytest_tt.isolation.coverage import SharedCoverage
-    from pytest_tt.isolation.crash import Death
+    from pytest_tt.isolation.crash import Crash
 
 # How long a child may take to import and collect what the parent has collected.
 START_S = 600.0
-# How long chips may take to open after a test took its process down; the test's own limit if that is shorter.
+# How long chips may take to open after a crash; the test's own limit if that is shorter.
 OPEN_S = 300.0
-# How long an interrupted test may take to give way: without chips, and with chips to close.
+# How long an interrupted test may take to end: without chips, and with chips to close.
 GRACE_S = 2.0
 GRACE_HW_S = 15.0
 # How long a child may take to end once nothing is left to do.
 FINISH_S = 60.0
-# Children that did not get as far as their first test, one after the other, before it is clear that none will.
+# How many children in a row may fail before their first test until no more are started.
 _MOST_FAILED_STARTS = 2
 
 
 class StartError(Exception):
-    """There is no child for a test; the text says why. `final`: there will be none for any other test either."""
+    """No child can run a test; the text says why. `final`: no other test can run either."""
 
     def __init__(self, text: str, *, final: bool = False) -> None:
         super().__init__(text)
         self.final = final
 
 
-class Supply:
-    """The present child. `chips` are those that the parent holds on hw; `forget` cleans up after a process."""
+class Pool:
+    """The current child and a spare. `chips`: those that the parent holds on hw; `forget` cleans up after a process."""
 
     def __init__(
         self,
@@ -65,39 +65,39 @@ class Supply:
         self._spare: Child | None = None
         self._started = 0
         self._failed_starts = 0
-        # Why no child can use the chips; what may have left them hung.
+        # Why no child can use the chips; the crash that may have left them hung.
         self._hung: str | None = None
         self._suspect: str | None = None
         self._worker_input = worker_input(config)
 
-    def hang(self, child: Child, how: str) -> Death:
-        """End `child`, which takes too long; `how` is what to call that."""
+    def end_hung(self, child: Child, how: str) -> Crash:
+        """End `child`, which exceeded a time limit, as `how` says."""
         self._prepare_spare()
-        return child.hang(how, self._grace_s)
+        return child.end_hung(how, self._grace_s)
 
     def get(self, uses_chips: bool) -> Child:
-        """A child that waits for a test. Raises StartError."""
+        """A child that is ready for a test. Raises StartError."""
         if uses_chips and self._hung is not None:
             raise StartError(self._hung)
         child = self.child or self._start()
         return self._with_chips(child) if uses_chips and self._suspect is not None else child
 
     def lost(self, what: str) -> None:
-        """The child is gone: `what` is the test and how it ended."""
+        """The child has crashed: `what` is the test and how."""
         self.child = None
         self._lost = True
         if self._chips is not None:
             self._suspect = what
 
     def retire(self, after: str) -> None:
-        """Let the child end in order, because what test `after` left of it is no place for another test."""
+        """Let the child end properly, because test `after` left it unfit for another test."""
         self._prepare_spare()
         problem = self._finish()
         if problem is not None:
             self.lost(f"{after} (its process {problem})")
 
     def finish(self) -> str | None:
-        """Let the last child end in order; returns how it died if it did not."""
+        """Let the last child end properly; returns how it crashed, if it did."""
         if self._spare is not None:
             self._spare.kill()
             self._spare = None
@@ -114,7 +114,7 @@ class Supply:
         self.close()
 
     def close(self) -> None:
-        """Leave no child behind."""
+        """Kill all children."""
         for child in (self._spare, self.child):
             if child is not None:
                 child.kill()
@@ -128,16 +128,16 @@ class Supply:
             self._failed_starts = 0
             assert self.child is not None
             if self._lost:
-                self._prepare_spare()  # where one test takes its process down others may
+                self._prepare_spare()  # where one test crashes, others may
             return self.child
-        text = f"no process to run this test in: the one that was started {problem}; what it said itself is above"
+        text = f"no test process: the one that was started {problem}; see its own messages above"
         self._failed_starts += 1
         if self._failed_starts == _MOST_FAILED_STARTS:
-            raise StartError(f"{text}, and so did the one before", final=True)
+            raise StartError(f"{text}; the one before it failed too", final=True)
         raise StartError(text)
 
     def _try_to_start(self) -> str | None:
-        """Start a child; returns how it ended if it did. Raises StartError where it says itself why."""
+        """Start a child; returns how it failed, if it did. Raises StartError if it says why itself."""
         try:
             child = self._spare or self._launch()
         except OSError as error:
@@ -152,15 +152,15 @@ class Supply:
                     self.child = None
                     child.leaving = True
                     child.end(self._grace_s)
-                    raise StartError(f"the process of the tests cannot be set up: {message['problem']}", final=True)
-            death = child.hang(f"had not collected the tests after {START_S:g} s", self._grace_s)
-        except Died:
-            death = child.death()
+                    raise StartError(f"the test process cannot be set up: {message['problem']}", final=True)
+            crash = child.end_hung(f"had not collected the tests after {START_S:g} s", self._grace_s)
+        except CrashedError:
+            crash = child.crash()
         self.child = None
-        return death.how
+        return crash.how
 
     def _prepare_spare(self) -> None:
-        """Have the next child get ready in the meantime; not on hw, where a second process may get at the chips."""
+        """Start the next child in the background; not on hw, where a second process must not open the chips."""
         if self._spare is None and self._chips is None:
             with suppress(OSError):
                 self._spare = self._launch(warm=True)
@@ -185,7 +185,7 @@ class Supply:
         return replace(start, environ=environ, directories=directories, keep_open=self._chips.lock_descriptors)
 
     def _with_chips(self, child: Child) -> Child:
-        """`child`, or one in its place, with the chips open. Raises StartError when they are hung."""
+        """`child`, or one in its place, with the chips open. Raises StartError if they hang."""
         chips, suspect = self._chips, self._suspect
         assert chips is not None
         problem = self._open(child)
@@ -208,34 +208,34 @@ class Supply:
         raise StartError(hung)
 
     def _open(self, child: Child) -> str | None:
-        """Have `child` open the chips; returns what is wrong if that does not work, and the child is gone then."""
+        """Have `child` open the chips; returns why that failed, if it did: the child is gone then."""
         try:
             child.begin_test()
             child.send({"do": "open"})
             message = child.receive(time.monotonic() + self._open_s)
             if message is None:
-                problem = child.hang(f"opening them took more than {self._open_s:g} s", self._grace_s).how
+                problem = child.end_hung(f"opening them took more than {self._open_s:g} s", self._grace_s).how
             elif message["problem"] is None:
                 return None
             else:
                 problem = message["problem"]
                 child.end(self._grace_s)
-        except Died:
-            problem = f"the process that opened them {child.death().how}"
+        except CrashedError:
+            problem = f"the process that opened them {child.crash().how}"
         self.child = None
         return problem
 
 
 def _arguments(config: pytest.Config, number: int) -> tuple[str, ...]:
-    """pytest's command line for child `number`: ours, but with no processes below it and a directory of its own."""
+    """pytest's command line for child `number`: ours, without processes below it and with its own base directory."""
     given = [str(argument) for argument in config.invocation_params.args]
     added = []
     if hasattr(config.option, "numprocesses"):  # pytest-xdist
         added += ["-n", "0"]
-    if hasattr(config.option, "no_cov"):  # pytest-cov would empty its data file; the child measures by itself
+    if hasattr(config.option, "no_cov"):  # pytest-cov would empty its data file; ChildCoverage measures instead
         added += ["--no-cov", "-p", "no:_cov"]
     basetemp = config.getoption("basetemp", None)
-    if basetemp:  # which pytest empties at its first use
+    if basetemp:  # pytest empties it at its first use
         added += ["--basetemp", f"{basetemp}-isolated-{number}"]
     place = given.index("--") if "--" in given else len(given)
     return (*given[:place], *added, *given[place:])

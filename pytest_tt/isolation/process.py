@@ -1,4 +1,4 @@
-"""The child as its parent sees it: start it, talk to it, find out how it died, and end it."""
+"""The child as its parent sees it: start it, send and receive messages, find out how it crashed, and end it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_tt.isolation import bootstrap
 from pytest_tt.isolation.channel import Channel
 from pytest_tt.isolation.crash import (
-    Death,
+    Crash,
     describe_exit,
     ended_by_timeout,
     head,
@@ -33,44 +33,45 @@ if TYPE_CHECKING:
 
     from pytest_tt.isolation.channel import Message
 
-# How often a child is looked at while nothing comes from it.
+_BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+# How often a child is checked while it sends nothing.
 POLL_S = 0.2
-# How long a hung child may take to write down where it is.
+# How long a hung child may take to dump its stacks.
 _DUMP_S = 1.0
 # How long the kernel may take to end a process that has closed its connection, e.g. to write a core file.
 _EXIT_S = 10.0
 
 
-class Died(Exception):
-    """The child is gone, or has closed its end of the connection."""
+class CrashedError(Exception):
+    """The child has ended, or has closed its end of the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a child needs to collect the tests that its parent has collected."""
+    """What a child needs to collect the same tests as its parent."""
 
     args: tuple[str, ...]
     """pytest's command line."""
     directory: str
-    """Where pytest was started."""
+    """The directory in which pytest was started."""
     workerinput: Mapping[str, object]
     """What other plugins find as ``config.workerinput``."""
     colour: bool
     """Whether the terminal shows colours."""
     coverage: Message | None
-    """How to measure coverage, see `SharedCoverage`; None for not at all."""
+    """How to measure coverage, see `SharedCoverage`; None to measure nothing."""
     warm: bool
-    """Whether there is time to start jax before a test asks for it."""
+    """Whether to start jax before a test asks for it."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """Environment variables that differ from the parent's."""
     keep_open: tuple[int, ...] = ()
-    """Descriptors that the child inherits: the locks of the chips."""
+    """Descriptors that the child inherits: locks of the chips."""
     directories: tuple[str, ...] = ()
-    """Temporary directories of this child, removed after its end."""
+    """Temporary directories of this child, removed when it has ended."""
 
 
 class Child:
-    """A process that runs tests; `forget` is called after its end. Raises OSError where it cannot be started."""
+    """A process that runs tests; `forget` is called when it has ended. Raises OSError if it cannot be started."""
 
     def __init__(self, start: Start, forget: Callable[[int], None]) -> None:
         self._start = start
@@ -84,12 +85,12 @@ class Child:
         self.channel = Channel(ours)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, *_interpreter_options(), bootstrap.__file__, str(theirs.fileno())],
+                [sys.executable, *_interpreter_options(), str(_BOOTSTRAP), str(theirs.fileno())],
                 cwd=start.directory,
                 env={**os.environ, **start.environ},
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), self._dump.fileno(), self._terminal.fileno(), *start.keep_open),
-                # A group of its own: Ctrl-C is the parent's to handle, and what a test started can be ended with it.
+                # A process group of its own: the parent handles Ctrl-C, and ends what a test started together with it.
                 start_new_session=True,
             )
         except BaseException:
@@ -100,12 +101,12 @@ class Child:
         finally:
             theirs.close()
         self.used = False
-        """Whether it was given anything to do."""
+        """Whether it got anything to do."""
         self.last_words = ""
-        """What it said of its end."""
+        """What it said before it ended."""
         self.leaving = False
-        """Whether it has said that it is about to end."""
-        with suppress(OSError):  # it died at once: the first message that is waited for says so
+        """Whether it has announced that it ends."""
+        with suppress(OSError):  # it crashed at once: `receive` finds out
             self.channel.send(
                 {
                     "path": sys.path,
@@ -128,20 +129,20 @@ class Child:
         return self._process.pid
 
     def begin_test(self) -> None:
-        """What was dumped so far belongs to earlier tests."""
+        """Forget the dumps of earlier tests."""
         self.used = True
         self._memory = memory_of(self.pid)
         self._dumped = os.fstat(self._dump.fileno()).st_size
 
     def send(self, message: Message) -> None:
-        """Send `message`. Raises Died."""
+        """Send `message`. Raises CrashedError."""
         try:
             self.channel.send(message)
         except OSError:
-            raise Died from None
+            raise CrashedError from None
 
     def receive(self, deadline: float | None) -> Message | None:
-        """The next message, None when there is none by `deadline` (of time.monotonic). Raises Died."""
+        """The next message; None if there is none by `deadline` (of time.monotonic). Raises CrashedError."""
         while True:
             wait = POLL_S if deadline is None else max(0.0, min(POLL_S, deadline - time.monotonic()))
             try:
@@ -149,17 +150,17 @@ class Child:
                 self._output += self.channel.take_descriptors()
                 if message is not None:
                     return message
-                # A process that the test forked may hold the connection open after the child's death.
+                # A process that the test forked may hold the connection open after the child has crashed.
                 if self._process.poll() is not None:
                     raise EOFError
             except EOFError:
-                raise Died from None
+                raise CrashedError from None
             self._memory = memory_of(self.pid) or self._memory
             if deadline is not None and time.monotonic() >= deadline:
                 return None
 
-    def death(self) -> Death:
-        """How the child died; to be called after Died."""
+    def crash(self) -> Crash:
+        """How the child crashed. Call after CrashedError."""
         memory = ""
         try:
             status = self._process.wait(_EXIT_S)
@@ -169,24 +170,24 @@ class Child:
             how = "closed the connection to the process that started it (file descriptors that are not its own)"
         terminal = tail(self._terminal.fileno(), readable_stacks)
         how = self.last_words or ended_by_timeout(terminal) or how
-        death = Death(how, memory, self._read_dump(), self._read_output(), terminal)
+        crash = Crash(how, memory, self._read_dump(), self._read_output(), terminal)
         self.kill()
-        return death
+        return crash
 
-    def hang(self, how: str, grace_s: float) -> Death:
-        """End a child that takes too long, and say where it was; `how` is what the death is to be called."""
+    def end_hung(self, how: str, grace_s: float) -> Crash:
+        """End a child that exceeded a time limit, and say where it was; `how` goes into the `Crash`."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGUSR1)
         limit = time.monotonic() + _DUMP_S
         while not self._read_dump() and time.monotonic() < limit and self._process.poll() is None:
             time.sleep(0.02)
         time.sleep(0.02)  # a dump of several threads is written line by line
-        death = Death(how, "", self._read_dump(), self._read_output())
+        crash = Crash(how, "", self._read_dump(), self._read_output())
         self.end(grace_s)
-        return death
+        return crash
 
     def finish(self, grace_s: float) -> str | None:
-        """Let an idle child end in order; returns how it died if it did not, else None."""
+        """Let an idle child end properly; returns how it crashed, if it did."""
         with suppress(OSError):
             self.channel.send({"do": "end"})
         try:
@@ -210,7 +211,7 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """End the child and everything in its process group at once, and let go of what was kept for it."""
+        """Kill the child and everything in its process group at once, and free what was kept for it."""
         if self._dump.closed:
             return
         with suppress(ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""Reports and warnings of a child, as JSON and back."""
+"""Reports and warnings of a child, to JSON and back."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def pack_report(config: pytest.Config, report: pytest.TestReport) -> Message:
-    """`report` as pytest serialises it."""
+    """`report` as pytest serializes it."""
     data: Message = config.hook.pytest_report_to_serializable(config=config, report=report)
     return data
 
 
 def unpack_report(config: pytest.Config, data: Message) -> pytest.TestReport:
-    """The report that became `data`; JSON made lists of the tuples that plugins expect."""
+    """The report that `data` was made of; JSON has lists where plugins expect tuples."""
     report: pytest.TestReport = config.hook.pytest_report_from_serializable(config=config, data=data)
     report.location = tuple(report.location)  # type: ignore[assignment]
     report.sections = [(name, content) for name, content in report.sections]
@@ -31,7 +31,7 @@ def unpack_report(config: pytest.Config, data: Message) -> pytest.TestReport:
 
 
 def pack_warning(message: warnings.WarningMessage) -> Message:
-    """What is shown of a warning."""
+    """What pytest shows of a warning."""
     return {
         "text": str(message.message),
         "module": message.category.__module__,
@@ -43,7 +43,7 @@ def pack_warning(message: warnings.WarningMessage) -> Message:
 
 
 def unpack_warning(data: Message) -> warnings.WarningMessage:
-    """The warning that became `data`; of a category that is not imported here, a UserWarning that names it."""
+    """The warning that `data` was made of; a UserWarning that names the category if it is not imported here."""
     category: Any = getattr(sys.modules.get(data["module"]), data["category"], None)
     text = data["text"]
     if not (isinstance(category, type) and issubclass(category, Warning)):

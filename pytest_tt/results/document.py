@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.files import write_atomically
-from pytest_tt.versions import package_version
+from pytest_tt.packages import package_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -51,6 +51,14 @@ class Row:
         return plain
 
 
+def rates(row: Row) -> dict[str, float]:
+    """Units per second, e.g. ``{"tokens": 1234.5}``, by the median run time; empty where either is unknown."""
+    run_s = row.timing["run_s"]
+    if not row.work or not run_s:
+        return {}
+    return {unit: count / run_s for unit, count in row.work.items()}
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(entry) for key, entry in value.items()}

@@ -1,4 +1,4 @@
-"""One entry of the status file, and which tests it is about."""
+"""One entry of the status file, and the tests that it matches."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A collected test, as entries name it."""
+class CollectedTest:
+    """What entries can select a collected test by."""
 
     nodeid: str
     model: str | None
@@ -28,12 +28,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One ``[[status]]`` table. An empty selection means any; a test must meet all that are given."""
+    """One ``[[status]]`` table. An empty selection means any test; a test must match all that are given."""
 
     place: str
     """File and line, e.g. ``tt_status.toml:12``."""
     lines: tuple[str, ...]
-    """The entry as written, to show what to delete; empty where the file's form does not tell."""
+    """The entry as written, to show what to delete; empty if its lines cannot be found."""
     model: tuple[str, ...]
     variant: tuple[str, ...]
     tests: tuple[str, ...]
@@ -41,9 +41,9 @@ class Status:
     system: tuple[str, ...]
     backend: str | None
     outcome: str | None
-    """``xfail``, ``skip``, or None where the entry gives bounds."""
+    """``xfail``, ``skip``, or None if the entry gives bounds."""
     bounds: Mapping[str, float]
-    """Metric -> bound, in place of what the test or its golden say; empty where the entry gives an outcome."""
+    """Metric -> bound, instead of the bounds of the test or its golden; empty if the entry gives an outcome."""
     reason: str
     issue: str | None
     since: date | None
@@ -55,38 +55,38 @@ class Status:
 
     @property
     def about(self) -> str:
-        """What the entry is about, in words: ``gpt2 on 1x8, hw``."""
+        """What the entry selects, as text: ``gpt2 on 1x8, hw``."""
         what = " ".join(filter(None, (", ".join(self.model), "/".join(self.variant), ", ".join(self.tests))))
         where = ", ".join([*map(str, self.mesh), *self.system, *filter(None, (self.backend,))])
         return f"{what} on {where}" if where else what
 
-    def names(self, target: Target) -> bool:
-        """Whether the entry is about this test, wherever it runs."""
+    def names(self, test: CollectedTest) -> bool:
+        """Whether the entry selects this test, wherever it runs."""
         return (
-            _any(self.model, target.model)
-            and _any(self.variant, target.variant)
-            and (not self.tests or any(names_test(pattern, target.nodeid) for pattern in self.tests))
-            and (not self.mesh or target.mesh in self.mesh)
+            _any(self.model, test.model)
+            and _any(self.variant, test.variant)
+            and (not self.tests or any(names_test(pattern, test.nodeid) for pattern in self.tests))
+            and (not self.mesh or test.mesh in self.mesh)
         )
 
-    def holds_for(self, target: Target) -> bool:
-        """Whether the entry is about this test where it runs now."""
+    def holds_for(self, test: CollectedTest) -> bool:
+        """Whether the entry selects this test on the backend and system of this run."""
         return (
-            (self.backend is None or self.backend == target.backend)
-            and (not self.system or target.system in self.system)
-            and self.names(target)
+            (self.backend is None or self.backend == test.backend)
+            and (not self.system or test.system in self.system)
+            and self.names(test)
         )
 
 
 def has_glob(pattern: str) -> bool:
-    """Whether `pattern` stands for more than its own text."""
+    """Whether `pattern` has wildcards."""
     return "*" in pattern or "?" in pattern
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether `text` is `pattern`, in which ``*`` stands for any text and ``?`` for one character.
+    """Whether `text` matches `pattern`, in which ``*`` matches any text and ``?`` one character.
 
-    Brackets stand for themselves: node ids have them.
+    Brackets match themselves: node ids have them.
     """
     return _compiled(pattern, "").fullmatch(text) is not None
 

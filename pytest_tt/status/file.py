@@ -1,4 +1,4 @@
-"""Reading ``tt_status.toml``: every mistake is one line that names the place and what was meant."""
+"""Reading ``tt_status.toml``. Every mistake is one line: the place, what was expected, what to do."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.nearest import nearest
 from pytest_tt.status.entry import Status
 from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class StatusError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StatusFile:
-    """The entries of a status file, in its order."""
+    """The entries of a status file, in order."""
 
     path: Path
     shown: str
@@ -51,9 +51,9 @@ def read_statuses(path: Path, shown: str | None = None) -> StatusFile:
     except OSError as error:
         raise StatusError(f"{shown}: cannot be read ({error.strerror}): expected a file of [[status]] tables") from None
     except UnicodeDecodeError as error:
-        raise StatusError(f"{shown}: byte {error.start} is no UTF-8 text: expected TOML") from None
+        raise StatusError(f"{shown}: byte {error.start} is not UTF-8 text: expected TOML") from None
     except tomllib.TOMLDecodeError as error:
-        raise StatusError(f"{shown}: is no TOML: {error}") from None
+        raise StatusError(f"{shown}: is not TOML: {error}") from None
     for key in document:
         if key != TABLE:
             raise StatusError(f"{shown}: {key!r} is not read{nearest(key, [TABLE])}: expected [[status]] tables only")
@@ -72,7 +72,7 @@ def read_statuses(path: Path, shown: str | None = None) -> StatusFile:
 
 
 def _blocks(text: str, tables: Sequence[Any]) -> list[tuple[int, tuple[str, ...]] | None]:
-    """Line number and lines of each entry, None where they cannot be told (one inside a text of many lines, say)."""
+    """Line number and lines of each entry; None if they cannot be found (a table in a multi-line string, say)."""
     lines = text.split("\n")
     heads = [index for index, line in enumerate(lines) if _HEAD.fullmatch(line.rstrip("\r"))]
     if len(heads) != len(tables):
@@ -94,7 +94,7 @@ def _entry(table: Mapping[str, Any], place: str, lines: tuple[str, ...]) -> Stat
     for key in table:
         if key not in KEYS:
             raise StatusError(
-                f"{place}: {key!r} is no key of a status{nearest(key, KEYS)}: expected some of {', '.join(KEYS)}"
+                f"{place}: {key!r} is not a key of a status{nearest(key, KEYS)}: expected some of {', '.join(KEYS)}"
             )
     try:
         entry = Status(
@@ -115,7 +115,7 @@ def _entry(table: Mapping[str, Any], place: str, lines: tuple[str, ...]) -> Stat
     except ValueError as error:
         raise StatusError(f"{place}: {error}") from None
     if not entry.reason:
-        raise StatusError(f'{place}: has no reason: say in words why, e.g. reason = "gather of a sharded embedding"')
+        raise StatusError(f'{place}: has no reason: say why, e.g. reason = "gather of a sharded embedding"')
     if not entry.model and not entry.tests:
         raise StatusError(f'{place}: names no test: give model = "NAME" or tests = ["FILE::NAME"], globs allowed')
     if entry.variant and not entry.model:
@@ -135,7 +135,7 @@ def _texts(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
         raise ValueError(f"{key}: expected a text or a list of texts, found {value!r}")
     for text in texts:
         if texts.count(text) > 1:
-            raise ValueError(f"{key}: {text!r} is there twice; name it once")
+            raise ValueError(f"{key}: {text!r} is listed twice; name it once")
     return tuple(texts)
 
 
@@ -170,7 +170,7 @@ def _since(table: Mapping[str, Any]) -> date | None:
             value = date.fromisoformat(value)
     if not isinstance(value, date) or isinstance(value, datetime):
         raise ValueError(f"since: expected a date such as 2026-08-21, found {value!r}")
-    if value > date.today() + timedelta(days=1):  # a day, for those to whom it is tomorrow already
+    if value > date.today() + timedelta(days=1):  # one day more, because of time zones
         raise ValueError(f"since: {value} is in the future: expected the day on which the entry was written")
     return value
 
@@ -186,7 +186,7 @@ def _bounds(table: Mapping[str, Any]) -> dict[str, float]:
     for key in value:
         if key not in METRICS:
             raise ValueError(
-                f"bounds: {key!r} is no metric{nearest(key, METRICS)}: expected some of {', '.join(METRICS)}"
+                f"bounds: {key!r} is not a metric{nearest(key, METRICS)}: expected some of {', '.join(METRICS)}"
             )
     try:
         return Bounds(**value).given()

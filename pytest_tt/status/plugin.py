@@ -1,4 +1,4 @@
-"""Applies the status file to the collected tests; registered as a plugin only where there is one."""
+"""Applies the status file to the collected tests. A plugin, registered only if there is such a file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from pytest_tt.discovery import ZooError, hooked
 from pytest_tt.fixtures import FIXTURES
 from pytest_tt.items import STATUS_BOUNDS, run_of, session_of, uses_tt
-from pytest_tt.nearest import nearest
-from pytest_tt.status.entry import Target, has_glob, matches, names_test
+from pytest_tt.status.entry import CollectedTest, has_glob, matches, names_test
 from pytest_tt.status.file import StatusError, read_statuses
-from pytest_tt.status.scope import Reach
+from pytest_tt.status.scope import Scope
+from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ _XFAIL: pytest.StashKey[Status] = pytest.StashKey()
 
 
 def register(config: pytest.Config, path: Path, source: str) -> None:
-    """Apply the status file at `path`, which the setting from `source` names (``default``: it was found there).
+    """Apply the status file at `path`, named by the setting from `source` (``default``: found in the root directory).
 
     Raises pytest.UsageError for a file that cannot be used.
     """
@@ -42,9 +42,9 @@ def register(config: pytest.Config, path: Path, source: str) -> None:
 
 
 def apply_statuses(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    """Mark those of the tt tests `items` that the status file names. Call once, after collection.
+    """Mark those of the tt tests `items` that the status file selects. Call once, after collection.
 
-    Raises pytest.UsageError for a model that there is not, and under --tt-require for a status that matches no test.
+    Raises pytest.UsageError for an unknown model, and under --tt-require for a status that matches no test.
     """
     plugin: StatusPlugin | None = config.pluginmanager.get_plugin(PLUGIN)
     if plugin is not None:
@@ -69,7 +69,7 @@ class StatusPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        # Before -k, -m and --deselect: what they drop is there all the same.
+        # Before -k, -m and --deselect: tests that they drop still match.
         self._session, self._collected = session, list(items)
 
     def apply(self, items: Iterable[pytest.Item]) -> None:
@@ -79,10 +79,10 @@ class StatusPlugin:
         for item in items:
             run = run_of(item)
             if run.obstacle is not None:
-                continue  # that it cannot run here is not what its status says
-            target = _target(item)
-            found = [entry for entry in self._file.entries if entry.holds_for(target)]
-            # Of several entries the last in the file counts, for the outcome and for bounds.
+                continue  # its status does not say that it cannot run here
+            test = _collected_test(item)
+            found = [entry for entry in self._file.entries if entry.holds_for(test)]
+            # If several entries match, the last in the file counts, for the outcome and for bounds.
             outcomes = [entry for entry in found if entry.outcome is not None]
             if outcomes:
                 self._expect(item, outcomes[-1])
@@ -92,7 +92,7 @@ class StatusPlugin:
         self._session, self._collected = None, ()
 
     def _expect(self, item: pytest.Item, entry: Status) -> None:
-        # First of the test's marks, so that this is the reason that counts.
+        # First of the test's marks, so that pytest takes this reason.
         if entry.outcome == "skip":
             item.add_marker(pytest.mark.skip(reason=entry.because), append=False)
         else:
@@ -115,28 +115,28 @@ class StatusPlugin:
         lines = [f"passed, but {entry.place} expects it to fail: {entry.because}"]
         if others:
             some = "another test" if others == 1 else f"{others} other tests"
-            lines.append(f"That entry is about {some} of this run too: narrow it if they still fail, else delete it:")
+            lines.append(f"That entry also matches {some} of this run: narrow it if they still fail, else delete it:")
         else:
             lines.append("Delete it:")
         lines += [f"  {line}" for line in entry.lines] or [f"  the entry about {entry.about}"]
         return "\n".join(lines)
 
     def _judge(self, session: pytest.Session) -> None:
-        """Look for statuses that match nothing, among all tests that were collected."""
-        targets = list(_targets(self._collected))
+        """Look for statuses that match none of the collected tests."""
+        collected = list(_collected_tests(self._collected))
         mesh = session_of(session.config).settings.mesh
-        # Of tests of several meshes only those for a chosen mesh are collected; an ini file chooses for every run.
+        # With a chosen mesh, tests of several meshes are collected for it only; an ini file chooses it for every run.
         narrowed = mesh.given and not mesh.source.startswith("ini ")
-        reach = Reach.of(session, narrowed)
-        known = {target.model for target in targets if target.model is not None}
+        scope = Scope.of(session, narrowed)
+        known = {test.model for test in collected if test.model is not None}
         self._refuse_unknown_models(session.config, known)
-        lines = list(self._stale(reach, targets, known))
+        lines = list(self._stale(scope, collected, known))
         if not lines:
             return
         if session_of(session.config).settings.require.value:
             raise pytest.UsageError("\n".join(lines))
         if hasattr(session.config, "workerinput"):
-            if os.environ.get("PYTEST_XDIST_WORKER") == "gw0":  # the others find the same
+            if os.environ.get("PYTEST_XDIST_WORKER") == "gw0":  # the other workers find the same
                 for line in lines:
                     session_of(session.config).say(f"tt: {line}")
         else:
@@ -147,9 +147,9 @@ class StatusPlugin:
             terminalreporter.write_line(f"tt: {line}", yellow=True)
 
     def _refuse_unknown_models(self, config: pytest.Config, collected: set[str]) -> None:
-        """Raise pytest.UsageError for a model that is neither collected nor in a zoo, where zoos tell their models.
+        """Raise pytest.UsageError for a model that is neither collected nor in a zoo, if any zoo lists its models.
 
-        The same for a zoo that cannot be used.
+        Also for a zoo that cannot be used.
         """
         named = {name: entry for entry in self._file.entries for name in entry.model if not has_glob(name)}
         missing = set(named) - collected
@@ -164,43 +164,43 @@ class StatusPlugin:
                 known = sorted(zoos | collected)
                 hint = nearest(name, known)
                 raise pytest.UsageError(
-                    f"{named[name].place}: {name!r} is no model{hint}: expected one of {', '.join(known)}"
+                    f"{named[name].place}: {name!r} is not a model{hint}: expected one of {', '.join(known)}"
                 )
 
-    def _stale(self, reach: Reach, targets: Sequence[Target], models: set[str]) -> Iterator[str]:
-        """A line for each entry that matches nothing, as far as the run's reach allows to say so."""
+    def _stale(self, scope: Scope, collected: Sequence[CollectedTest], models: set[str]) -> Iterator[str]:
+        """A line for each entry that matches nothing, as far as the run's scope can show that."""
         for entry in self._file.entries:
-            lost = self._lost(entry, reach, targets, models)
+            lost = self._lost(entry, scope, collected, models)
             if lost is not None:
-                yield f"{entry.place}: {lost} matches no collected tt test: mend the entry, or delete it"
+                yield f"{entry.place}: {lost} matches no collected tt test: fix the entry, or delete it"
 
-    def _lost(self, entry: Status, reach: Reach, targets: Sequence[Target], models: set[str]) -> str | None:
-        """What of `entry` matches nothing; None where all does, or where that cannot be said."""
+    def _lost(self, entry: Status, scope: Scope, collected: Sequence[CollectedTest], models: set[str]) -> str | None:
+        """The part of `entry` that matches nothing; None if all of it matches, or if the scope cannot show that."""
         for pattern in entry.tests:
-            if reach.has_tests(pattern) and not any(names_test(pattern, target.nodeid) for target in targets):
+            if scope.has_tests(pattern) and not any(names_test(pattern, test.nodeid) for test in collected):
                 return f"tests {pattern!r}"
         if entry.tests:
-            whole = all(reach.has_tests(pattern) for pattern in entry.tests)
+            whole = all(scope.has_tests(pattern) for pattern in entry.tests)
         else:
-            whole = reach.has_suite(self._file.path.resolve().parent)
-        if not whole or any(entry.names(target) for target in targets):
+            whole = scope.has_suite(self._file.path.resolve().parent)
+        if not whole or any(entry.names(test) for test in collected):
             return None
         unknown = [name for name in entry.model if not any(matches(name, model) for model in models)]
         return entry.about + "".join(nearest(name, models) for name in unknown[:1])
 
 
-def _targets(items: Iterable[pytest.Item]) -> Iterator[Target]:
+def _collected_tests(items: Iterable[pytest.Item]) -> Iterator[CollectedTest]:
     for item in items:
         if uses_tt(item, FIXTURES):
             try:
-                yield _target(item)
+                yield _collected_test(item)
             except pytest.UsageError:
-                continue  # a mistake in its marker; if the test was not deselected, the run says so
+                continue  # a mistake in its marker; the run reports it unless the test is deselected
 
 
-def _target(item: pytest.Item) -> Target:
+def _collected_test(item: pytest.Item) -> CollectedTest:
     run = run_of(item)
-    return Target(item.nodeid, run.model, run.variant, run.mesh, run.system, run.backend)
+    return CollectedTest(item.nodeid, run.model, run.variant, run.mesh, run.system, run.backend)
 
 
 def _bounds(entry: Status) -> Bounds:

@@ -1,4 +1,4 @@
-"""Which part of a suite a pytest run has collected: only of that can it be said that a status matches nothing."""
+"""The part of a test suite that a run has collected: only there can a status be shown to match nothing."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _NARROWING = ("lf", "ignore", "ignore_glob")
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """The files and folders that a run has collected as a whole."""
+class Scope:
+    """The files and directories that a run has collected completely."""
 
     rootpath: Path
     roots: tuple[Path, ...]
     everything: bool
-    """Whether these are all tests that the ini file knows of."""
+    """Whether these are all tests of the ini file's testpaths."""
 
     @classmethod
-    def of(cls, session: pytest.Session, narrowed: bool) -> Reach:
-        """The reach of a run that has just collected; nothing where that was `narrowed` or went wrong."""
+    def of(cls, session: pytest.Session, narrowed: bool) -> Scope:
+        """The scope of a run after collection; empty if the collection was `narrowed` or failed."""
         config = session.config
         if narrowed or session.testsfailed or any(config.getoption(name, None) for name in _NARROWING):
             return cls(config.rootpath, (), False)
@@ -43,7 +43,7 @@ class Reach:
         return any(path.is_relative_to(root) for root in self.roots)
 
     def has_tests(self, pattern: str) -> bool:
-        """Whether all tests that a pattern of node ids can name were collected."""
+        """Whether all tests that a node id pattern can match were collected."""
         parts: list[str] = []
         for part in pattern.partition("::")[0].split("/"):
             if has_glob(part):
@@ -52,7 +52,7 @@ class Reach:
         return self.everything or self.has(Path(self.rootpath, *parts))
 
     def has_suite(self, folder: Path) -> bool:
-        """Whether the suite in `folder` was collected: all of the folder, or all that the ini file knows of."""
+        """Whether the suite in `folder` was collected: all of the directory, or all of the testpaths."""
         return self.everything or self.has(folder)
 
 

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
+from pytest_tt.packages import package_version
 from pytest_tt.targets.platforms import PLATFORM
-from pytest_tt.versions import package_version
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution

@@ -81,7 +81,7 @@ def run_theirs(model: Any, names: Iterable[str], inputs: Mapping[str, np.ndarray
     modules = dict(model.named_modules())
     unknown = sorted(set(names) - set(modules))
     if unknown:
-        from pytest_tt.nearest import nearest
+        from pytest_tt.text import nearest
 
         raise BlocksError(
             f"{type(model).__name__} has no module {', '.join(name + nearest(name, modules) for name in unknown)}"
@@ -121,7 +121,7 @@ def first_difference(
     """
     unseen = [path for path in pairs if path not in ours]
     if unseen:
-        from pytest_tt.nearest import nearest
+        from pytest_tt.text import nearest
 
         there = ", ".join(path + nearest(path, ours) for path in unseen)
         raise BlocksError(f"`blocks` names modules of ours that are not called: {there}")

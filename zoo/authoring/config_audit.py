@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import registry
 from zoo.checkpoints.config_keys import COMMON, UNKNOWN, Field, Ignored, Nested, Only
 from zoo.cli.table import table
-from zoo.references.without_torch import without_advice
+from zoo.references.huggingface import without_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -110,7 +110,7 @@ def other_table(module: str, change: Callable[[Any], Any]) -> Mutant:
 
 
 def heads_mixed(kernel: np.ndarray) -> np.ndarray:
-    """[hidden, head, head_size] read as [hidden, head_size, head]."""
+    """[hidden, head, head_dim] read as [hidden, head_dim, head]."""
     hidden, heads, size = kernel.shape
     return kernel.reshape(hidden, size, heads).transpose(0, 2, 1)
 

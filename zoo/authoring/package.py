@@ -41,7 +41,7 @@ def import_model(asked: str) -> tuple[Model, Path]:
         return registry.model(asked), registry.ROOT / asked
     models = registry.models()
     if asked not in models:
-        from pytest_tt.nearest import nearest
+        from pytest_tt.text import nearest
 
         raise ValueError(
             f"no such model: {asked}{nearest(asked, models)}; expected one of {', '.join(models)}, or a folder with a "

@@ -79,7 +79,7 @@ def test_another_packages_models_are_no_use(
         raise ZooError("acme-zoo 1.2: it is broken; mend it")
 
     monkeypatch.setattr(registry, "models", broken)
-    monkeypatch.setattr(listing, "of_group", lambda group: [group])  # the list asks only where there is a package
+    monkeypatch.setattr(listing, "entry_points", lambda group: [group])  # the list asks only where there is a package
     for command in (["list"], ["golden"], ["golden", "acme"], ["check", "acme"]):
         with pytest.raises(SystemExit) as stop:
             main(command)

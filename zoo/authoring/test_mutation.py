@@ -64,7 +64,7 @@ def test_published_otherwise() -> None:
     """A size registered wrong, a source of another revision, and a variant that is gone."""
     gpt2 = registry.model("gpt2")
     assert mutation.objections(gpt2, "tiny") == []
-    wrong = mutation.registered("gpt2-medium", heads=32, head_size=32).model
+    wrong = mutation.registered("gpt2-medium", num_attention_heads=32, head_dim=32).model
     assert wrong is not None
     assert mutation.objections(wrong(gpt2), "tiny") == ["gpt2-medium: n_head is 32, published is 16"]
     source = replace(gpt2.sources["gpt2-xl"], revision="0" * 40)

@@ -1,4 +1,8 @@
-"""The whole model: BERT's encoder, its masked language model head, its pooler, and sentence embeddings on top."""
+"""The whole model: BERT's encoder, its masked language model head, its pooler, and sentence embeddings on top.
+
+Kernels of queries, keys and values are [hidden, head, head_dim] and that behind the attention [head, head_dim, hidden],
+so that heads are an axis which a mesh spreads and pads; all others are flax's [in, out].
+"""
 
 from __future__ import annotations
 
@@ -23,33 +27,68 @@ float32 and in bfloat16. The least float32 would become -inf on a chip that comp
 
 @dataclass(frozen=True, slots=True)
 class BertConfig:
-    """Sizes of one variant; `heads` x `head_size` is `hidden`, but for heads that were padded to fit a mesh."""
+    """Sizes of one variant, by transformers' names; `num_attention_heads` x `head_dim` is `hidden_size`, but for heads
+    that were padded to fit a mesh.
+    """
 
     name: str
-    hidden: int
-    layers: int
-    heads: int
-    head_size: int
-    intermediate: int
-    vocabulary: int = 30522
-    positions: int = 512
-    types: int = 2
-    eps: float = 1e-12
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int = 30522
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    layer_norm_eps: float = 1e-12
     masked_lm: bool = True
     """Whether there is a masked language model head: published sentence encoders have none."""
-    padding: int = 0
+    vocab_padding: int = 0
     """Tokens that are none, behind the vocabulary, so that a mesh divides their number."""
     mesh: AbstractMesh | None = None
     """That the word embeddings lie on; None: one chip."""
 
+    @property
+    def padded_vocab_size(self) -> int:
+        """Rows of the word embeddings: those of tokens, then padding."""
+        return self.vocab_size + self.vocab_padding
 
-BASE = BertConfig("bert-base-uncased", hidden=768, layers=12, heads=12, head_size=64, intermediate=3072)
-LARGE = BertConfig("bert-large-uncased", hidden=1024, layers=24, heads=16, head_size=64, intermediate=4096)
+
+BASE = BertConfig(
+    "bert-base-uncased",
+    hidden_size=768,
+    num_hidden_layers=12,
+    num_attention_heads=12,
+    head_dim=64,
+    intermediate_size=3072,
+)
+LARGE = BertConfig(
+    "bert-large-uncased",
+    hidden_size=1024,
+    num_hidden_layers=24,
+    num_attention_heads=16,
+    head_dim=64,
+    intermediate_size=4096,
+)
 MINILM = BertConfig(
-    "all-MiniLM-L6-v2", hidden=384, layers=6, heads=12, head_size=32, intermediate=1536, masked_lm=False
+    "all-MiniLM-L6-v2",
+    hidden_size=384,
+    num_hidden_layers=6,
+    num_attention_heads=12,
+    head_dim=32,
+    intermediate_size=1536,
+    masked_lm=False,
 )
 TINY = BertConfig(
-    "tiny", hidden=48, layers=2, heads=6, head_size=8, intermediate=90, vocabulary=211, positions=40, types=3
+    "tiny",
+    hidden_size=48,
+    num_hidden_layers=2,
+    num_attention_heads=6,
+    head_dim=8,
+    intermediate_size=90,
+    vocab_size=211,
+    max_position_embeddings=40,
+    type_vocab_size=3,
 )
 """For tests: 2, 4 or 8 chips divide little of it."""
 
@@ -75,7 +114,7 @@ def attention_bias(mask: jax.Array, dtype: Any) -> jax.Array:
 
 
 def attention(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
-    """Scaled dot products over all tokens, both ways; all [batch, tokens, head, head_size] but `bias`."""
+    """Scaled dot products over all tokens, both ways; all [batch, tokens, head, head_dim] but `bias`."""
     scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) * query.shape[-1] ** -0.5
     return jnp.einsum("bhqk,bkhd->bqhd", nn.softmax(scores + bias, axis=-1), value)
 
@@ -98,7 +137,7 @@ def normalised(x: jax.Array) -> jax.Array:
 
 def layer_norm(config: BertConfig, name: str) -> nn.LayerNorm:
     """Layer normalisation that takes the variance of what is left after the mean: E[x^2] - E[x]^2 loses digits."""
-    return nn.LayerNorm(epsilon=config.eps, use_fast_variance=False, name=name)
+    return nn.LayerNorm(epsilon=config.layer_norm_eps, use_fast_variance=False, name=name)
 
 
 class Layer(nn.Module):
@@ -110,13 +149,13 @@ class Layer(nn.Module):
     def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
         """`x` [batch, tokens, hidden] and `bias` of `attention_bias` to [batch, tokens, hidden]."""
         config = self.config
-        heads = (config.heads, config.head_size)
+        heads = (config.num_attention_heads, config.head_dim)
         query, key, value = (nn.DenseGeneral(heads, name=name)(x) for name in ("query", "key", "value"))
         seen = attention(query, key, value, bias)
-        seen = nn.DenseGeneral(config.hidden, axis=(-2, -1), name="attention")(seen)
+        seen = nn.DenseGeneral(config.hidden_size, axis=(-2, -1), name="attention")(seen)
         x = layer_norm(config, "attention_norm")(x + seen)
-        inner = gelu(nn.Dense(config.intermediate, name="up")(x))
-        y: jax.Array = layer_norm(config, "norm")(x + nn.Dense(config.hidden, name="down")(inner))
+        inner = gelu(nn.Dense(config.intermediate_size, name="up")(x))
+        y: jax.Array = layer_norm(config, "norm")(x + nn.Dense(config.hidden_size, name="down")(inner))
         return y
 
 
@@ -127,8 +166,8 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, table: jax.Array) -> jax.Array:
-        """`x` [batch, tokens, hidden], `table` [words, hidden] to [batch, tokens, words]: vocabulary + padding."""
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.config.vocabulary + self.config.padding,))
+        """`x` [batch, tokens, hidden], `table` [words, hidden] to [batch, tokens, words]: `padded_vocab_size`."""
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.config.padded_vocab_size,))
         return jnp.einsum("bsh,vh->bsv", x, table) + bias
 
 
@@ -147,26 +186,29 @@ class Bert(nn.Module):
         of two sentences, 1 for the second. ``hidden`` [batch, tokens, hidden] of the last layer;
         ``sentence`` [batch, hidden], mean over the tokens, of length 1; ``pooled`` [batch, hidden] if the parameters
         have a pooler, which not every checkpoint does; with a masked language model head also ``logits``
-        [batch, tokens, vocabulary + padding]. Ids outside their tables give NaN.
+        [batch, tokens, padded_vocab_size]. Ids outside their tables give NaN.
         """
         config = self.config
         tokens = input_ids.shape[1]
-        if tokens > config.positions:
-            raise ValueError(f"{tokens} tokens, but {config.name} knows {config.positions} positions: cut the text")
-        words = config.vocabulary + config.padding
-        word = Embedding(config.vocabulary, words, config.hidden, mesh=config.mesh, name="word")
+        if tokens > config.max_position_embeddings:
+            raise ValueError(
+                f"{tokens} tokens, but {config.name} knows {config.max_position_embeddings} positions: cut the text"
+            )
+        word = Embedding(config.vocab_size, config.padded_vocab_size, config.hidden_size, mesh=config.mesh, name="word")
         x = word(input_ids)
-        x += nn.Embed(config.types, config.hidden, name="type")(token_type_ids)
-        x += self.param("position", nn.initializers.normal(0.02), (config.positions, config.hidden))[:tokens]
+        x += nn.Embed(config.type_vocab_size, config.hidden_size, name="type")(token_type_ids)
+        x += self.param("position", nn.initializers.normal(0.02), (config.max_position_embeddings, config.hidden_size))[
+            :tokens
+        ]
         x = layer_norm(config, "norm")(x)
         bias = attention_bias(attention_mask, x.dtype)
-        for index in range(config.layers):
+        for index in range(config.num_hidden_layers):
             x = Layer(config, name=f"layer_{index}")(x, bias)
         outputs = {"hidden": x, "sentence": normalised(mean_of_tokens(x, attention_mask))}
         if self.is_initializing() or self.has_variable("params", "pooler"):
-            outputs["pooled"] = tanh(nn.Dense(config.hidden, name="pooler")(first_token(x)))
+            outputs["pooled"] = tanh(nn.Dense(config.hidden_size, name="pooler")(first_token(x)))
         if config.masked_lm:
-            y = gelu(nn.Dense(config.hidden, name="transform")(x))
+            y = gelu(nn.Dense(config.hidden_size, name="transform")(x))
             outputs["logits"] = Decoder(config, name="decoder")(layer_norm(config, "transform_norm")(y), word.embedding)
         return outputs
 

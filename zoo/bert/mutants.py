@@ -26,7 +26,7 @@ from zoo.authoring.mutation import (
 )
 from zoo.bert import model as bert
 from zoo.bert.model import LARGE, MINILM, TINY, BertConfig, attention_bias, layer_norm, mean_of_tokens
-from zoo.bert.params import synthetic
+from zoo.bert.params import synthetic_params
 from zoo.bert.reference import one_layer
 
 CASE = "tiny"
@@ -39,7 +39,7 @@ def wrong(**names: Any) -> Mutant:
 
 def eps(value: float) -> Mutant:
     """Another epsilon in the normalisations."""
-    return Mutant(config=lambda config: replace(config, eps=value))
+    return Mutant(config=lambda config: replace(config, layer_norm_eps=value))
 
 
 def without_bias(module: str) -> Mutant:
@@ -55,19 +55,19 @@ class PreNormLayer(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
         """As ``Layer``."""
-        config, heads = self.config, (self.config.heads, self.config.head_size)
+        config, heads = self.config, (self.config.num_attention_heads, self.config.head_dim)
         y = layer_norm(config, "attention_norm")(x)
         query, key, value = (nn.DenseGeneral(heads, name=name)(y) for name in ("query", "key", "value"))
         seen = bert.attention(query, key, value, bias)
-        x = x + nn.DenseGeneral(config.hidden, axis=(-2, -1), name="attention")(seen)
-        y = bert.gelu(nn.Dense(config.intermediate, name="up")(layer_norm(config, "norm")(x)))
-        y = nn.Dense(config.hidden, name="down")(y)
+        x = x + nn.DenseGeneral(config.hidden_size, axis=(-2, -1), name="attention")(seen)
+        y = bert.gelu(nn.Dense(config.intermediate_size, name="up")(layer_norm(config, "norm")(x)))
+        y = nn.Dense(config.hidden_size, name="down")(y)
         result: jax.Array = x + y
         return result
 
 
 def scaled_by(exponent: float) -> Mutant:
-    """Scores multiplied by head_size ** `exponent`, where -0.5 is right."""
+    """Scores multiplied by head_dim ** `exponent`, where -0.5 is right."""
     attention = bert.attention
 
     def scaled(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
@@ -89,7 +89,7 @@ def unbiased_norm(config: BertConfig, name: str) -> Any:
     norm = layer_norm(config, name)
 
     def run(x: jax.Array) -> jax.Array:
-        shrink = ((config.hidden - 1) / config.hidden) ** 0.5
+        shrink = ((config.hidden_size - 1) / config.hidden_size) ** 0.5
         bias = norm(jnp.zeros_like(x))  # all that is left of zeros
         result: jax.Array = (norm(x) - bias) * shrink + bias
         return result
@@ -109,15 +109,15 @@ def mean_of_everything(hidden: jax.Array, mask: jax.Array) -> jax.Array:
 
 NORMS = (
     "norm",
-    *(f"layer_{index}/{norm}" for index in range(TINY.layers) for norm in ("attention_norm", "norm")),
+    *(f"layer_{index}/{norm}" for index in range(TINY.num_hidden_layers) for norm in ("attention_norm", "norm")),
     "transform_norm",
 )
 
 
 def other_heads(published: BertConfig, heads: int, size: int, case: str) -> Mutant:
     """A published size with as many units in other heads: its checkpoint loads all the same."""
-    config = replace(one_layer(published), heads=heads, head_size=size)
-    return Mutant(config=lambda right: config, params=lambda tree: synthetic(config), case=case)
+    config = replace(one_layer(published), num_attention_heads=heads, head_dim=size)
+    return Mutant(config=lambda right: config, params=lambda tree: synthetic_params(config), case=case)
 
 
 MUTANTS: dict[str, Mutant] = {
@@ -134,7 +134,7 @@ MUTANTS: dict[str, Mutant] = {
     "mask ignored in attention": wrong(attention_bias=ignore_mask),
     "causal attention": wrong(attention=causal),
     "scores not scaled": scaled_by(0.0),
-    "scores scaled by 1/head_size": scaled_by(-1.0),
+    "scores scaled by 1/head_dim": scaled_by(-1.0),
     "query heads swapped": changed("query/kernel", moved(1, axis=1)),
     "value heads mixed with their sizes": changed("value/kernel", heads_mixed),
     "layers swapped": swapped("layer_0", "layer_1"),
@@ -161,9 +161,9 @@ MUTANTS: dict[str, Mutant] = {
     "8 heads of 128 in BERT-large": other_heads(LARGE, 8, 128, "large-1-layer"),
     "eps 1e-6 in BERT-large": replace(eps(1e-6), case="large-1-layer"),
     "6 heads of 64 in MiniLM": other_heads(MINILM, 6, 64, "minilm-1-layer"),
-    "BERT-large registered with 23 layers": registered("bert-large-uncased", layers=23),
-    "BERT-large registered with eps 1e-5": registered("bert-large-uncased", eps=1e-5),
-    "BERT-base registered with one token type": registered("bert-base-uncased", types=1),
+    "BERT-large registered with 23 layers": registered("bert-large-uncased", num_hidden_layers=23),
+    "BERT-large registered with eps 1e-5": registered("bert-large-uncased", layer_norm_eps=1e-5),
+    "BERT-base registered with one token type": registered("bert-base-uncased", type_vocab_size=1),
     "MiniLM registered with a head": registered("all-MiniLM-L6-v2", masked_lm=True),
     "sentences on every chip": lying("input_specs", "input_ids", P()),
     "hidden states over model": lying("output_specs", "hidden", P("batch", None, "model")),

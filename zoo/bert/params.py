@@ -75,7 +75,7 @@ _WORDS = (("params/word/embedding", None), ("params/word/first_row", first_row))
 _OWN_BIAS = "transformers computes with the decoder's own bias where there is one"
 
 
-def keys(config: BertConfig) -> KeyMap:
+def key_map(config: BertConfig) -> KeyMap:
     """What each tensor of BertModel, BertForMaskedLM or BertForPreTraining becomes.
 
     BertForMaskedLM is saved without a pooler: then the parameters are without one. The decoder's weights are the word
@@ -131,15 +131,15 @@ def hub_config(config: BertConfig) -> dict[str, Any]:
         "architectures": ["BertForMaskedLM" if config.masked_lm else "BertModel"],
         "model_type": "bert",
         "hidden_act": "gelu",
-        "hidden_size": config.hidden,
-        "intermediate_size": config.intermediate,
-        "layer_norm_eps": config.eps,
-        "max_position_embeddings": config.positions,
-        "num_attention_heads": config.heads,
-        "num_hidden_layers": config.layers,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "layer_norm_eps": config.layer_norm_eps,
+        "max_position_embeddings": config.max_position_embeddings,
+        "num_attention_heads": config.num_attention_heads,
+        "num_hidden_layers": config.num_hidden_layers,
         "pad_token_id": 0,
-        "type_vocab_size": config.types,
-        "vocab_size": config.vocabulary,
+        "type_vocab_size": config.type_vocab_size,
+        "vocab_size": config.vocab_size,
     }
 
 
@@ -155,8 +155,8 @@ def synthetic_checkpoint(config: BertConfig, seed: int = 0, scores: float = 1.0)
     smaller branches and sharper attention: otherwise the tokens of a sentence grow equal on the way up, and nothing
     about them could be seen in the outputs.
     """
-    bert, hidden, inner = "bert." if config.masked_lm else "", config.hidden, config.intermediate
-    depth = min(1.0, 3.0 / config.layers)
+    bert, hidden, inner = "bert." if config.masked_lm else "", config.hidden_size, config.intermediate_size
+    depth = min(1.0, 3.0 / config.num_hidden_layers)
     smaller, sharper = 0.4 * math.sqrt(depth), 1.2 / depth**0.25
 
     def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
@@ -172,10 +172,14 @@ def synthetic_checkpoint(config: BertConfig, seed: int = 0, scores: float = 1.0)
         yield tensor(f"{name}.LayerNorm.weight", (hidden,), 0.4 * size, middle=size)
         yield tensor(f"{name}.LayerNorm.bias", (hidden,), bias * size)
 
-    for name, rows in (("word", config.vocabulary), ("position", config.positions), ("token_type", config.types)):
+    for name, rows in (
+        ("word", config.vocab_size),
+        ("position", config.max_position_embeddings),
+        ("token_type", config.type_vocab_size),
+    ):
         yield tensor(f"{bert}embeddings.{name}_embeddings.weight", (rows, hidden), 0.06)
     yield from norm(f"{bert}embeddings")
-    for index in range(config.layers):
+    for index in range(config.num_hidden_layers):
         layer = f"{bert}encoder.layer.{index}"
         for name, gain, bias in (
             ("query", sharper * scores, 1.5 * scores),
@@ -192,7 +196,7 @@ def synthetic_checkpoint(config: BertConfig, seed: int = 0, scores: float = 1.0)
     if config.masked_lm:
         yield from dense("cls.predictions.transform.dense", hidden, hidden, 0.1 / SIZE, 0.05)
         yield from norm("cls.predictions.transform", 0.8, size=1.0)
-        yield tensor("cls.predictions.bias", (config.vocabulary,), 0.5)
+        yield tensor("cls.predictions.bias", (config.vocab_size,), 0.5)
 
 
 def package_facts() -> dict[str, str]:
@@ -211,23 +215,22 @@ def shapes(config: BertConfig) -> Any:
     return jax.eval_shape(lambda key: Bert(config).init(key, tokens, tokens, tokens), jax.random.key(0))
 
 
-def synthetic(config: BertConfig, scores: float = 1.0) -> dict[str, Any]:
+def synthetic_params(config: BertConfig, seed: int = 0, scores: float = 1.0) -> dict[str, Any]:
     """Parameters (NumPy) of the made-up checkpoint."""
-    return convert_tensors(synthetic_checkpoint(config, scores=scores), config, keys(config), shapes(config))
+    return convert_tensors(synthetic_checkpoint(config, seed, scores), config, key_map(config), shapes(config))
 
 
-def weights(variant: str) -> dict[str, Any]:
-    """Parameters (NumPy) that the golden of `variant` was made with: made up, or for MiniLM those of the package.
+def golden_params(config: BertConfig) -> dict[str, Any]:
+    """Parameters (NumPy) that the golden of `config` was made with: made up, or for MiniLM those of the package.
 
     PackageMissingError without the package, ValueError if its weights are not the pinned ones.
     """
-    from zoo.bert.model import CONFIGS, MINILM
+    from zoo.bert.model import MINILM
 
-    config = CONFIGS[variant]
     if config is not MINILM:
-        return synthetic(config)
+        return synthetic_params(config)
     path = package_folder() / "model.safetensors"
     found = file_digest(path).removeprefix("sha256:")
     if found != PACKAGE_SHA256:
         raise ValueError(f"{path.name} of {PACKAGE}: SHA-256 {found} is not the pinned {PACKAGE_SHA256}")
-    return load_checkpoint(path, config, keys(config), shapes(config), on_host)
+    return load_checkpoint(path, config, key_map(config), shapes(config), on_host)

@@ -59,7 +59,7 @@ def everything(config: BertConfig, outputs: Mapping[str, Any]) -> dict[str, Any]
     """All outputs, but for the logits of tokens that are none."""
     kept = dict(outputs)
     if config.masked_lm:
-        kept["logits"] = kept["logits"][..., : config.vocabulary]
+        kept["logits"] = kept["logits"][..., : config.vocab_size]
     return kept
 
 
@@ -84,8 +84,8 @@ def made_up_inputs(config: BertConfig, tokens: int, *, sentences: int = 8) -> di
     seconds = 2 + integers(f"{name}/second", (sentences, 1), tokens // 4)
     mask = places < lengths
     mask[-1] = mask[-1, ::-1]
-    types = np.minimum((places >= seconds).astype(np.int64) + (places >= seconds + 4), config.types - 1)
-    ids = integers(f"{name}/ids", (sentences, tokens), config.vocabulary)
+    types = np.minimum((places >= seconds).astype(np.int64) + (places >= seconds + 4), config.type_vocab_size - 1)
+    ids = integers(f"{name}/ids", (sentences, tokens), config.vocab_size)
     return {
         "input_ids": np.where(mask, ids, 0).astype(np.int32),
         "attention_mask": mask.astype(np.int32),
@@ -146,7 +146,7 @@ def golden(variant: str, *, tokens: int = 0) -> Golden:
         return made_up(config, tokens, everything if config is TINY else slices)
     folder = params.package_folder()
     inputs = tokenized(folder)
-    source = {**params.package_facts(), "kind": "package", "digest": digest(params.weights(variant))}
+    source = {**params.package_facts(), "kind": "package", "digest": digest(params.golden_params(config))}
     return _golden(variant, inputs, slices(config, run(folder, config, inputs)), source)
 
 
@@ -164,7 +164,7 @@ def made_up(
         tensors = params.synthetic_checkpoint(config, scores=scores)
         save_checkpoint(Path(name), tensors, config=told or params.hub_config(config))
         outputs = run(Path(name), config, inputs)
-    source = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic(config, scores))}
+    source = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic_params(config, scores=scores))}
     return _golden(config.name, inputs, select(config, outputs), source)
 
 
@@ -185,7 +185,7 @@ WORDS = 61
 
 def one_layer(config: BertConfig) -> BertConfig:
     """A published size cut to one layer and few words: what is left has the true width, heads and epsilon."""
-    return replace(config, name=f"{config.name}-1-layer", layers=1, vocabulary=WORDS)
+    return replace(config, name=f"{config.name}-1-layer", num_hidden_layers=1, vocab_size=WORDS)
 
 
 def few_units(config: BertConfig, outputs: Mapping[str, Any]) -> dict[str, Any]:

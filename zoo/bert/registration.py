@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def example(config: BertConfig) -> dict[str, Any]:
     """Sixteen tokens in each of eight sentences, the second half of the last one padding."""
-    ids = np.arange(8 * 16, dtype=np.int32).reshape(8, 16) % config.vocabulary
+    ids = np.arange(8 * 16, dtype=np.int32).reshape(8, 16) % config.vocab_size
     mask = np.ones_like(ids)
     mask[-1, 8:] = 0
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
@@ -32,7 +32,7 @@ def blocks(config: BertConfig) -> dict[str, str]:
         "type": f"{bert}embeddings.token_type_embeddings",
         "norm": f"{bert}embeddings.LayerNorm",
     }
-    for index in range(config.layers):
+    for index in range(config.num_hidden_layers):
         ours, theirs = f"layer_{index}", f"{bert}encoder.layer.{index}"
         found |= {f"{ours}/{name}": f"{theirs}.attention.self.{name}" for name in ("query", "key", "value")}
         found |= {
@@ -57,7 +57,7 @@ def _one_layer(config: BertConfig, case: str) -> GoldenCase:
         variant=config.name,
         cut=reference.one_layer,
         reference=reference.CASES[case],
-        weights=partial(params.synthetic, cut),
+        weights=partial(params.synthetic_params, cut),
         select=partial(reference.few_units, cut),
         quick=("1x2",),
     )
@@ -90,20 +90,20 @@ MODEL = Model(
         "tiny": GoldenCase(
             variant=TINY.name,
             reference=reference.CASES["tiny"],
-            weights=partial(params.weights, TINY.name),
+            weights=partial(params.golden_params, TINY),
             select=partial(reference.everything, TINY),
         ),
         "base": GoldenCase(
             variant=BASE.name,
             reference=reference.CASES["base"],
-            weights=partial(params.weights, BASE.name),
+            weights=partial(params.golden_params, BASE),
             select=partial(reference.slices, BASE),
             quick=("1x8",),
         ),
         "minilm": GoldenCase(
             variant=MINILM.name,
             reference=reference.CASES["minilm"],
-            weights=partial(params.weights, MINILM.name),
+            weights=partial(params.golden_params, MINILM),
             select=partial(reference.slices, MINILM),
             quick=("1x1", "1x8", "2x4"),
         ),
@@ -112,13 +112,13 @@ MODEL = Model(
         "scores": GoldenCase(
             variant=TINY.name,
             reference=reference.CASES["scores"],
-            weights=partial(params.synthetic, TINY, reference.LARGE_SCORES),
+            weights=partial(params.synthetic_params, TINY, scores=reference.LARGE_SCORES),
             select=partial(reference.words_alone, TINY),
             meshes=("1x2",),
         ),
     },
     sources=params.SOURCES,
-    keys=params.keys,
+    keys=params.key_map,
     synthetic=params.synthetic_checkpoint,
     hub_config=params.hub_config,
     config_keys=config_keys.KEYS,

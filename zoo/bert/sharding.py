@@ -48,7 +48,7 @@ def param_specs(config: BertConfig, mesh: Mesh) -> dict[str, Any]:
         "norm": {"scale": P(), "bias": P()},
         "pooler": {"kernel": P(), "bias": P()},
     }
-    tree |= {f"layer_{index}": _LAYER for index in range(config.layers)}
+    tree |= {f"layer_{index}": _LAYER for index in range(config.num_hidden_layers)}
     if config.masked_lm:
         tree["transform"] = {"kernel": P(), "bias": P()}
         tree["transform_norm"] = {"scale": P(), "bias": P()}
@@ -71,7 +71,7 @@ def output_specs(config: BertConfig, mesh: Mesh) -> dict[str, P]:
 
 def collectives(config: BertConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
     """All-reduces: one for the words, one after attention and one after the MLP of each layer."""
-    return {"all-reduce": 2 * config.layers + 1} if mesh.shape["model"] > 1 else {}
+    return {"all-reduce": 2 * config.num_hidden_layers + 1} if mesh.shape["model"] > 1 else {}
 
 
 def fit(config: BertConfig, mesh: Mesh) -> BertConfig:
@@ -79,9 +79,9 @@ def fit(config: BertConfig, mesh: Mesh) -> BertConfig:
     chips = mesh.shape["model"]
     return replace(
         config,
-        heads=multiple(config.heads, chips),
-        intermediate=multiple(config.intermediate, chips),
-        padding=multiple(config.vocabulary, chips) - config.vocabulary,
+        num_attention_heads=multiple(config.num_attention_heads, chips),
+        intermediate_size=multiple(config.intermediate_size, chips),
+        vocab_padding=multiple(config.vocab_size, chips) - config.vocab_size,
         mesh=shape_of(mesh),
     )
 
@@ -89,6 +89,6 @@ def fit(config: BertConfig, mesh: Mesh) -> BertConfig:
 def prepare(config: BertConfig, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
     """`params` (NumPy, all or some) of ``Bert(config)`` as those of ``Bert(fit(config, mesh))``."""
     fitted = fit(config, mesh)
-    tokens = fitted.vocabulary + fitted.padding
-    growths = encoder_growths(fitted.heads, fitted.intermediate, tokens, MASKED)
+    tokens = fitted.padded_vocab_size
+    growths = encoder_growths(fitted.num_attention_heads, fitted.intermediate_size, tokens, MASKED)
     return grown(params, growths, {"word/first_row": first_rows(tokens, mesh.shape["model"])})

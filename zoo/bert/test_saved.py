@@ -29,7 +29,7 @@ DECODER = "cls.predictions.decoder.weight"
 
 
 def converted(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
-    return convert_tensors(tensors, TINY, params.keys(TINY), MODEL.shapes(TINY))
+    return convert_tensors(tensors, TINY, params.key_map(TINY), MODEL.shapes(TINY))
 
 
 def outputs(weights: Any) -> dict[str, np.ndarray]:
@@ -50,7 +50,7 @@ def test_without_a_pooler(tmp_path: Path, tt_mesh: Any, tt_jit: Any, tt_run: Any
     assert set(expected) - set(found) == {"pooled"}
     del expected["pooled"]
     actual = {name: np.asarray(value) for name, value in found.items()}
-    actual["logits"] = actual["logits"][..., : TINY.vocabulary]
+    actual["logits"] = actual["logits"][..., : TINY.vocab_size]
     verdict = compare(actual, expected, backend=tt_run.backend)
     assert verdict.passed, verdict.text()
 
@@ -63,7 +63,7 @@ def test_half_a_pooler() -> None:
 
 def test_decoder_tied_to_the_words() -> None:
     """Stored once more it changes nothing, stored alone it stands for both; its own bias counts."""
-    tied, bias = flatten(converted(TENSORS)), uniform("decoder/bias", (TINY.vocabulary,))
+    tied, bias = flatten(converted(TENSORS)), uniform("decoder/bias", (TINY.vocab_size,))
     again = {**TENSORS, DECODER: TENSORS[WORDS], "cls.predictions.decoder.bias": bias}
     alone = {name: tensor for name, tensor in again.items() if name != WORDS}
     for tensors in (again, alone):
@@ -73,11 +73,11 @@ def test_decoder_tied_to_the_words() -> None:
             np.testing.assert_array_equal(leaf, tied[name], err_msg=name)
 
 
-@pytest.mark.parametrize("width", [TINY.hidden, TINY.hidden + 1])
+@pytest.mark.parametrize("width", [TINY.hidden_size, TINY.hidden_size + 1])
 def test_decoder_of_its_own(width: int) -> None:
     """Of other values, or of another size."""
     with pytest.raises(CheckpointError, match=r"cls\.predictions\.decoder\.weight"):
-        converted({**TENSORS, DECODER: uniform("decoder", (TINY.vocabulary, width))})
+        converted({**TENSORS, DECODER: uniform("decoder", (TINY.vocab_size, width))})
 
 
 @needs_torch
@@ -96,9 +96,9 @@ def test_as_transformers_saves_it(tied: bool, tmp_path: Path) -> None:
     theirs.save_pretrained(tmp_path)
     if not tied:
         with pytest.raises(CheckpointError, match=r"cls\.predictions\.decoder\.weight"):
-            load_checkpoint(tmp_path, TINY, params.keys(TINY), MODEL.shapes(TINY), on_host)
+            load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.shapes(TINY), on_host)
         return
-    weights = load_checkpoint(tmp_path, TINY, params.keys(TINY), MODEL.shapes(TINY), on_host)
+    weights = load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.shapes(TINY), on_host)
     inputs = MODEL.example(TINY)
     with torch.no_grad():
         expected = theirs(**{name: torch.from_numpy(value).long() for name, value in inputs.items()}).logits.numpy()

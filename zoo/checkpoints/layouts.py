@@ -1,4 +1,4 @@
-"""PyTorch's layout of dense layers as Flax's, for key maps of models whose config has `heads` and `head_size`.
+"""PyTorch's layout of dense layers as Flax's, for key maps of configs with `num_attention_heads` and `head_dim`.
 
 PyTorch has [outputs, inputs], Flax [inputs, outputs]; around attention ours have the heads as an axis of their own,
 which is what is spread over the chips. Views: nothing is copied.
@@ -17,18 +17,18 @@ def transposed(tensor: np.ndarray, config: Any) -> np.ndarray:
 
 
 def to_heads(tensor: np.ndarray, config: Any) -> np.ndarray:
-    """Queries, keys or values: [head * head_size, inputs] to [inputs, head, head_size]."""
-    return tensor.T.reshape(tensor.shape[1], config.heads, config.head_size)
+    """Queries, keys or values: [head * head_dim, inputs] to [inputs, head, head_dim]."""
+    return tensor.T.reshape(tensor.shape[1], config.num_attention_heads, config.head_dim)
 
 
 def bias_to_heads(tensor: np.ndarray, config: Any) -> np.ndarray:
-    """Their bias: [head * head_size] to [head, head_size]."""
-    return tensor.reshape(config.heads, config.head_size)
+    """Their bias: [head * head_dim] to [head, head_dim]."""
+    return tensor.reshape(config.num_attention_heads, config.head_dim)
 
 
 def from_heads(tensor: np.ndarray, config: Any) -> np.ndarray:
-    """What is behind attention: [outputs, head * head_size] to [head, head_size, outputs]."""
-    return tensor.T.reshape(config.heads, config.head_size, tensor.shape[0])
+    """What is behind attention: [outputs, head * head_dim] to [head, head_dim, outputs]."""
+    return tensor.T.reshape(config.num_attention_heads, config.head_dim, tensor.shape[0])
 
 
 def first_row(tensor: np.ndarray, config: Any) -> np.ndarray:

@@ -26,7 +26,7 @@ def multiple(size: int, chips: int) -> int:
     return -(-size // chips) * chips
 
 
-def encoder_growths(heads: int, inner: int, tokens: int, no_token: float) -> dict[str, Growth]:
+def encoder_growths(heads: int, intermediate: int, tokens: int, no_token: float) -> dict[str, Growth]:
     """For an encoder of `zoo.text.embedding`'s words: how many heads, inner units, and words and logits there shall be.
 
     `no_token` is the bias of a logit that is of no token.
@@ -35,9 +35,9 @@ def encoder_growths(heads: int, inner: int, tokens: int, no_token: float) -> dic
         **{f"{module}/kernel": Growth(1, heads) for module in ("query", "key", "value")},
         **{f"{module}/bias": Growth(0, heads) for module in ("query", "key", "value")},
         "attention/kernel": Growth(0, heads),
-        "up/kernel": Growth(1, inner),
-        "up/bias": Growth(0, inner),
-        "down/kernel": Growth(0, inner),
+        "up/kernel": Growth(1, intermediate),
+        "up/bias": Growth(0, intermediate),
+        "down/kernel": Growth(0, intermediate),
         "word/embedding": Growth(0, tokens),
         "decoder/bias": Growth(0, tokens, no_token),
     }

@@ -13,7 +13,7 @@ from zoo.__main__ import main
 from zoo.authoring import config_audit
 from zoo.checkpoints.config_keys import COMMON, ConfigKeys, Field, Ignored, Nested, check_config, contradictions
 from zoo.checkpoints.tensor_files import SINGLE, CheckpointError, save_checkpoint
-from zoo.references.without_torch import without_advice
+from zoo.references.huggingface import without_advice
 from zoo.registry import synthetic_checkpoint
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.entry_points import of_group
+from pytest_tt.packages import entry_points
 from zoo import discovery, registry
 from zoo.cli.table import short, table
 
@@ -120,7 +120,7 @@ def all_rows() -> list[Row]:
     """Of every model, ours and those of other packages, by the models' names. ZooError as of `registry.models`."""
     recorded, own = records(), registry.names()
     # Only models of other packages make it necessary to import any.
-    others = registry.models() if list(of_group(discovery.GROUP)) else {}
+    others = registry.models() if list(entry_points(discovery.GROUP)) else {}
     found = {name: others[name] for name in others if name not in own}
     return [
         row

@@ -85,7 +85,7 @@ def test_changed_files_and_other_packages(
     monkeypatch.setattr(listing, "RECORDS", tmp_path / "listing.json")
     monkeypatch.setattr(registry, "names", lambda: ("cnn", "mlp"))
     monkeypatch.setattr(registry, "models", lambda: others)
-    monkeypatch.setattr(listing, "of_group", lambda group: ["an entry point"])
+    monkeypatch.setattr(listing, "entry_points", lambda group: ["an entry point"])
     header, *lines = table(capsys)
     assert header.split() == ["variant", "parameters", "bytes", "hub", "goldens"]
     meshes = "on 1x1 1x2 1x4 1x8 2x4 8x4"

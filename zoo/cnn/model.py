@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flax import linen as nn
-from jax.sharding import PartitionSpec as P
 
 if TYPE_CHECKING:
     import jax
-
-BATCH = P(("batch", "model"))
-"""Images and logits: spread over every chip of the mesh, whatever its shape. Parameters are on each chip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +19,7 @@ class CNNConfig:
     height: int
     width: int
     features: int = 32
-    classes: int = 10
+    num_labels: int = 10
 
 
 DIGITS = CNNConfig("digits", 8, 8)
@@ -42,9 +38,9 @@ class CNN(nn.Module):
 
     @nn.compact
     def __call__(self, pixels: jax.Array) -> jax.Array:
-        """`pixels` [batch, height, width, 1], 0 to 1, to logits [batch, classes], float32."""
+        """`pixels` [batch, height, width, 1], 0 to 1, to logits [batch, num_labels], float32."""
         x = nn.Conv(self.config.features, (3, 3), padding="SAME")(pixels)
         x = nn.relu(x)
         x = nn.avg_pool(x, (2, 2), strides=(2, 2))
         x = x.reshape(x.shape[0], -1)  # row, column, channel: the order the dense layer was trained on
-        return nn.Dense(self.config.classes)(x)
+        return nn.Dense(self.config.num_labels)(x)

@@ -24,12 +24,12 @@ def shapes(config: CNNConfig) -> dict[str, tuple[int, ...]]:
     return {
         "params/Conv_0/bias": (config.features,),
         "params/Conv_0/kernel": (3, 3, 1, config.features),
-        "params/Dense_0/bias": (config.classes,),
-        "params/Dense_0/kernel": (pixels * config.features, config.classes),
+        "params/Dense_0/bias": (config.num_labels,),
+        "params/Dense_0/kernel": (pixels * config.features, config.num_labels),
     }
 
 
-def synthetic(config: CNNConfig, seed: int = 0) -> dict[str, Any]:
+def synthetic_params(config: CNNConfig, seed: int = 0) -> dict[str, Any]:
     """Made-up float32 parameters: about half of the ReLUs closed, and logits that a missing bias moves visibly."""
     return nested(
         {
@@ -43,3 +43,8 @@ def synthetic(config: CNNConfig, seed: int = 0) -> dict[str, Any]:
 def recorded() -> dict[str, Any]:
     """The trained parameters of variant ``digits``; WeightsError if the file is not the pinned one."""
     return read_weights(RECORDED, RECORDED_SHA256)
+
+
+def golden_params(config: CNNConfig) -> dict[str, Any]:
+    """The parameters that the golden of `config` was made with: of the trained variant those, else made-up ones."""
+    return recorded() if config.name == "digits" else synthetic_params(config)

@@ -47,7 +47,7 @@ def golden(config: CNNConfig) -> Golden:
         source: dict[str, Any] = {"kind": "file", "file": f"weights/{params.RECORDED.name}"}
         pixels = load_images()[1].pixels
     else:
-        tree = params.synthetic(config)
+        tree = params.synthetic_params(config)
         source = {"kind": "synthetic", "seed": 0}
         pixels = uniform(f"cnn/{config.name}/input", (32, config.height, config.width, 1), low=0.0, high=1.0)
     return Golden(

@@ -11,9 +11,10 @@ from jax.sharding import PartitionSpec as P
 from zoo.cnn import params as cnn_params
 from zoo.cnn import train
 from zoo.cnn.data import HELD_OUT, Images, load_images
-from zoo.cnn.model import BATCH, CNN, DIGITS
+from zoo.cnn.model import CNN, DIGITS
 from zoo.cnn.reference import CASES
-from zoo.cnn.registration import MODEL, weights
+from zoo.cnn.registration import MODEL
+from zoo.cnn.sharding import BATCH
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,9 @@ def test_predictions(tt_jit: Any, tt_golden: Any, tt_run: Any, images: tuple[Ima
     golden = tt_golden.load("digits", reference=CASES["digits"])
     pixels, held_out = golden.inputs["pixels"], images[1]
     np.testing.assert_array_equal(pixels, held_out.pixels)
-    logits = tt_jit(CNN(DIGITS).apply, in_shardings=(P(), BATCH), out_shardings=BATCH)(weights(DIGITS), pixels)
+    logits = tt_jit(CNN(DIGITS).apply, in_shardings=(P(), BATCH), out_shardings=BATCH)(
+        cnn_params.golden_params(DIGITS), pixels
+    )
     predictions, best = np.asarray(logits).argmax(axis=-1), np.sort(golden.outputs["logits"], axis=-1)
     # Real chips compute in bfloat16: there, two logits that nearly agree may change places.
     clear = best[:, -1] - best[:, -2] > (0.0 if tt_run.backend == "sim" else 0.02 * best[:, -1])

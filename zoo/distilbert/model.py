@@ -1,4 +1,8 @@
-"""The whole model: DistilBERT's encoder and its masked language model head."""
+"""The whole model: DistilBERT's encoder and its masked language model head.
+
+Kernels of queries, keys and values are [hidden, head, head_dim] and that behind the attention [head, head_dim, hidden],
+so that heads are an axis which a mesh spreads and pads; all others are flax's [in, out].
+"""
 
 from __future__ import annotations
 
@@ -23,25 +27,48 @@ float32 and in bfloat16. The least float32 would become -inf on a chip that comp
 
 @dataclass(frozen=True, slots=True)
 class DistilBertConfig:
-    """Sizes of one variant; `heads` x `head_size` is `hidden`, but for heads that were padded to fit a mesh."""
+    """Sizes of one variant, by BERT's names in transformers; `num_attention_heads` x `head_dim` is `hidden_size`, but
+    for heads that were padded to fit a mesh.
+    """
 
     name: str
-    hidden: int
-    layers: int
-    heads: int
-    head_size: int
-    intermediate: int
-    vocabulary: int = 30522
-    positions: int = 512
-    eps: float = 1e-12
-    padding: int = 0
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int = 30522
+    max_position_embeddings: int = 512
+    layer_norm_eps: float = 1e-12
+    vocab_padding: int = 0
     """Tokens that are none, behind the vocabulary, so that a mesh divides their number."""
     mesh: AbstractMesh | None = None
     """That the word embeddings lie on; None: one chip."""
 
+    @property
+    def padded_vocab_size(self) -> int:
+        """Rows of the word embeddings: those of tokens, then padding."""
+        return self.vocab_size + self.vocab_padding
 
-BASE = DistilBertConfig("distilbert-base-uncased", hidden=768, layers=6, heads=12, head_size=64, intermediate=3072)
-TINY = DistilBertConfig("tiny", hidden=24, layers=3, heads=3, head_size=8, intermediate=50, vocabulary=97, positions=32)
+
+BASE = DistilBertConfig(
+    "distilbert-base-uncased",
+    hidden_size=768,
+    num_hidden_layers=6,
+    num_attention_heads=12,
+    head_dim=64,
+    intermediate_size=3072,
+)
+TINY = DistilBertConfig(
+    "tiny",
+    hidden_size=24,
+    num_hidden_layers=3,
+    num_attention_heads=3,
+    head_dim=8,
+    intermediate_size=50,
+    vocab_size=97,
+    max_position_embeddings=32,
+)
 """For tests: 2, 4 or 8 chips divide little of it."""
 
 CONFIGS = {config.name: config for config in (BASE, TINY)}
@@ -58,14 +85,14 @@ def attention_bias(mask: jax.Array, dtype: Any) -> jax.Array:
 
 
 def attention(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
-    """Scaled dot products over all tokens, both ways; all [batch, tokens, head, head_size] but `bias`."""
+    """Scaled dot products over all tokens, both ways; all [batch, tokens, head, head_dim] but `bias`."""
     scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) * query.shape[-1] ** -0.5
     return jnp.einsum("bhqk,bkhd->bqhd", nn.softmax(scores + bias, axis=-1), value)
 
 
 def layer_norm(config: DistilBertConfig, name: str) -> nn.LayerNorm:
     """Layer normalisation that takes the variance of what is left after the mean: E[x^2] - E[x]^2 loses digits."""
-    return nn.LayerNorm(epsilon=config.eps, use_fast_variance=False, name=name)
+    return nn.LayerNorm(epsilon=config.layer_norm_eps, use_fast_variance=False, name=name)
 
 
 class Layer(nn.Module):
@@ -77,13 +104,13 @@ class Layer(nn.Module):
     def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
         """`x` [batch, tokens, hidden] and `bias` of `attention_bias` to [batch, tokens, hidden]."""
         config = self.config
-        heads = (config.heads, config.head_size)
+        heads = (config.num_attention_heads, config.head_dim)
         query, key, value = (nn.DenseGeneral(heads, name=name)(x) for name in ("query", "key", "value"))
         seen = attention(query, key, value, bias)
-        seen = nn.DenseGeneral(config.hidden, axis=(-2, -1), name="attention")(seen)
+        seen = nn.DenseGeneral(config.hidden_size, axis=(-2, -1), name="attention")(seen)
         x = layer_norm(config, "attention_norm")(x + seen)
-        inner = gelu(nn.Dense(config.intermediate, name="up")(x))
-        y: jax.Array = layer_norm(config, "norm")(x + nn.Dense(config.hidden, name="down")(inner))
+        inner = gelu(nn.Dense(config.intermediate_size, name="up")(x))
+        y: jax.Array = layer_norm(config, "norm")(x + nn.Dense(config.hidden_size, name="down")(inner))
         return y
 
 
@@ -94,8 +121,8 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, table: jax.Array) -> jax.Array:
-        """`x` [batch, tokens, hidden], `table` [words, hidden] to [batch, tokens, words]: vocabulary + padding."""
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.config.vocabulary + self.config.padding,))
+        """`x` [batch, tokens, hidden], `table` [words, hidden] to [batch, tokens, words]: `padded_vocab_size`."""
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.config.padded_vocab_size,))
         return jnp.einsum("bsh,vh->bsv", x, table) + bias
 
 
@@ -108,22 +135,25 @@ class DistilBert(nn.Module):
     def __call__(self, input_ids: jax.Array, attention_mask: jax.Array) -> dict[str, jax.Array]:
         """Two int32 arrays [batch, tokens] to named outputs; `attention_mask` is 1 for tokens and 0 for padding.
 
-        ``hidden`` [batch, tokens, hidden] of the last layer, ``logits`` [batch, tokens, vocabulary + padding]. Ids
+        ``hidden`` [batch, tokens, hidden] of the last layer, ``logits`` [batch, tokens, padded_vocab_size]. Ids
         outside the vocabulary give NaN; ValueError for more tokens than positions.
         """
         config = self.config
         tokens = input_ids.shape[1]
-        if tokens > config.positions:
-            raise ValueError(f"{tokens} tokens, but {config.name} knows {config.positions} positions: cut the text")
-        words = config.vocabulary + config.padding
-        word = Embedding(config.vocabulary, words, config.hidden, mesh=config.mesh, name="word")
+        if tokens > config.max_position_embeddings:
+            raise ValueError(
+                f"{tokens} tokens, but {config.name} knows {config.max_position_embeddings} positions: cut the text"
+            )
+        word = Embedding(config.vocab_size, config.padded_vocab_size, config.hidden_size, mesh=config.mesh, name="word")
         x = word(input_ids)
-        x += self.param("position", nn.initializers.normal(0.02), (config.positions, config.hidden))[:tokens]
+        x += self.param("position", nn.initializers.normal(0.02), (config.max_position_embeddings, config.hidden_size))[
+            :tokens
+        ]
         x = layer_norm(config, "norm")(x)
         bias = attention_bias(attention_mask, x.dtype)
-        for index in range(config.layers):
+        for index in range(config.num_hidden_layers):
             x = Layer(config, name=f"layer_{index}")(x, bias)
-        y = gelu(nn.Dense(config.hidden, name="transform")(x))
+        y = gelu(nn.Dense(config.hidden_size, name="transform")(x))
         y = layer_norm(config, "transform_norm")(y)
         return {"hidden": x, "logits": Decoder(config, name="decoder")(y, word.embedding)}
 

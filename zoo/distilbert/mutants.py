@@ -26,7 +26,7 @@ from zoo.authoring.mutation import (
 )
 from zoo.distilbert import model as distilbert
 from zoo.distilbert.model import BASE, TINY, DistilBertConfig, attention, attention_bias, gelu, layer_norm
-from zoo.distilbert.params import weights
+from zoo.distilbert.params import synthetic_params
 
 CASE = "tiny"
 
@@ -61,13 +61,13 @@ class PreNormLayer(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
         """As ``Layer``."""
-        sizes, heads = self.config, (self.config.heads, self.config.head_size)
+        sizes, heads = self.config, (self.config.num_attention_heads, self.config.head_dim)
         y = layer_norm(sizes, "attention_norm")(x)
         query, key, value = (nn.DenseGeneral(heads, name=name)(y) for name in ("query", "key", "value"))
         seen = attention(query, key, value, bias)
-        x = x + nn.DenseGeneral(sizes.hidden, axis=(-2, -1), name="attention")(seen)
-        y = distilbert.gelu(nn.Dense(sizes.intermediate, name="up")(layer_norm(sizes, "norm")(x)))
-        result: jax.Array = x + nn.Dense(sizes.hidden, name="down")(y)
+        x = x + nn.DenseGeneral(sizes.hidden_size, axis=(-2, -1), name="attention")(seen)
+        y = distilbert.gelu(nn.Dense(sizes.intermediate_size, name="up")(layer_norm(sizes, "norm")(x)))
+        result: jax.Array = x + nn.Dense(sizes.hidden_size, name="down")(y)
         return result
 
 
@@ -78,7 +78,7 @@ def unscaled(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array
 
 def head_without_gelu(x: jax.Array) -> jax.Array:
     """Nothing where the width is that of the head, not that of the MLP."""
-    return x if x.shape[-1] == TINY.hidden else gelu(x)
+    return x if x.shape[-1] == TINY.hidden_size else gelu(x)
 
 
 def causal(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
@@ -94,18 +94,18 @@ def ignore_mask(mask: jax.Array, dtype: Any) -> jax.Array:
 
 NORMS = (
     "norm",
-    *(f"layer_{index}/{norm}" for index in range(TINY.layers) for norm in ("attention_norm", "norm")),
+    *(f"layer_{index}/{norm}" for index in range(TINY.num_hidden_layers) for norm in ("attention_norm", "norm")),
     "transform_norm",
 )
 
-WIDE_HEADS = replace(BASE, heads=6, head_size=128)
+WIDE_HEADS = replace(BASE, num_attention_heads=6, head_dim=128)
 """The published size with as many units in other heads: its checkpoint loads all the same."""
 
 MUTANTS: dict[str, Mutant] = {
     "tanh GELU for erf GELU": wrong(gelu=nn.gelu),
     "ReLU for GELU": wrong(gelu=nn.relu),
-    "LayerNorm eps 1e-5 (PyTorch's default)": config(eps=1e-5),
-    "LayerNorm eps 1e-6 (Flax's default)": config(eps=1e-6),
+    "LayerNorm eps 1e-5 (PyTorch's default)": config(layer_norm_eps=1e-5),
+    "LayerNorm eps 1e-6 (Flax's default)": config(layer_norm_eps=1e-6),
     "pre-norm for post-norm": wrong(Layer=PreNormLayer),
     "positions from 1": changed("params/position", moved(-1)),
     "positions from 2 (RoBERTa)": changed("params/position", moved(-2)),
@@ -118,7 +118,7 @@ MUTANTS: dict[str, Mutant] = {
     "query and key swapped": swapped("query", "key"),
     "two LayerNorms of a layer swapped": swapped("attention_norm", "norm"),
     "layers swapped": swapped("layer_0", "layer_1"),
-    "last layer left out": config(layers=TINY.layers - 1),
+    "last layer left out": config(num_hidden_layers=TINY.num_hidden_layers - 1),
     "query bias missing": without_bias("query"),
     "value bias missing": without_bias("value"),
     "attention output bias missing": without_bias("/attention"),
@@ -134,10 +134,12 @@ MUTANTS: dict[str, Mutant] = {
     "head's rows moved by one": other_table("decoder", moved(1)),
     **{f"eps {value:.0e} in {norm} alone": epsilon_of(norm, value) for norm in NORMS for value in (1e-5, 1e-6)},
     "what is masked has a score of -30": replace(wrong(MASKED=-30.0), case="scores"),
-    "6 heads of 128": Mutant(config=lambda right: WIDE_HEADS, params=lambda tree: weights(WIDE_HEADS), case="base"),
-    "registered with 6 heads of 128": registered("distilbert-base-uncased", heads=6, head_size=128),
-    "registered with 5 layers": registered("distilbert-base-uncased", layers=5),
-    "registered with 514 positions": registered("distilbert-base-uncased", positions=514),
+    "6 heads of 128": Mutant(
+        config=lambda right: WIDE_HEADS, params=lambda tree: synthetic_params(WIDE_HEADS), case="base"
+    ),
+    "registered with 6 heads of 128": registered("distilbert-base-uncased", num_attention_heads=6, head_dim=128),
+    "registered with 5 layers": registered("distilbert-base-uncased", num_hidden_layers=5),
+    "registered with 514 positions": registered("distilbert-base-uncased", max_position_embeddings=514),
     "sentences on every chip": lying("input_specs", "input_ids", P()),
     "logits on every chip of a row": lying("output_specs", "logits", P("batch", None, None)),
     "query bias on every chip": lying("specs", "query/bias", P()),

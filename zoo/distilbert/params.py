@@ -46,7 +46,7 @@ def _query_key_or_value(source: str, target: str) -> tuple[Rule, Rule]:
 
 _WORDS = (("params/word/embedding", None), ("params/word/first_row", first_row))
 
-KEYS = KeyMap(
+KEY_MAP = KeyMap(
     rules=(
         Rule(
             _ENCODER + r"embeddings\.word_embeddings\.weight",
@@ -73,9 +73,9 @@ KEYS = KeyMap(
 )
 
 
-def keys(config: DistilBertConfig) -> KeyMap:
+def key_map(config: DistilBertConfig) -> KeyMap:
     """The key map of DistilBertForMaskedLM; the same for all sizes."""
-    return KEYS
+    return KEY_MAP
 
 
 def hub_config(config: DistilBertConfig) -> dict[str, Any]:
@@ -84,13 +84,13 @@ def hub_config(config: DistilBertConfig) -> dict[str, Any]:
         "architectures": ["DistilBertForMaskedLM"],
         "model_type": "distilbert",
         "activation": "gelu",
-        "dim": config.hidden,
-        "hidden_dim": config.intermediate,
-        "max_position_embeddings": config.positions,
-        "n_heads": config.heads,
-        "n_layers": config.layers,
+        "dim": config.hidden_size,
+        "hidden_dim": config.intermediate_size,
+        "max_position_embeddings": config.max_position_embeddings,
+        "n_heads": config.num_attention_heads,
+        "n_layers": config.num_hidden_layers,
         "pad_token_id": 0,
-        "vocab_size": config.vocabulary,
+        "vocab_size": config.vocab_size,
     }
 
 
@@ -107,8 +107,8 @@ def synthetic_checkpoint(
     shows, and what is normalised is small, so that the epsilon of each normalisation shows too. Deeper models get
     smaller branches, for otherwise the tokens of a sentence grow equal on the way up.
     """
-    hidden, inner = config.hidden, config.intermediate
-    depth = min(1.0, 3.0 / config.layers)
+    hidden, inner = config.hidden_size, config.intermediate_size
+    depth = min(1.0, 3.0 / config.num_hidden_layers)
     smaller, sharper = 0.4 * math.sqrt(depth), 1.2 / depth**0.25
 
     def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
@@ -124,10 +124,10 @@ def synthetic_checkpoint(
         yield tensor(f"{name}.weight", (hidden,), 0.4 * size, middle=size)
         yield tensor(f"{name}.bias", (hidden,), bias * size)
 
-    yield tensor("distilbert.embeddings.word_embeddings.weight", (config.vocabulary, hidden), 0.06)
-    yield tensor("distilbert.embeddings.position_embeddings.weight", (config.positions, hidden), 0.06)
+    yield tensor("distilbert.embeddings.word_embeddings.weight", (config.vocab_size, hidden), 0.06)
+    yield tensor("distilbert.embeddings.position_embeddings.weight", (config.max_position_embeddings, hidden), 0.06)
     yield from norm("distilbert.embeddings.LayerNorm")
-    for index in range(config.layers):
+    for index in range(config.num_hidden_layers):
         layer = f"distilbert.transformer.layer.{index}"
         yield from dense(f"{layer}.attention.q_lin", hidden, hidden, sharper * scores / SIZE, 1.5 * scores)
         yield from dense(f"{layer}.attention.k_lin", hidden, hidden, sharper / SIZE, 0.6)
@@ -139,9 +139,9 @@ def synthetic_checkpoint(
         yield from norm(f"{layer}.output_layer_norm", smaller)
     yield from dense("vocab_transform", hidden, hidden, 0.1 / SIZE, 0.05)
     yield from norm("vocab_layer_norm", 0.8, size=1.0)
-    yield tensor("vocab_projector.bias", (config.vocabulary,), 0.2)
+    yield tensor("vocab_projector.bias", (config.vocab_size,), 0.2)
 
 
-def weights(config: DistilBertConfig, scores: float = 1.0) -> dict[str, Any]:
+def synthetic_params(config: DistilBertConfig, seed: int = 0, scores: float = 1.0) -> dict[str, Any]:
     """Parameters (NumPy) of the made-up checkpoint, with which the goldens of `config` were made."""
-    return convert_tensors(synthetic_checkpoint(config, scores=scores), config, KEYS)
+    return convert_tensors(synthetic_checkpoint(config, seed, scores), config, KEY_MAP)

@@ -31,7 +31,7 @@ LOGITS = 97
 
 def select(config: DistilBertConfig, outputs: Mapping[str, Any]) -> dict[str, Any]:
     """What the golden holds of the outputs: all of `TINY`, else slices; never the logits of tokens that are none."""
-    hidden, logits = outputs["hidden"], outputs["logits"][..., : config.vocabulary]
+    hidden, logits = outputs["hidden"], outputs["logits"][..., : config.vocab_size]
     if config is TINY:
         return {"hidden": hidden, "logits": logits}
     return {"hidden": hidden[:, KEPT, :], "logits": logits[:, KEPT, ::LOGITS]}
@@ -47,7 +47,7 @@ def made_up_inputs(config: DistilBertConfig) -> dict[str, np.ndarray]:
     lengths[0] = TOKENS
     mask = np.arange(TOKENS)[None, :] < lengths
     mask[-1] = mask[-1, ::-1]
-    ids = integers(f"{name}/ids", (SENTENCES, TOKENS), config.vocabulary)
+    ids = integers(f"{name}/ids", (SENTENCES, TOKENS), config.vocab_size)
     return {"input_ids": np.where(mask, ids, 0).astype(np.int32), "attention_mask": mask.astype(np.int32)}
 
 
@@ -71,7 +71,7 @@ def golden(config: DistilBertConfig, scores: float = 1.0) -> Golden:
     """The golden of one variant, computed now."""
     inputs = made_up_inputs(config)
     outputs = select(config, run(config, inputs, scores))
-    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.weights(config, scores))}
+    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic_params(config, scores=scores))}
     implementation = "transformers DistilBertForMaskedLM, float32, eager attention"
     return Golden(
         inputs=inputs,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def example(config: DistilBertConfig) -> dict[str, Any]:
     """Sixteen tokens in each of eight sentences, the second half of the last one padding."""
-    ids = np.arange(8 * 16, dtype=np.int32).reshape(8, 16) % config.vocabulary
+    ids = np.arange(8 * 16, dtype=np.int32).reshape(8, 16) % config.vocab_size
     mask = np.ones_like(ids)
     mask[-1, 8:] = 0
     return {"input_ids": ids, "attention_mask": mask}
@@ -26,7 +26,7 @@ def example(config: DistilBertConfig) -> dict[str, Any]:
 
 def blocks(config: DistilBertConfig) -> dict[str, str]:
     """Modules of ours, and those of DistilBertForMaskedLM that give the same."""
-    layers = {f"layer_{index}": f"distilbert.transformer.layer.{index}" for index in range(config.layers)}
+    layers = {f"layer_{index}": f"distilbert.transformer.layer.{index}" for index in range(config.num_hidden_layers)}
     head = {"transform": "vocab_transform", "transform_norm": "vocab_layer_norm", "decoder": "vocab_projector"}
     return {"norm": "distilbert.embeddings.LayerNorm", **layers, **head}
 
@@ -36,7 +36,7 @@ def case(config: DistilBertConfig, *, scores: float = 1.0, **others: Any) -> Gol
     return GoldenCase(
         variant=config.name,
         reference=partial(reference.golden, config, scores),
-        weights=partial(params.weights, config, scores),
+        weights=partial(params.synthetic_params, config, scores=scores),
         select=partial(reference.select, config),
         **others,
     )
@@ -71,7 +71,7 @@ MODEL = Model(
         "scores": case(TINY, scores=reference.LARGE_SCORES, meshes=("1x2",)),
     },
     sources=params.SOURCES,
-    keys=params.keys,
+    keys=params.key_map,
     synthetic=params.synthetic_checkpoint,
     hub_config=params.hub_config,
     config_keys=config_keys.KEYS,

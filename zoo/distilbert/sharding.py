@@ -48,7 +48,7 @@ def param_specs(config: DistilBertConfig, mesh: Mesh) -> dict[str, Any]:
             "word": {"embedding": P("model", None), "first_row": P("model")},
             "position": P(),
             "norm": norm,
-            **{f"layer_{index}": layer for index in range(config.layers)},
+            **{f"layer_{index}": layer for index in range(config.num_hidden_layers)},
             "transform": whole,
             "transform_norm": norm,
             "decoder": {"bias": P("model")},
@@ -68,7 +68,7 @@ def output_specs(config: DistilBertConfig, mesh: Mesh) -> dict[str, P]:
 
 def collectives(config: DistilBertConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
     """All-reduces: one for the words, one after attention and one after the MLP of each layer."""
-    return {"all-reduce": 2 * config.layers + 1} if mesh.shape["model"] > 1 else {}
+    return {"all-reduce": 2 * config.num_hidden_layers + 1} if mesh.shape["model"] > 1 else {}
 
 
 def fit(config: DistilBertConfig, mesh: Mesh) -> DistilBertConfig:
@@ -76,9 +76,9 @@ def fit(config: DistilBertConfig, mesh: Mesh) -> DistilBertConfig:
     chips = mesh.shape["model"]
     return replace(
         config,
-        heads=multiple(config.heads, chips),
-        intermediate=multiple(config.intermediate, chips),
-        padding=multiple(config.vocabulary, chips) - config.vocabulary,
+        num_attention_heads=multiple(config.num_attention_heads, chips),
+        intermediate_size=multiple(config.intermediate_size, chips),
+        vocab_padding=multiple(config.vocab_size, chips) - config.vocab_size,
         mesh=shape_of(mesh),
     )
 
@@ -86,6 +86,6 @@ def fit(config: DistilBertConfig, mesh: Mesh) -> DistilBertConfig:
 def prepare(config: DistilBertConfig, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
     """`params` (NumPy, all or some) of ``DistilBert(config)`` as those of ``DistilBert(fit(config, mesh))``."""
     fitted = fit(config, mesh)
-    tokens = fitted.vocabulary + fitted.padding
-    growths = encoder_growths(fitted.heads, fitted.intermediate, tokens, MASKED)
+    tokens = fitted.padded_vocab_size
+    growths = encoder_growths(fitted.num_attention_heads, fitted.intermediate_size, tokens, MASKED)
     return grown(params, growths, {"word/first_row": first_rows(tokens, mesh.shape["model"])})

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
 
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", *(f"w{n}" for n in range(TINY.vocabulary - 6))]
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", *(f"w{n}" for n in range(TINY.vocab_size - 6))]
 """As many tokens as the tiny variant has."""
 
 
 @pytest.fixture(scope="module")
 def tiny() -> dict[str, Any]:
-    return params.weights(TINY)
+    return params.synthetic_params(TINY)
 
 
 run_tiny = jax.jit(forward(DistilBert(TINY)))
@@ -62,8 +62,8 @@ def test_any_number_of_chips(tt_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: An
     outputs = run(place_params(MODEL, TINY, tt_mesh, tiny), dict(golden.inputs))
     (program,) = run.programs
     assert refused(program.stablehlo) == ()
-    beyond = np.asarray(outputs["logits"])[..., TINY.vocabulary :]
-    assert beyond.shape[-1] == config.padding > 0
+    beyond = np.asarray(outputs["logits"])[..., TINY.vocab_size :]
+    assert beyond.shape[-1] == config.vocab_padding > 0
     assert (beyond < -1e8).all()  # never chosen, and of probability 0
     tt_golden(reference.select(TINY, outputs), "tiny", reference=MODEL.cases["tiny"].reference, weights=tiny)
 
@@ -72,8 +72,12 @@ def test_padding_adds_exactly_nothing(tiny: Any) -> None:
     """The parameters stay as they are inside; outside are zeros, and biases that forbid the tokens that are none."""
     mesh: Any = AbstractMesh((1, 8), ("batch", "model"))
     fitted = sharding.fit(TINY, mesh)
-    assert (fitted.heads, fitted.intermediate, fitted.vocabulary + fitted.padding) == (8, 56, 104)
-    assert sharding.fit(BASE, mesh).heads == 16
+    assert (fitted.num_attention_heads, fitted.intermediate_size, fitted.vocab_size + fitted.vocab_padding) == (
+        8,
+        56,
+        104,
+    )
+    assert sharding.fit(BASE, mesh).num_attention_heads == 16
     grown = flatten(sharding.prepare(TINY, tiny, mesh))
     before = flatten(tiny)
     assert before.pop("params/word/first_row").tolist() == [0]
@@ -97,7 +101,7 @@ def test_padding_does_not_count(tiny: Any) -> None:
 
 
 def test_wrong_inputs(tiny: Any) -> None:
-    assert np.isnan(on_cpu(tiny, padded([5, TINY.vocabulary]))["logits"][0]).any()
+    assert np.isnan(on_cpu(tiny, padded([5, TINY.vocab_size]))["logits"][0]).any()
     ids = np.zeros((1, 33), np.int32)
     with pytest.raises(ValueError, match="33 tokens, but tiny knows 32 positions"):
         on_cpu(tiny, {"input_ids": ids, "attention_mask": ids})
@@ -133,9 +137,9 @@ def test_as_transformers_saves_it(changes: dict[str, bool], tmp_path: Path) -> N
     theirs.save_pretrained(tmp_path)
     if not changes.get("tie_word_embeddings", True):
         with pytest.raises(CheckpointError, match=r"vocab_projector\.weight"):
-            load_checkpoint(tmp_path, TINY, params.keys(TINY), MODEL.shapes(TINY), on_host)
+            load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.shapes(TINY), on_host)
         return
-    weights = load_checkpoint(tmp_path, TINY, params.keys(TINY), MODEL.shapes(TINY), on_host)
+    weights = load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.shapes(TINY), on_host)
     inputs = MODEL.example(TINY)
     with torch.no_grad():
         logits = theirs(**{name: torch.from_numpy(value).long() for name, value in inputs.items()}).logits
@@ -151,7 +155,7 @@ def test_checkpoint_without_a_head() -> None:
         if not name.startswith("vocab_")
     }
     with pytest.raises(CheckpointError, match=r"no tensor fills: params/decoder/bias, params/transform/bias, "):
-        convert_tensors(encoder, TINY, params.keys(TINY), MODEL.shapes(TINY))
+        convert_tensors(encoder, TINY, params.key_map(TINY), MODEL.shapes(TINY))
 
 
 @pytest.mark.tt(mesh="1x2")

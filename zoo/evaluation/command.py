@@ -119,10 +119,10 @@ def evaluated(model: Model, named: str | None, options: argparse.Namespace) -> s
         if options.system is not None and not chat:
             raise DemoError("--system is for chats: add --chat, or leave it out")
         tokenizer = read_tokenizer(stage.directory, *_older(model))
-        if tokenizer.get_vocab_size() > config.vocab:
+        if tokenizer.get_vocab_size() > config.vocab_size:
             raise DemoError(
                 f"{stage.directory}: its tokenizer has {tokenizer.get_vocab_size()} tokens, the weights know "
-                f"{config.vocab}: they do not belong together"
+                f"{config.vocab_size}: they do not belong together"
             )
         stops = stop_tokens(stage.directory)
         with refused(KeyError, ValueError):
@@ -200,8 +200,10 @@ def _config(stage: Stage, options: argparse.Namespace) -> Any:
             raise DemoError(f"--dtype {options.dtype}: {stage.model.name} has no choice; leave it out")
         with refused(ValueError):
             config = replace(config, dtype=options.dtype)
-    if options.tokens >= config.positions:
-        raise DemoError(f"--tokens {options.tokens}: {stage.variant} knows {config.positions} positions in all")
+    if options.tokens >= config.max_position_embeddings:
+        raise DemoError(
+            f"--tokens {options.tokens}: {stage.variant} knows {config.max_position_embeddings} positions in all"
+        )
     return config
 
 

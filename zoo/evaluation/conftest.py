@@ -10,10 +10,10 @@ import pytest
 
 from zoo.checkpoints.tensor_files import save_checkpoint
 from zoo.evaluation.questions import MARK
-from zoo.gpt2.params import checkpoint as gpt2_checkpoint
-from zoo.gpt2.params import hugging_face_config as gpt2_config
+from zoo.gpt2.params import hub_config as gpt2_config
+from zoo.gpt2.params import synthetic_checkpoint as gpt2_checkpoint
 from zoo.qwen2_5.model import CONFIGS
-from zoo.qwen2_5.params import checkpoint, hugging_face_config
+from zoo.qwen2_5.params import hub_config, synthetic_checkpoint
 from zoo.registry import model
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def write_tokenizer(directory: Path, vocab: int) -> None:
 def qwen2_5(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the smallest Qwen2.5 with a tokenizer."""
     directory, config = tmp_path_factory.mktemp("qwen"), CONFIGS["tiny-28-4"]
-    write_tokenizer(directory, config.vocab)
-    save_checkpoint(directory, checkpoint(config), config=hugging_face_config(config))
+    write_tokenizer(directory, config.vocab_size)
+    save_checkpoint(directory, synthetic_checkpoint(config), config=hub_config(config))
     return directory
 
 
@@ -62,7 +62,7 @@ def qwen2_5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same of GPT-2."""
     directory, config = tmp_path_factory.mktemp("gpt2"), model("gpt2").config("tiny")
-    write_tokenizer(directory, config.vocab)
+    write_tokenizer(directory, config.vocab_size)
     facts = {**gpt2_config(config), "eos_token_id": None, "bos_token_id": None}
     save_checkpoint(directory, gpt2_checkpoint(config), config=facts)
     return directory

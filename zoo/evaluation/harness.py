@@ -61,7 +61,7 @@ class ZooLM(TemplateLM):  # type: ignore[misc] # lm-eval is installed only where
     @property
     def max_length(self) -> int:
         """The model's positions."""
-        return int(self._model.config.positions)
+        return int(self._model.config.max_position_embeddings)
 
     @property
     def tokenizer_name(self) -> str:

@@ -123,7 +123,7 @@ class LanguageModel:
             yield from zip(batch, found, strict=True)
 
     def _generator(self, longest: int, new_tokens: int) -> Generator:
-        positions = self.config.positions
+        positions = self.config.max_position_embeddings
         if longest + new_tokens - 1 > positions:
             raise ValueError(f"a prompt of {longest} tokens and {new_tokens} new ones need more than {positions} slots")
         prompt_slots = min(bucket(longest), positions)
@@ -143,13 +143,15 @@ class LanguageModel:
         ValueError for texts of more tokens than the model's positions and one, or of fewer than two.
         """
         for text in texts:
-            if not 2 <= len(text) <= self.config.positions + 1:
-                raise ValueError(f"a text of {len(text)} tokens: expected 2 to {self.config.positions + 1}")
+            if not 2 <= len(text) <= self.config.max_position_embeddings + 1:
+                raise ValueError(
+                    f"a text of {len(text)} tokens: expected 2 to {self.config.max_position_embeddings + 1}"
+                )
         order = sorted(range(len(texts)), key=lambda number: -len(texts[number]))
         start = 0
         while start < len(order):
-            length = min(bucket(len(texts[order[start]]) - 1), self.config.positions)
-            most = max(1, LOGITS // (4 * length * self.config.vocab))
+            length = min(bucket(len(texts[order[start]]) - 1), self.config.max_position_embeddings)
+            most = max(1, LOGITS // (4 * length * self.config.vocab_size))
             count = min(self.rows, len(texts), most)
             batch = order[start : start + count]
             start += count
@@ -195,7 +197,7 @@ class LanguageModel:
         """(params, inputs, the token after each [rows, length]) -> log of its probability, and 1 for the likeliest."""
         forward = self._model.forward(self._model.build(self._fitted))
         logits_spec = self._model.output_specs(self._fitted, self._mesh)["logits"]
-        vocab = self.config.vocab
+        vocab = self.config.vocab_size
 
         def score(params: Any, inputs: Any, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
             # Whole rows on each chip: the TT compiler counts a sharded iota wrongly.

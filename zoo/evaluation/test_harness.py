@@ -96,7 +96,7 @@ def test_whole_texts(name: str, request: pytest.FixtureRequest) -> None:
 
     directory: Path = request.getfixturevalue(name)
     network, tokenizer = made(name, directory, "1x2"), read_tokenizer(directory)
-    long, positions = "howmany" * 12, network.config.positions  # a token a letter
+    long, positions = "howmany" * 12, network.config.max_position_embeddings  # a token a letter
     texts = (long, "how many", "")
     found = harness_of(network, directory).loglikelihood_rolling(
         [Instance("loglikelihood_rolling", {}, (text,), number) for number, text in enumerate(texts)]

@@ -123,7 +123,7 @@ def test_programs_are_for_the_chip(tt_mesh: Any, tt_jit: Any) -> None:
     (program,) = model._score.programs  # lengths within a bucket share it
     assert model.programs == 1
     assert refused(program.stablehlo) == ()
-    layers = model.config.layers
+    layers = model.config.num_hidden_layers
     assert program.collectives == {"all-reduce": 2 * layers + 1, "all-gather": 1}
 
 

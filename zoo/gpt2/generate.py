@@ -37,10 +37,10 @@ class Generator(generation.Generator):
         decoder = generation.Decoder(
             module=GPT2(fit(config, mesh)),
             name=config.name,
-            vocab=config.vocab,
-            positions=config.positions,
+            vocab_size=config.vocab_size,
+            max_position_embeddings=config.max_position_embeddings,
             row_multiple=mesh.shape["batch"],
-            params=param_specs(config),
+            params=param_specs(config, mesh),
             rows=ROWS,
             logits=NEXT_LOGITS,
             cache=cache_specs(config),

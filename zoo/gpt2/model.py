@@ -2,7 +2,8 @@
 
 Sizes are what the program has, so heads, the MLP's width and the logits may be padded to what a mesh divides
 (`zoo.gpt2.sharding`). Only the token embedding knows of chips, because its rows lie on all of them; the head is tied to
-it. Only what the TT compiler takes is used: Python loops, writes into the cache by select, positions as data.
+it. Only what the TT compiler takes is used: Python loops, writes into the cache by select, positions as data. Kernels
+are flax's [in, out].
 """
 
 from __future__ import annotations
@@ -27,29 +28,50 @@ MASKED = -1e9
 
 @dataclass(frozen=True, slots=True)
 class GPT2Config:
-    """Sizes of one variant. Fitted to a `mesh` (None: one chip), `heads`, `inner` and `logits`, the rows of the token
-    embedding, count padding too; `vocab` never does.
+    """Sizes of one variant, by BERT's names in transformers. Fitted to a `mesh` (None: one chip), `num_attention_heads`
+    and `intermediate_size` count padding too; `vocab_size` never does: `vocab_padding` rows follow its tokens.
     """
 
     name: str
-    layers: int
-    width: int
-    heads: int
-    head_size: int
-    inner: int
-    vocab: int = 50257
-    logits: int = 50257
-    positions: int = 1024
-    epsilon: float = 1e-5
+    num_hidden_layers: int
+    hidden_size: int
+    num_attention_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int = 50257
+    vocab_padding: int = 0
+    max_position_embeddings: int = 1024
+    layer_norm_eps: float = 1e-5
     mesh: AbstractMesh | None = None
+
+    @property
+    def padded_vocab_size(self) -> int:
+        """Rows of the token embedding: those of tokens, then padding."""
+        return self.vocab_size + self.vocab_padding
 
 
 def _published(name: str, layers: int, heads: int) -> GPT2Config:
-    width = 64 * heads
-    return GPT2Config(name, layers=layers, width=width, heads=heads, head_size=64, inner=4 * width)
+    hidden = 64 * heads
+    return GPT2Config(
+        name,
+        num_hidden_layers=layers,
+        hidden_size=hidden,
+        num_attention_heads=heads,
+        head_dim=64,
+        intermediate_size=4 * hidden,
+    )
 
 
-TINY = GPT2Config("tiny", layers=2, width=24, heads=3, head_size=8, inner=96, vocab=97, logits=97, positions=48)
+TINY = GPT2Config(
+    "tiny",
+    num_hidden_layers=2,
+    hidden_size=24,
+    num_attention_heads=3,
+    head_dim=8,
+    intermediate_size=96,
+    vocab_size=97,
+    max_position_embeddings=48,
+)
 """For tests: heads, vocabulary and the MLP's width divide by few numbers of chips, so that padding matters."""
 
 CONFIGS = {
@@ -68,12 +90,12 @@ class Positions(nn.Module):
     """Rows of a table by number, whole on each chip; numbers beyond its ends give its first and last row."""
 
     rows: int
-    width: int
+    features: int
 
     @nn.compact
     def __call__(self, numbers: jax.Array) -> jax.Array:
-        """`numbers` int32 of any shape to [..., width] float32."""
-        table = self.param("embedding", nn.initializers.normal(0.02), (self.rows, self.width))
+        """`numbers` int32 of any shape to [..., features] float32."""
+        table = self.param("embedding", nn.initializers.normal(0.02), (self.rows, self.features))
         return jnp.take(table, numbers, axis=0, mode="clip")
 
 
@@ -83,9 +105,9 @@ class Attention(nn.Module):
     config: GPT2Config
 
     def setup(self) -> None:
-        width = self.config.heads * self.config.head_size
+        width = self.config.num_attention_heads * self.config.head_dim
         self.q, self.k, self.v = (nn.Dense(width) for _ in range(3))
-        self.out = nn.Dense(self.config.width)
+        self.out = nn.Dense(self.config.hidden_size)
 
     def __call__(
         self,
@@ -94,21 +116,21 @@ class Attention(nn.Module):
         cache: tuple[jax.Array, jax.Array] | None = None,
         write: jax.Array | None = None,
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """`x` [batch, queries, width], `allowed` bool, broadcast to [batch, heads, queries, keys].
+        """`x` [batch, queries, hidden], `allowed` bool, broadcast to [batch, heads, queries, keys].
 
-        Gives the same shape as `x`, and keys and values [batch, heads, keys, head_size]: of `x`, or the `cache` with
+        Gives the same shape as `x`, and keys and values [batch, heads, keys, head_dim]: of `x`, or the `cache` with
         those of `x` (one query then) where `write`, bool [batch, 1, keys, 1], is true.
         """
         q, k, v = (self._heads(projection(x)) for projection in (self.q, self.k, self.v))
         if cache is not None and write is not None:
             k, v = jnp.where(write, k, cache[0]), jnp.where(write, v, cache[1])
-        scores = jnp.einsum("bhqd,bhkd->bhqk", q * self.config.head_size**-0.5, k)
+        scores = jnp.einsum("bhqd,bhkd->bhqk", q * self.config.head_dim**-0.5, k)
         weights = nn.softmax(jnp.where(allowed, scores, MASKED))
         mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, v).swapaxes(1, 2)
         return self.out(mixed.reshape(*x.shape[:2], -1)), (k, v)
 
     def _heads(self, x: jax.Array) -> jax.Array:
-        return x.reshape(*x.shape[:2], -1, self.config.head_size).swapaxes(1, 2)
+        return x.reshape(*x.shape[:2], -1, self.config.head_dim).swapaxes(1, 2)
 
 
 class Block(nn.Module):
@@ -119,7 +141,7 @@ class Block(nn.Module):
     def setup(self) -> None:
         self.ln_1, self.ln_2 = layer_norm(self.config), layer_norm(self.config)
         self.attn = Attention(self.config)
-        self.fc, self.proj = nn.Dense(self.config.inner), nn.Dense(self.config.width)
+        self.fc, self.proj = nn.Dense(self.config.intermediate_size), nn.Dense(self.config.hidden_size)
 
     def __call__(
         self,
@@ -144,7 +166,7 @@ class Head(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, table: jax.Array) -> jax.Array:
-        """`x` [batch, length, width] and `table` [logits, width] to [batch, length, logits]."""
+        """`x` [batch, length, hidden] and `table` [logits, hidden] to [batch, length, logits]."""
         bias = self.param("bias", nn.initializers.zeros_init(), (self.logits,))
         return jnp.einsum("blw,vw->blv", x, table) + bias
 
@@ -156,14 +178,14 @@ class GPT2(nn.Module):
 
     def setup(self) -> None:
         config = self.config
-        self.wte = Embedding(config.vocab, config.logits, config.width, mesh=config.mesh)
-        self.wpe = Positions(config.positions, config.width)
-        self.h = [Block(config) for _ in range(config.layers)]
+        self.wte = Embedding(config.vocab_size, config.padded_vocab_size, config.hidden_size, mesh=config.mesh)
+        self.wpe = Positions(config.max_position_embeddings, config.hidden_size)
+        self.h = [Block(config) for _ in range(config.num_hidden_layers)]
         self.ln_f = layer_norm(config)
-        self.lm_head = Head(config.logits)
+        self.lm_head = Head(config.padded_vocab_size)
 
     def __call__(self, input_ids: jax.Array, attention_mask: jax.Array, position_ids: jax.Array) -> jax.Array:
-        """Logits [batch, length, logits] of every position.
+        """Logits [batch, length, padded_vocab_size] of every position.
 
         All arguments are [batch, length]; where `attention_mask` is 0 there is padding, which nothing attends to.
         """
@@ -174,7 +196,7 @@ class GPT2(nn.Module):
         return self._logits(x)
 
     def prefill(self, input_ids: jax.Array, last: jax.Array, slots: int) -> tuple[jax.Array, Cache]:
-        """Logits [batch, logits] after each row's last token, and a cache of `slots` positions (static).
+        """Logits [batch, padded_vocab_size] after each row's last token, and a cache of `slots` positions (static).
 
         `input_ids` [batch, length] padded on the right, `last` [batch] the position of each row's last token. What
         padding leaves in the cache is never read: `decode` overwrites a slot before it allows it.
@@ -192,7 +214,7 @@ class GPT2(nn.Module):
         return self._logits(x)[:, 0], tuple(cache)
 
     def decode(self, tokens: jax.Array, positions: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
-        """Logits [batch, logits] after one more token in each row, and the cache with it.
+        """Logits [batch, padded_vocab_size] after one more token in each row, and the cache with it.
 
         `tokens` [batch] at `positions` [batch], which are their slots in the cache as well.
         """
@@ -212,7 +234,7 @@ class GPT2(nn.Module):
 
 def layer_norm(config: GPT2Config) -> nn.LayerNorm:
     """Layer norm with the variance from the differences: that of the squares loses digits where the mean is large."""
-    return nn.LayerNorm(config.epsilon, use_fast_variance=False)
+    return nn.LayerNorm(config.layer_norm_eps, use_fast_variance=False)
 
 
 def causal(length: int) -> jax.Array:

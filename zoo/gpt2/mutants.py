@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 CASE = "tiny"
 
-HEADS, HEAD_SIZE = TINY.heads, TINY.head_size
+HEADS, HEAD_DIM = TINY.num_attention_heads, TINY.head_dim
 
 
 def _swapped_heads(kernel: np.ndarray) -> np.ndarray:
-    heads = kernel.reshape(-1, HEADS, HEAD_SIZE)
+    heads = kernel.reshape(-1, HEADS, HEAD_DIM)
     return heads[:, [1, 0, *range(2, HEADS)]].reshape(kernel.shape)
 
 
@@ -39,7 +39,7 @@ def _fused_by_head(tree: Any) -> Any:
     for name in [name for name in leaves if "/attn/q/" in name]:
         names = [name.replace("/q/", f"/{part}/") for part in "qkv"]
         fused = np.concatenate([leaves[part] for part in names], axis=-1)
-        by_head = fused.reshape(*fused.shape[:-1], HEADS, 3, HEAD_SIZE)
+        by_head = fused.reshape(*fused.shape[:-1], HEADS, 3, HEAD_DIM)
         for index, part in enumerate(names):
             leaves[part] = by_head[..., index, :].reshape(leaves[part].shape)
     return nested(leaves)
@@ -130,8 +130,8 @@ def _masked(score: float) -> Mutant:
 MUTANTS = {
     "GELU by erf instead of tanh": _activation(partial(jax.nn.gelu, approximate=False)),
     "ReLU instead of GELU": _activation(jax.nn.relu),
-    "layer norm's epsilon 1e-6": Mutant(config=lambda config: replace(config, epsilon=1e-6)),
-    "layer norm's epsilon 1e-12": Mutant(config=lambda config: replace(config, epsilon=1e-12)),
+    "layer norm's epsilon 1e-6": Mutant(config=lambda config: replace(config, layer_norm_eps=1e-6)),
+    "layer norm's epsilon 1e-12": Mutant(config=lambda config: replace(config, layer_norm_eps=1e-12)),
     "positions count the padding": _positions(
         lambda old: np.broadcast_to(np.arange(old.shape[1], dtype=np.int32), old.shape)
     ),
@@ -158,8 +158,8 @@ MUTANTS = {
     "no residual round the MLP": _intercepted(_no_residual),
     "no last norm": _no_norm("ln_f"),
     "no bias of the norms": changed("ln_1/bias", np.zeros_like),
-    "scores not scaled": _scaled_scores(HEAD_SIZE**0.5),
-    "scores scaled twice": _scaled_scores(HEAD_SIZE**-0.5),
+    "scores not scaled": _scaled_scores(HEAD_DIM**0.5),
+    "scores scaled twice": _scaled_scores(HEAD_DIM**-0.5),
     "head not tied to the embedding": other_table("lm_head", _untied),
     **{
         f"epsilon {value:.0e} in {norm} alone": epsilon_of(norm, value)
@@ -168,16 +168,18 @@ MUTANTS = {
     },
     "what is masked has a score of -30": _masked(-30.0),
     "32 heads of 32 in gpt2-medium": Mutant(
-        config=lambda config: replace(config, heads=32, head_size=32), case="gpt2-medium-1-layer"
+        config=lambda config: replace(config, num_attention_heads=32, head_dim=32), case="gpt2-medium-1-layer"
     ),
     "10 heads of 128 in gpt2-large": Mutant(
-        config=lambda config: replace(config, heads=10, head_size=128), case="gpt2-large-1-layer"
+        config=lambda config: replace(config, num_attention_heads=10, head_dim=128), case="gpt2-large-1-layer"
     ),
-    "epsilon 1e-6 in gpt2-xl": Mutant(config=lambda config: replace(config, epsilon=1e-6), case="gpt2-xl-1-layer"),
-    "gpt2-medium registered with 32 heads of 32": registered("gpt2-medium", heads=32, head_size=32),
-    "gpt2-large registered with 35 layers": registered("gpt2-large", layers=35),
-    "gpt2-xl registered with epsilon 1e-6": registered("gpt2-xl", epsilon=1e-6),
-    "gpt2 registered with 2048 positions": registered("gpt2", positions=2048),
+    "epsilon 1e-6 in gpt2-xl": Mutant(
+        config=lambda config: replace(config, layer_norm_eps=1e-6), case="gpt2-xl-1-layer"
+    ),
+    "gpt2-medium registered with 32 heads of 32": registered("gpt2-medium", num_attention_heads=32, head_dim=32),
+    "gpt2-large registered with 35 layers": registered("gpt2-large", num_hidden_layers=35),
+    "gpt2-xl registered with epsilon 1e-6": registered("gpt2-xl", layer_norm_eps=1e-6),
+    "gpt2 registered with 2048 positions": registered("gpt2", max_position_embeddings=2048),
     "tokens on one row of chips": lying("input_specs", "input_ids", P()),
     "masks over model": lying("input_specs", "attention_mask", P("batch", "model")),
     "logits on every chip of a row": lying("output_specs", "logits", P("batch")),

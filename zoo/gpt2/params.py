@@ -62,7 +62,7 @@ def _is_as_none(score: np.ndarray, config: GPT2Config) -> bool:
 
 _WORDS = (("params/wte/embedding", None), ("params/wte/first_row", first_row), ("params/lm_head/bias", _no_bias))
 
-KEYS = KeyMap(
+KEY_MAP = KeyMap(
     rules=(
         Rule(_PREFIX + r"wte\.weight", tuple(Target(path, convert) for path, convert in _WORDS)),
         # The head is tied to wte: stored beside it, it must be the same; stored alone, it stands for both.
@@ -85,40 +85,40 @@ KEYS = KeyMap(
 )
 
 
-def keys(config: GPT2Config) -> KeyMap:
+def key_map(config: GPT2Config) -> KeyMap:
     """The key map of GPT2LMHeadModel; the same for all sizes."""
-    return KEYS
+    return KEY_MAP
 
 
-def hugging_face_config(config: GPT2Config) -> dict[str, Any]:
+def hub_config(config: GPT2Config) -> dict[str, Any]:
     """What ``config.json`` of a checkpoint of this size says."""
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
         "activation_function": "gelu_new",
-        "n_layer": config.layers,
-        "n_embd": config.width,
-        "n_head": config.heads,
-        "n_inner": config.inner,
-        "n_positions": config.positions,
-        "vocab_size": config.vocab,
-        "layer_norm_epsilon": config.epsilon,
-        "bos_token_id": config.vocab - 1,
-        "eos_token_id": config.vocab - 1,
+        "n_layer": config.num_hidden_layers,
+        "n_embd": config.hidden_size,
+        "n_head": config.num_attention_heads,
+        "n_inner": config.intermediate_size,
+        "n_positions": config.max_position_embeddings,
+        "vocab_size": config.vocab_size,
+        "layer_norm_epsilon": config.layer_norm_eps,
+        "bos_token_id": config.vocab_size - 1,
+        "eos_token_id": config.vocab_size - 1,
         "tie_word_embeddings": True,
         "torch_dtype": "float32",
     }
 
 
-def checkpoint(config: GPT2Config, seed: int = 0, scores: float = 1.0) -> Iterator[tuple[str, np.ndarray]]:
+def synthetic_checkpoint(config: GPT2Config, seed: int = 0, scores: float = 1.0) -> Iterator[tuple[str, np.ndarray]]:
     """Made-up float32 tensors by the names that transformers' save_pretrained gives them.
 
     Embeddings and what the branches add to them are small, so that each norm, the last one too, feels its epsilon.
     Scores spread by about 2, `scores` times as much where that is asked for, and biases are as large as the products:
     attention is far from uniform and every part shows in the logits.
     """
-    width, inner = config.width, config.inner
-    branch = SIZE / math.sqrt(2 * config.layers)
+    width, inner = config.hidden_size, config.intermediate_size
+    branch = SIZE / math.sqrt(2 * config.num_hidden_layers)
     queries = np.repeat(np.array([scores, 1.0, 1.0], np.float32), width)  # of the fused projection
 
     def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
@@ -134,9 +134,9 @@ def checkpoint(config: GPT2Config, seed: int = 0, scores: float = 1.0) -> Iterat
         yield tensor(f"{name}.weight", (inputs, outputs), gain * math.sqrt(3.0 / inputs))
         yield tensor(f"{name}.bias", (outputs,), bias * gain)
 
-    yield tensor("wte.weight", (config.vocab, width), 0.05)
-    yield tensor("wpe.weight", (config.positions, width), 0.05)
-    for index in range(config.layers):
+    yield tensor("wte.weight", (config.vocab_size, width), 0.05)
+    yield tensor("wpe.weight", (config.max_position_embeddings, width), 0.05)
+    for index in range(config.num_hidden_layers):
         layer = f"h.{index}"
         yield from norm(f"{layer}.ln_1")
         for name, values in dense(f"{layer}.attn.c_attn", width, 3 * width, 1.3, bias=1.2):
@@ -152,6 +152,6 @@ SIZE = 0.1
 """About how large what the branches add up to is."""
 
 
-def synthetic(config: GPT2Config, seed: int = 0, scores: float = 1.0) -> dict[str, Any]:
+def synthetic_params(config: GPT2Config, seed: int = 0, scores: float = 1.0) -> dict[str, Any]:
     """The parameters that `checkpoint` gives, float32 on the host."""
-    return convert_tensors(checkpoint(config, seed, scores), config, KEYS)
+    return convert_tensors(synthetic_checkpoint(config, seed, scores), config, KEY_MAP)

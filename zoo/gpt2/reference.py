@@ -35,14 +35,16 @@ SAMPLINGS = (
 """The settings whose probabilities are compared with transformers' filters."""
 
 
-def inputs(config: GPT2Config) -> dict[str, np.ndarray]:
+def made_up_inputs(config: GPT2Config) -> dict[str, np.ndarray]:
     """Token numbers, masks and positions [batch, length] int32; half of the rows begin with padding."""
-    return common.ragged_inputs("gpt2", config.name, config.vocab)
+    return common.ragged_inputs("gpt2", config.name, config.vocab_size)
 
 
 def select(config: GPT2Config, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the golden holds: logits after every token that is no padding, of large vocabularies a part."""
-    return common.kept_logits(outputs["logits"][..., : config.vocab], inputs(config)["attention_mask"], every=97)
+    return common.kept_logits(
+        outputs["logits"][..., : config.vocab_size], made_up_inputs(config)["attention_mask"], every=97
+    )
 
 
 def torch_model(config: GPT2Config, scores: float = 1.0, told: Mapping[str, Any] | None = None) -> Any:
@@ -50,17 +52,17 @@ def torch_model(config: GPT2Config, scores: float = 1.0, told: Mapping[str, Any]
 
     `told`: its config.json; None: what ours says.
     """
-    tensors = params.checkpoint(config, scores=scores)
-    return common.loaded_model("GPT2LMHeadModel", tensors, told or params.hugging_face_config(config))
+    tensors = params.synthetic_checkpoint(config, scores=scores)
+    return common.loaded_model("GPT2LMHeadModel", tensors, told or params.hub_config(config))
 
 
 def _info(config: GPT2Config, implementation: str, scores: float = 1.0) -> dict[str, Any]:
-    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic(config, scores=scores))}
+    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic_params(config, scores=scores))}
     return common.made_by("gpt2", config.name, implementation, weights)
 
 
 def _golden(config: GPT2Config, scores: float = 1.0, told: Mapping[str, Any] | None = None) -> Golden:
-    given = inputs(config)
+    given = made_up_inputs(config)
     implementation = "transformers GPT2LMHeadModel, eager attention, float32"
     return Golden(
         inputs=given,
@@ -80,7 +82,7 @@ WORDS = 61
 
 def one_layer(config: GPT2Config) -> GPT2Config:
     """A published size cut to one layer and few words: what is left has the true width, heads and epsilon."""
-    return replace(config, name=f"{config.name}-1-layer", layers=1, vocab=WORDS, logits=WORDS)
+    return replace(config, name=f"{config.name}-1-layer", num_hidden_layers=1, vocab_size=WORDS)
 
 
 def golden_of_one_layer(variant: str) -> Golden:
@@ -89,18 +91,18 @@ def golden_of_one_layer(variant: str) -> Golden:
     return _golden(one_layer(CONFIGS[variant]), told=published.config_json(FOLDER, variant, n_layer=1, **words))
 
 
-LARGE = 12.0
+LARGE_SCORES = 12.0
 """How many times as large as usual the scores of the golden ``scores`` are: several tens, as trained models have."""
 
 
 def golden_of_large_scores() -> Golden:
     """The same of the tiny variant with large scores."""
-    return _golden(TINY, LARGE)
+    return _golden(TINY, LARGE_SCORES)
 
 
 def prompts() -> list[list[int]]:
     """Prompts of 1 to 9 tokens for the tiny variant."""
-    return common.made_up_prompts("gpt2", TINY.name, TINY.vocab, seed=16)  # no two tokens tie
+    return common.made_up_prompts("gpt2", TINY.name, TINY.vocab_size, seed=16)  # no two tokens tie
 
 
 def generation() -> Golden:
@@ -110,7 +112,7 @@ def generation() -> Golden:
     """
     generated = common.Generated(torch_model(TINY), prompts(), NEW_TOKENS)
     stop = int(generated.tokens[1, NEW_TOKENS // 2])
-    logits = uniform("gpt2/tiny/sampling", (3, TINY.vocab), low=-4.0, high=4.0)
+    logits = uniform("gpt2/tiny/sampling", (3, TINY.vocab_size), low=-4.0, high=4.0)
     filtered = {f"probabilities/{number}": _filtered(logits, sampling) for number, sampling in enumerate(SAMPLINGS)}
     return Golden(
         inputs={"margins": generated.margins, "stop": np.array([stop], np.int32), "logits": logits},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +13,6 @@ from zoo.gpt2.model import CONFIGS, GPT2, TINY
 from zoo.registry import GoldenCase, Model, apply_as, tokens_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jax.sharding import Mesh, PartitionSpec
-
     from zoo.cli.demo import Demo
     from zoo.gpt2.model import GPT2Config
 
@@ -27,25 +23,12 @@ def example(config: GPT2Config) -> dict[str, np.ndarray]:
     return {"input_ids": row, "attention_mask": np.ones_like(row), "position_ids": row}
 
 
-def _input_specs(config: GPT2Config, mesh: Mesh) -> dict[str, PartitionSpec]:
-    return {"input_ids": sharding.ROWS, "attention_mask": sharding.ROWS, "position_ids": sharding.ROWS}
-
-
-def _output_specs(config: GPT2Config, mesh: Mesh) -> dict[str, PartitionSpec]:
-    return {"logits": sharding.LOGITS}
-
-
-def _collectives(config: GPT2Config, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
-    count = sharding.all_reduces(config, mesh)
-    return {"all-reduce": count} if count else {}
-
-
 def _logits_case(variant: str, quick: tuple[str, ...] | None = None) -> GoldenCase:
     config = CONFIGS[variant]
     return GoldenCase(
         variant=variant,
         reference=partial(reference.golden, variant),
-        weights=partial(params.synthetic, config),
+        weights=partial(params.synthetic_params, config),
         select=partial(reference.select, config),
         quick=quick,
     )
@@ -57,7 +40,7 @@ def _one_layer(variant: str, quick: tuple[str, ...]) -> GoldenCase:
         variant=variant,
         cut=reference.one_layer,
         reference=partial(reference.golden_of_one_layer, variant),
-        weights=partial(params.synthetic, config),
+        weights=partial(params.synthetic_params, config),
         select=partial(reference.select, config),
         quick=quick,
     )
@@ -66,7 +49,7 @@ def _one_layer(variant: str, quick: tuple[str, ...]) -> GoldenCase:
 def blocks(config: GPT2Config) -> dict[str, str]:
     """Modules of ours, and those of GPT2LMHeadModel that give the same."""
     found = {"wte": "transformer.wte", "wpe": "transformer.wpe"}
-    for index in range(config.layers):
+    for index in range(config.num_hidden_layers):
         ours, theirs = f"h_{index}", f"transformer.h.{index}"
         found |= {f"{ours}/{name}": f"{theirs}.{name}" for name in ("ln_1", "attn", "ln_2")}
         found |= {f"{ours}/fc": f"{theirs}.mlp.c_fc", f"{ours}/proj": f"{theirs}.mlp", ours: theirs}
@@ -91,10 +74,10 @@ MODEL = Model(
     fit=sharding.fit,
     prepare=sharding.prepare,
     specs=sharding.param_specs,
-    input_specs=_input_specs,
-    output_specs=_output_specs,
+    input_specs=sharding.input_specs,
+    output_specs=sharding.output_specs,
     meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
-    collectives=_collectives,
+    collectives=sharding.collectives,
     work=tokens_of,
     cases={
         "tiny": _logits_case("tiny"),
@@ -105,13 +88,13 @@ MODEL = Model(
         "scores": GoldenCase(
             variant=TINY.name,
             reference=reference.golden_of_large_scores,
-            weights=partial(params.synthetic, TINY, scores=reference.LARGE),
+            weights=partial(params.synthetic_params, TINY, scores=reference.LARGE_SCORES),
             select=partial(reference.select, TINY),
             meshes=("1x2",),
         ),
         # No logits to compare on a mesh: test_generation.py compares the tokens.
         "generation": GoldenCase(
-            variant=TINY.name, reference=reference.generation, weights=partial(params.synthetic, TINY), meshes=()
+            variant=TINY.name, reference=reference.generation, weights=partial(params.synthetic_params, TINY), meshes=()
         ),
     },
     sources={
@@ -120,9 +103,9 @@ MODEL = Model(
         "gpt2-large": Source("openai-community/gpt2-large", "32b71b12589c2f8d625668d2335a01cac3249519"),
         "gpt2-xl": Source("openai-community/gpt2-xl", "15ea56dee5df4983c59b2538573817e1667135e2"),
     },
-    keys=params.keys,
-    synthetic=params.checkpoint,
-    hub_config=params.hugging_face_config,
+    keys=params.key_map,
+    synthetic=params.synthetic_checkpoint,
+    hub_config=params.hub_config,
     config_keys=config_keys.KEYS,
     blocks=blocks,
     demo=demo,

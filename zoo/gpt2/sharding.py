@@ -34,7 +34,7 @@ CACHE = P("batch", "model", None, None)
 
 
 def fit(config: GPT2Config, mesh: Mesh) -> GPT2Config:
-    """The config with heads, inner width and logits rounded up to what the axis ``model`` divides."""
+    """The config with heads, the MLP's width and vocabulary rounded up to what the axis ``model`` divides."""
     chips: int = mesh.shape["model"]
 
     def padded(count: int) -> int:
@@ -42,9 +42,9 @@ def fit(config: GPT2Config, mesh: Mesh) -> GPT2Config:
 
     return replace(
         config,
-        heads=padded(config.heads),
-        inner=padded(config.inner),
-        logits=padded(config.logits),
+        num_attention_heads=padded(config.num_attention_heads),
+        intermediate_size=padded(config.intermediate_size),
+        vocab_padding=padded(config.vocab_size) - config.vocab_size,
         mesh=shape_of(mesh),
     )
 
@@ -53,14 +53,14 @@ def prepare(config: GPT2Config, params: Mapping[str, Any], mesh: Mesh) -> dict[s
     """`params` of `config` with the zeros that ``fit(config, mesh)`` asks for; leaf by leaf, all may be missing."""
     fitted = fit(config, mesh)
     grown = {
-        "heads": (fitted.heads - config.heads) * config.head_size,
-        "inner": fitted.inner - config.inner,
-        "logits": fitted.logits - config.logits,
+        "heads": (fitted.num_attention_heads - config.num_attention_heads) * config.head_dim,
+        "intermediate": fitted.intermediate_size - config.intermediate_size,
+        "vocab": fitted.vocab_padding,
     }
 
     def pad(name: str, leaf: np.ndarray) -> np.ndarray:
         if name.endswith("/first_row"):
-            return first_rows(fitted.logits, mesh.shape["model"])
+            return first_rows(fitted.padded_vocab_size, mesh.shape["model"])
         axis, what = _spread(name)
         if what is None or not grown[what]:
             return leaf
@@ -70,7 +70,7 @@ def prepare(config: GPT2Config, params: Mapping[str, Any], mesh: Mesh) -> dict[s
     return nested({name: pad(name, np.asarray(leaf)) for name, leaf in flatten(params).items()})
 
 
-def param_specs(config: GPT2Config, mesh: Mesh | None = None) -> dict[str, Any]:
+def param_specs(config: GPT2Config, mesh: Mesh) -> dict[str, Any]:
     """A tree of PartitionSpec like the parameters of ``GPT2(config)``."""
     norm = {"scale": P(), "bias": P()}
     column = {"kernel": P(None, "model"), "bias": P("model")}
@@ -82,7 +82,7 @@ def param_specs(config: GPT2Config, mesh: Mesh | None = None) -> dict[str, Any]:
         "fc": column,
         "proj": row,
     }
-    layers = {f"h_{index}": block for index in range(config.layers)}
+    layers = {f"h_{index}": block for index in range(config.num_hidden_layers)}
     return {
         "params": {
             "wte": {"embedding": P("model", None), "first_row": P("model")},
@@ -94,14 +94,24 @@ def param_specs(config: GPT2Config, mesh: Mesh | None = None) -> dict[str, Any]:
     }
 
 
+def input_specs(config: GPT2Config, mesh: Mesh) -> dict[str, P]:
+    """Rows over ``batch``."""
+    return dict.fromkeys(("input_ids", "attention_mask", "position_ids"), ROWS)
+
+
+def output_specs(config: GPT2Config, mesh: Mesh) -> dict[str, P]:
+    """Rows over ``batch``, the vocabulary over ``model``."""
+    return {"logits": LOGITS}
+
+
 def cache_specs(config: GPT2Config) -> tuple[tuple[P, P], ...]:
     """PartitionSpecs of the key-value cache."""
-    return ((CACHE, CACHE),) * config.layers
+    return ((CACHE, CACHE),) * config.num_hidden_layers
 
 
-def all_reduces(config: GPT2Config, mesh: Mesh) -> int:
+def collectives(config: GPT2Config, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
     """All-reduces of one forward pass, prefill or step: two a layer, one for the embedding."""
-    return 2 * config.layers + 1 if mesh.shape["model"] > 1 else 0
+    return {"all-reduce": 2 * config.num_hidden_layers + 1} if mesh.shape["model"] > 1 else {}
 
 
 def _spread(name: str) -> tuple[int, str | None]:
@@ -110,9 +120,9 @@ def _spread(name: str) -> tuple[int, str | None]:
     if layer in ("q", "k", "v"):
         return int(leaf == "kernel"), "heads"
     if layer == "fc":
-        return int(leaf == "kernel"), "inner"
+        return int(leaf == "kernel"), "intermediate"
     if layer in ("wte", "lm_head"):
-        return 0, "logits"
+        return 0, "vocab"
     if leaf == "kernel" and layer in ("out", "proj"):
-        return 0, "heads" if layer == "out" else "inner"
+        return 0, "heads" if layer == "out" else "intermediate"
     return 0, None

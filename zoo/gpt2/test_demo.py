@@ -13,7 +13,7 @@ from zoo.__main__ import main
 from zoo.checkpoints.tensor_files import SINGLE, save_checkpoint
 from zoo.gpt2.demo import END, from_vocabulary
 from zoo.gpt2.model import GPT2, TINY
-from zoo.gpt2.params import checkpoint, hugging_face_config, synthetic
+from zoo.gpt2.params import hub_config, synthetic_checkpoint, synthetic_params
 from zoo.gpt2.reference import generation, prompts
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ VOCABULARY = [*map(chr, range(33, 127)), "Ġ", "th", END]
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """A checkpoint with vocab.json and merges.txt, in which no token ends a text."""
-    save_checkpoint(tmp_path, checkpoint(TINY), config={**hugging_face_config(TINY), "eos_token_id": None})
+    save_checkpoint(tmp_path, synthetic_checkpoint(TINY), config={**hub_config(TINY), "eos_token_id": None})
     (tmp_path / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(VOCABULARY)}))
     (tmp_path / "merges.txt").write_text("#version: 0.2\nt h\n")
     return tmp_path
@@ -54,7 +54,7 @@ def next_probabilities(prompt: list[int]) -> np.ndarray:
     row = np.array([prompt], np.int32)
     with jax.default_device(jax.devices("cpu")[0]):
         places = np.arange(len(prompt), dtype=np.int32)[None]
-        logits = jax.jit(GPT2(TINY).apply)(synthetic(TINY), row, np.ones_like(row), places)
+        logits = jax.jit(GPT2(TINY).apply)(synthetic_params(TINY), row, np.ones_like(row), places)
         return np.asarray(jax.nn.softmax(logits[0, -1]))
 
 
@@ -106,7 +106,7 @@ def test_drawing_and_stopping(run: Callable[..., list[str]], directory: Path, tt
         expected = golden.outputs["stopped"][0].tolist()
         expected = expected[: expected.index(stop) + 1]
         for name, tokens in (("config.json", stop), ("generation_config.json", [3, stop])):
-            (directory / name).write_text(json.dumps({**hugging_face_config(TINY), "eos_token_id": tokens}))
+            (directory / name).write_text(json.dumps({**hub_config(TINY), "eos_token_id": tokens}))
             found = run(*given)
             assert found[7] == f"always the likeliest, {len(expected)} tokens up to the end of the text:"
             assert found[9] == tokenizer(directory).decode([*prompt, *expected])

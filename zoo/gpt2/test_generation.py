@@ -13,7 +13,7 @@ from zoo.gpt2 import params as gpt2_params
 from zoo.gpt2.generate import Generator
 from zoo.gpt2.model import GPT2, TINY
 from zoo.gpt2.reference import NEW_TOKENS, SAMPLINGS, generation, prompts
-from zoo.gpt2.sharding import all_reduces, fit, prepare
+from zoo.gpt2.sharding import collectives, fit, prepare
 from zoo.text.sampling import Sampling, draw, probabilities
 
 PROMPT_SLOTS, SLOTS = 12, 40
@@ -24,7 +24,7 @@ NEAR_TIE = 0.1
 
 @pytest.fixture(scope="module")
 def weights() -> dict[str, Any]:
-    return gpt2_params.synthetic(TINY)
+    return gpt2_params.synthetic_params(TINY)
 
 
 def make(weights: dict[str, Any], mesh: Any, jit: Any) -> Generator:
@@ -59,18 +59,17 @@ def test_equals_transformers_token_for_token(
     for program in (prefill, decode):
         assert refused(program.stablehlo) == ()
         assert "dynamic_slice" not in program.stablehlo
-        count = all_reduces(TINY, tt_mesh)
-        assert program.collectives in ({"all-reduce": count} if count else {}, None)
+        assert program.collectives in (collectives(TINY, tt_mesh, {}), None)
 
 
 @pytest.mark.tt(mesh="2x4")
 def test_cache_gives_what_the_whole_row_gives(weights: dict[str, Any], tt_mesh: Any, tt_jit: Any, tt_run: Any) -> None:
     """Logits step by step, at prompts up to the last slot, against one pass over each row without a cache."""
-    rows = [[(7 * row + 11 * place) % TINY.vocab for place in range(SLOTS)] for row in range(4)]
+    rows = [[(7 * row + 11 * place) % TINY.vocab_size for place in range(SLOTS)] for row in range(4)]
     lengths = np.array([12, 1, 5, 8], np.int32)
     generator = make(weights, tt_mesh, tt_jit)
     tokens = np.array(rows, np.int32)
-    given = np.where(np.arange(PROMPT_SLOTS) < lengths[:, None], tokens[:, :PROMPT_SLOTS], TINY.vocab - 1)
+    given = np.where(np.arange(PROMPT_SLOTS) < lengths[:, None], tokens[:, :PROMPT_SLOTS], TINY.vocab_size - 1)
 
     positions = lengths - 1
     logits, cache = generator.prefill(generator.params, given.astype(np.int32), positions)
@@ -83,7 +82,7 @@ def test_cache_gives_what_the_whole_row_gives(weights: dict[str, Any], tt_mesh: 
     places = np.broadcast_to(np.arange(SLOTS, dtype=np.int32), tokens.shape)
     whole = tt_jit(GPT2(fit(TINY, tt_mesh)).apply)(generator.params, tokens, np.ones_like(tokens), places)
     wanted = np.asarray(whole)[np.arange(4)[:, None], lengths[:, None] - 1 + np.arange(len(steps))]
-    actual, expected = np.stack(steps, axis=1)[..., : TINY.vocab], wanted[..., : TINY.vocab]
+    actual, expected = np.stack(steps, axis=1)[..., : TINY.vocab_size], wanted[..., : TINY.vocab_size]
     verdict = compare({"logits": actual}, {"logits": expected}, backend=tt_run.backend)
     assert verdict.passed, verdict.text()
 
@@ -113,7 +112,7 @@ def test_what_does_not_fit(weights: dict[str, Any], tt_mesh: Any) -> None:
     ):
         with pytest.raises(ValueError, match=text):
             generator(wrong, new_tokens)
-    for prompt_slots, slots in ((0, 4), (5, 4), (4, TINY.positions + 1)):
+    for prompt_slots, slots in ((0, 4), (5, 4), (4, TINY.max_position_embeddings + 1)):
         with pytest.raises(ValueError, match="expected 1 <= prompt_slots <= slots <= the 48 positions"):
             Generator(TINY, weights, tt_mesh, prompt_slots=prompt_slots, slots=slots)
 

@@ -24,7 +24,7 @@ from zoo.gpt2.model import CONFIGS, GPT2, MASKED, TINY
 from zoo.gpt2.reference import golden as reference
 from zoo.gpt2.reference import select
 from zoo.gpt2.registration import MODEL
-from zoo.gpt2.sharding import LOGITS, ROWS, fit, param_specs, prepare
+from zoo.gpt2.sharding import fit, input_specs, output_specs, param_specs, prepare
 
 PARAMETERS = {
     "gpt2": 124_439_808,
@@ -37,16 +37,19 @@ PARAMETERS = {
 
 @pytest.fixture(scope="module")
 def weights() -> dict[str, Any]:
-    return gpt2_params.synthetic(TINY)
+    return gpt2_params.synthetic_params(TINY)
 
 
 @pytest.mark.parametrize("variant", PARAMETERS)
 def test_sizes(variant: str) -> None:
     config = CONFIGS[variant]
-    c, inner = config.width, config.inner
+    c, inner = config.hidden_size, config.intermediate_size
     layer = 4 * c + (3 * c * c + 3 * c) + (c * c + c) + (c * inner + inner) + (inner * c + c)
-    assert config.heads * config.head_size == c
-    assert config.vocab * c + config.positions * c + config.layers * layer + 2 * c == PARAMETERS[variant]
+    assert config.num_attention_heads * config.head_dim == c
+    assert (
+        config.vocab_size * c + config.max_position_embeddings * c + config.num_hidden_layers * layer + 2 * c
+        == PARAMETERS[variant]
+    )
 
 
 @pytest.mark.tt(mesh=["1x3", "1x5", "1x7", "4x6"])
@@ -54,18 +57,22 @@ def test_numbers_of_chips_that_divide_nothing(
     weights: dict[str, Any], tt_mesh: Any, tt_jit: Any, tt_golden: Any
 ) -> None:
     golden = tt_golden.load("tiny", reference=lambda: reference("tiny"))
-    fitted, specs = fit(TINY, tt_mesh), {name: ROWS for name in golden.inputs}
+    fitted = fit(TINY, tt_mesh)
+    specs = input_specs(fitted, tt_mesh)
+    assert set(specs) == set(golden.inputs)
     forward = tt_jit(
-        MODEL.forward(GPT2(fitted)), in_shardings=(param_specs(TINY), specs), out_shardings={"logits": LOGITS}
+        MODEL.forward(GPT2(fitted)),
+        in_shardings=(param_specs(fitted, tt_mesh), specs),
+        out_shardings=output_specs(fitted, tt_mesh),
     )
     outputs = forward(prepare(TINY, weights, tt_mesh), golden.inputs)
     (program,) = forward.programs
     assert refused(program.stablehlo) == ()
-    assert program.collectives in ({"all-reduce": 2 * TINY.layers + 1}, None)
+    assert program.collectives in ({"all-reduce": 2 * TINY.num_hidden_layers + 1}, None)
     logits = np.asarray(outputs["logits"])
     chips = tt_mesh.shape["model"]
-    assert logits.shape[-1] % chips == fitted.heads % chips == fitted.inner % chips == 0
-    assert (logits[..., TINY.vocab :] == MASKED).all()
+    assert logits.shape[-1] % chips == fitted.num_attention_heads % chips == fitted.intermediate_size % chips == 0
+    assert (logits[..., TINY.vocab_size :] == MASKED).all()
     tt_golden(select(TINY, {"logits": logits}), "tiny", reference=lambda: reference("tiny"), weights=weights)
 
 
@@ -98,17 +105,17 @@ def _alone(name: str, leaf: np.ndarray) -> dict[str, Any]:
 def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
     """The hub's files have no prefix and hold the causal masks; save_pretrained adds it and leaves the head out."""
     published: dict[str, Any] = {
-        name.removeprefix("transformer."): tensor for name, tensor in gpt2_params.checkpoint(TINY)
+        name.removeprefix("transformer."): tensor for name, tensor in gpt2_params.synthetic_checkpoint(TINY)
     }
     published["h.0.attn.bias"] = np.tri(48, dtype=np.float32)[None, None]
     published["h.1.attn.masked_bias"] = np.float32(-1e4)
     published["lm_head.weight"] = published["wte.weight"]
-    found = flatten(convert_tensors(published, TINY, gpt2_params.keys(TINY), MODEL.shapes(TINY)))
+    found = flatten(convert_tensors(published, TINY, gpt2_params.key_map(TINY), MODEL.shapes(TINY)))
     assert {name: leaf.tobytes() for name, leaf in found.items()} == {
         name: leaf.tobytes() for name, leaf in flatten(weights).items()
     }
     alone = {name: tensor for name, tensor in published.items() if name != "wte.weight"}
-    same = flatten(convert_tensors(alone, TINY, gpt2_params.keys(TINY), MODEL.shapes(TINY)))
+    same = flatten(convert_tensors(alone, TINY, gpt2_params.key_map(TINY), MODEL.shapes(TINY)))
     assert {name: leaf.tobytes() for name, leaf in same.items()} == {n: leaf.tobytes() for n, leaf in found.items()}
     wrong = {
         "lm_head.weight": published["lm_head.weight"][::-1],
@@ -116,27 +123,29 @@ def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
         "h.1.attn.masked_bias": np.float32(-1.0),
     }
     with pytest.raises(CheckpointError, match="holds tensors that the model would not use") as error:
-        convert_tensors({**published, **wrong}, TINY, gpt2_params.keys(TINY), MODEL.shapes(TINY))
+        convert_tensors({**published, **wrong}, TINY, gpt2_params.key_map(TINY), MODEL.shapes(TINY))
     assert str(error.value).count("lm_head.weight (the model uses wte.weight in its place, and they differ)") == 1
     assert "h.0.attn.bias (float32 (1, 1, 48, 48), not what the model has there: each position" in str(error.value)
     assert "h.1.attn.masked_bias (float32 (), not what" in str(error.value)
     del published["h.1.ln_2.bias"]
     published["h.1.ln_3.bias"] = published["ln_f.bias"]
     with pytest.raises(CheckpointError, match=r"h\.1\.ln_3\.bias") as error:
-        convert_tensors(published, TINY, gpt2_params.keys(TINY), MODEL.shapes(TINY))
+        convert_tensors(published, TINY, gpt2_params.key_map(TINY), MODEL.shapes(TINY))
     assert "h_1/ln_2/bias" in str(error.value)
 
 
 @pytest.mark.tt(mesh="1x4")
 @pytest.mark.parametrize("shards", [1, 5])
 def test_checkpoint_on_disk(shards: int, weights: dict[str, Any], tmp_path: Path, tt_mesh: Any) -> None:
-    save_checkpoint(tmp_path, gpt2_params.checkpoint(TINY), shards=shards, config=gpt2_params.hugging_face_config(TINY))
+    save_checkpoint(
+        tmp_path, gpt2_params.synthetic_checkpoint(TINY), shards=shards, config=gpt2_params.hub_config(TINY)
+    )
     assert len(list(tmp_path.glob("*.safetensors"))) == shards
     loaded = load_params(MODEL, "tiny", tt_mesh, tmp_path)
     expected = prepare(TINY, weights, tt_mesh)
     jax.tree.map(np.testing.assert_array_equal, loaded, expected)
     kernel = loaded["params"]["h_0"]["attn"]["q"]["kernel"]
-    assert {shard.data.shape for shard in kernel.addressable_shards} == {(TINY.width, TINY.head_size)}
+    assert {shard.data.shape for shard in kernel.addressable_shards} == {(TINY.hidden_size, TINY.head_dim)}
 
 
 @pytest.mark.tt(mesh="1x2")

@@ -42,7 +42,7 @@ def shapes(config: MLPConfig) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def synthetic(config: MLPConfig, seed: int = 0) -> dict[str, Any]:
+def synthetic_params(config: MLPConfig, seed: int = 0) -> dict[str, Any]:
     """Made-up float32 parameters.
 
     Activations are near 0.7, where ReLU and its smooth relatives differ most, and biases as large as the products,
@@ -60,6 +60,11 @@ def synthetic(config: MLPConfig, seed: int = 0) -> dict[str, Any]:
 def recorded() -> dict[str, Any]:
     """The trained parameters of variant ``sum``; WeightsError if the file is not the pinned one."""
     return read_weights(RECORDED, RECORDED_SHA256)
+
+
+def golden_params(config: MLPConfig) -> dict[str, Any]:
+    """The parameters that the golden of `config` was made with: of the trained variant those, else made-up ones."""
+    return recorded() if config.name == "sum" else synthetic_params(config)
 
 
 def _facts(config: MLPConfig) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def forward(tree: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
     return np.asarray(value.float().numpy())
 
 
-def inputs(config: MLPConfig) -> np.ndarray:
+def made_up_inputs(config: MLPConfig) -> np.ndarray:
     """Rows that all differ (the tutorial's rows of ones would hide a wrong order), [rows, widths[0]] float32."""
     if config is not SUM:
         rows = 8 if config is DENSE else 32
@@ -50,9 +50,9 @@ def golden(config: MLPConfig) -> Golden:
         tree = params.recorded()
         source: dict[str, Any] = {"kind": "file", "file": f"weights/{params.RECORDED.name}"}
     else:
-        tree = params.synthetic(config)
+        tree = params.synthetic_params(config)
         source = {"kind": "synthetic", "seed": 0}
-    x = inputs(config)
+    x = made_up_inputs(config)
     return Golden(
         inputs={"x": x},
         outputs={"output": forward(tree, x)},

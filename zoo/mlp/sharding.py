@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from jax.sharding import PartitionSpec as P
 
 if TYPE_CHECKING:
-    from zoo.mlp.model import MLPConfig
+    from collections.abc import Mapping
 
-INPUT = P("batch", None)
-"""Rows over the ``batch`` axis, every feature on each chip of the ``model`` axis."""
+    from jax.sharding import Mesh
+
+    from zoo.mlp.model import MLPConfig
 
 
 def column_parallel(layer: int) -> bool:
@@ -23,7 +24,7 @@ def column_parallel(layer: int) -> bool:
     return layer % 2 == 0
 
 
-def param_specs(config: MLPConfig) -> dict[str, Any]:
+def param_specs(config: MLPConfig, mesh: Mesh) -> dict[str, Any]:
     """A tree of PartitionSpec like the parameters of ``MLP(config)``."""
     layers: dict[str, Any] = {}
     for index in range(len(config.widths) - 1):
@@ -35,12 +36,16 @@ def param_specs(config: MLPConfig) -> dict[str, Any]:
     return {"params": layers}
 
 
-def output_spec(config: MLPConfig) -> P:
-    """Where the output lies: spread over both axes if the last layer is column-parallel, else over ``batch``."""
-    return P("batch", "model") if column_parallel(len(config.widths) - 2) else P("batch", None)
+def input_specs(config: MLPConfig, mesh: Mesh) -> dict[str, P]:
+    """Rows over the ``batch`` axis, every feature on each chip of the ``model`` axis."""
+    return {"x": P("batch", None)}
 
 
-def all_reduces(config: MLPConfig, model_chips: int) -> int:
-    """All-reduces of one forward pass with `model_chips` chips on the ``model`` axis."""
-    row_parallel = (len(config.widths) - 1) // 2
-    return row_parallel if model_chips > 1 else 0
+def output_specs(config: MLPConfig, mesh: Mesh) -> dict[str, P]:
+    """Spread over both axes if the last layer is column-parallel, else over ``batch``."""
+    return {"output": P("batch", "model") if column_parallel(len(config.widths) - 2) else P("batch", None)}
+
+
+def collectives(config: MLPConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
+    """All-reduces of one forward pass: one for each row-parallel layer."""
+    return {"all-reduce": (len(config.widths) - 1) // 2} if mesh.shape["model"] > 1 else {}

@@ -17,8 +17,8 @@ from zoo.mlp import params as mlp_params
 from zoo.mlp import train
 from zoo.mlp.model import DENSE, MEGATRON, MLP, SUM, MLPConfig
 from zoo.mlp.reference import CASES
-from zoo.mlp.registration import MODEL, weights
-from zoo.mlp.sharding import INPUT, output_spec, param_specs
+from zoo.mlp.registration import MODEL
+from zoo.mlp.sharding import input_specs, output_specs, param_specs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ def test_initialised_on_the_host(
     config: MLPConfig, tt_mesh: Any, tt_jit: Any, cpu_init_params: Any, tt_run: Any
 ) -> None:
     x = np.linspace(-1, 1, 16 * config.widths[0], dtype=np.float32).reshape(16, -1)
-    params = cpu_init_params(MLP(config), x, shardings=param_specs(config))
+    params = cpu_init_params(MLP(config), x, shardings=param_specs(config, tt_mesh))
 
     kernel = params["params"]["Dense_0"]["kernel"]
     assert kernel.sharding.is_equivalent_to(NamedSharding(tt_mesh, P(None, "model")), 2)
@@ -54,7 +54,9 @@ def test_initialised_on_the_host(
         second = params["params"]["Dense_1"]["kernel"]
         assert second.sharding.is_equivalent_to(NamedSharding(tt_mesh, P("model", None)), 2)
 
-    forward = tt_jit(MLP(config).apply, in_shardings=(param_specs(config), INPUT), out_shardings=output_spec(config))
+    specs = param_specs(config, tt_mesh), input_specs(config, tt_mesh)["x"]
+    output = output_specs(config, tt_mesh)["output"]
+    forward = tt_jit(MLP(config).apply, in_shardings=specs, out_shardings=output)
     outputs, expected = np.asarray(forward(params, x)), in_numpy(params, x).astype(np.float32)
     verdict = compare({"output": outputs}, {"output": expected}, backend=tt_run.backend)
     assert verdict.passed, verdict.text()
@@ -78,11 +80,11 @@ def test_row_parallel_layer_by_hand(summed: bool, tt_mesh: Any, tt_jit: Any, tt_
     forward = jax.shard_map(
         on_one_chip,
         mesh=tt_mesh,
-        in_specs=(param_specs(MEGATRON), INPUT),
-        out_specs=output_spec(MEGATRON),
+        in_specs=(param_specs(MEGATRON, tt_mesh), input_specs(MEGATRON, tt_mesh)["x"]),
+        out_specs=output_specs(MEGATRON, tt_mesh)["output"],
         check_vma=False,  # it would find the missing sum before the golden does
     )
-    outputs = tt_jit(forward)(weights(MEGATRON), golden.inputs["x"])
+    outputs = tt_jit(forward)(mlp_params.golden_params(MEGATRON), golden.inputs["x"])
     verdict = compare({"output": np.asarray(outputs)}, golden.outputs, backend=tt_run.backend)
     assert verdict.passed == summed, verdict.text()
 
@@ -157,10 +159,10 @@ def test_altered_file(tmp_path: Path) -> None:
 
 def test_file_of_another_model(tmp_path: Path) -> None:
     path = tmp_path / "dense.msgpack"
-    mlp_params.save_params(path, mlp_params.synthetic(DENSE), DENSE)
+    mlp_params.save_params(path, mlp_params.synthetic_params(DENSE), DENSE)
     with pytest.raises(mlp_params.ParamsError, match=r"'dense'.*expected.*'sum'"):
         mlp_params.load_params(path, SUM)
-    mlp_params.save_params(path, mlp_params.synthetic(DENSE), SUM)
+    mlp_params.save_params(path, mlp_params.synthetic_params(DENSE), SUM)
     with pytest.raises(mlp_params.ParamsError, match=r"Dense_0/kernel \(expected \(4, 32\), found \(8, 8\)\)"):
         mlp_params.load_params(path, SUM)
     path.write_bytes(b"\x01")
@@ -178,7 +180,7 @@ def test_saving_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="no space"):
-        mlp_params.save_params(path, mlp_params.synthetic(SUM), SUM)
+        mlp_params.save_params(path, mlp_params.synthetic_params(SUM), SUM)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

@@ -16,12 +16,12 @@ def _heads(content: Mapping[str, Any]) -> Any:
     return content.get("num_attention_heads", 32)
 
 
-def _head_size(content: Mapping[str, Any]) -> Any:
+def _head_dim(content: Mapping[str, Any]) -> Any:
     return content.get("hidden_size", 4096) // _heads(content)
 
 
-def _head_size_here(config: Qwen2Config) -> int:
-    return config.head_size
+def _head_dim_here(config: Qwen2Config) -> int:
+    return config.head_dim
 
 
 _ROTATION = Nested(
@@ -43,7 +43,7 @@ KEYS = ConfigKeys(
         "hidden_size": Field(4096),
         "num_attention_heads": Field(32),
         "num_key_value_heads": Field(32, or_else=_heads),
-        "head_dim": Field(None, or_else=_head_size, of=_head_size_here),
+        "head_dim": Field(None, or_else=_head_dim, of=_head_dim_here),
         "intermediate_size": Field(22016),
         "max_position_embeddings": Field(32768),
         "vocab_size": Field(151936),

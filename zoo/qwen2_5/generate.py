@@ -8,7 +8,7 @@ import jax
 from jax.sharding import PartitionSpec as P
 
 from zoo.qwen2_5.model import Qwen2
-from zoo.qwen2_5.sharding import cache_specs, fit, param_specs, row_spec
+from zoo.qwen2_5.sharding import cache_specs, fit, input_specs, param_specs
 from zoo.text import generation
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ class Generator(generation.Generator):
         decoder = generation.Decoder(
             module=Qwen2(fitted),
             name=config.name,
-            vocab=config.vocab,
-            positions=config.positions,
+            vocab_size=config.vocab_size,
+            max_position_embeddings=config.max_position_embeddings,
             row_multiple=fitted.copies,
-            params=param_specs(fitted),
-            rows=row_spec(fitted),
+            params=param_specs(fitted, mesh),
+            rows=input_specs(fitted, mesh)["input_ids"],
             logits=P(fitted.rows, None),
             cache=cache_specs(fitted),
         )

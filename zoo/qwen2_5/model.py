@@ -4,15 +4,15 @@ Sizes are what the program has: heads, the MLP's width and the vocabulary may be
 (`zoo.qwen2_5.sharding`). Only the embedding knows of chips, because its rows lie on all of them. Only what the TT
 compiler takes is used: Python loops, writes into the cache by select, positions as data, no sharded iota.
 
-Weights are [out, in], as PyTorch stores them: nothing is transposed while a checkpoint is loaded, and products of one
-or two rows read them in order. Products take numbers of `Qwen2Config.dtype` and give float32; norms, rotation, softmax
-and the residual sums stay in float32.
+Weights are [out, in], as PyTorch stores them, and not flax's [in, out]: nothing is transposed while a checkpoint is
+loaded, and products of one or two rows read them in order. Products take numbers of `Qwen2Config.dtype` and give
+float32; norms, rotation, softmax and the residual sums stay in float32.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -42,26 +42,27 @@ SUMS_FLOAT32 = jax.__version_info__ >= (0, 8, 1)
 
 @dataclass(frozen=True, slots=True)
 class Qwen2Config:
-    """Sizes of one variant. ValueError where they contradict each other.
+    """Sizes of one variant, by transformers' names. ValueError where they contradict each other.
 
     spread: a key of `SPREADS`, which chips share one copy of the weights. dtype: of weights, cache and factors.
-    Fitted to a `mesh` (None: one chip), `heads`, `kv_heads`, `inner` and `table`, the rows of the embedding and of the
-    head, count padding and copies too; `vocab` never does.
+    Fitted to a `mesh` (None: one chip), `num_attention_heads`, `num_key_value_heads` and `intermediate_size` count
+    padding and copies too; `vocab_size` never does: `vocab_padding` rows of the embedding and of the head follow its
+    tokens.
     """
 
     name: str
-    layers: int
-    width: int
-    heads: int
-    kv_heads: int
-    head_size: int
-    inner: int
-    vocab: int
-    table: int
-    tied: bool
-    positions: int = 32768
-    epsilon: float = 1e-6
-    theta: float = 1e6
+    num_hidden_layers: int
+    hidden_size: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int
+    tie_word_embeddings: bool
+    max_position_embeddings: int = 32768
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 1e6
+    vocab_padding: int = 0
     dtype: str = "bfloat16"
     spread: str = "model"
     mesh: AbstractMesh | None = None
@@ -70,11 +71,16 @@ class Qwen2Config:
         for field, value, known in (("dtype", self.dtype, DTYPES), ("spread", self.spread, SPREADS)):
             if value not in known:
                 raise ValueError(f"{self.name}: {field} is {value!r}: expected one of {', '.join(known)}")
-        if self.heads % self.kv_heads or self.head_size % 2:
+        if self.num_attention_heads % self.num_key_value_heads or self.head_dim % 2:
             raise ValueError(
-                f"{self.name}: {self.heads} heads of {self.head_size} for {self.kv_heads} of keys and values: expected "
-                "a multiple, and an even size"
+                f"{self.name}: {self.num_attention_heads} heads of {self.head_dim} for {self.num_key_value_heads} of "
+                "keys and values: expected a multiple, and an even size"
             )
+
+    @property
+    def padded_vocab_size(self) -> int:
+        """Rows of the embedding and of the head: those of tokens, then padding."""
+        return self.vocab_size + self.vocab_padding
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -98,31 +104,60 @@ class Qwen2Config:
 
 
 def _published(
-    size: str, layers: int, width: int, heads: int, kv_heads: int, inner: int, *, tied: bool, long: bool = False
+    size: str,
+    *,
+    layers: int,
+    hidden: int,
+    heads: int,
+    kv_heads: int,
+    intermediate: int,
+    tied: bool,
+    long: bool = False,
 ) -> tuple[Qwen2Config, Qwen2Config]:
-    vocab = 151936 if tied else 152064
-    name, positions = f"qwen2.5-{size}", 131072 if long else 32768
-
-    def config(name: str, positions: int) -> Qwen2Config:
-        return Qwen2Config(
-            name, layers, width, heads, kv_heads, width // heads, inner, vocab, vocab, tied, positions=positions
-        )
-
-    return config(name, positions), config(f"{name}-instruct", 32768)
+    base = Qwen2Config(
+        f"qwen2.5-{size}",
+        num_hidden_layers=layers,
+        hidden_size=hidden,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        head_dim=hidden // heads,
+        intermediate_size=intermediate,
+        vocab_size=151936 if tied else 152064,
+        tie_word_embeddings=tied,
+        max_position_embeddings=131072 if long else 32768,
+    )
+    return base, replace(base, name=f"{base.name}-instruct", max_position_embeddings=32768)
 
 
 def _tiny(heads: int, kv_heads: int, *, tied: bool) -> Qwen2Config:
     return Qwen2Config(
-        f"tiny-{heads}-{kv_heads}", layers=2, width=8 * heads, heads=heads, kv_heads=kv_heads, head_size=8, inner=148,
-        vocab=131, table=131, tied=tied, positions=64, dtype="float32",
-    )  # fmt: skip
+        f"tiny-{heads}-{kv_heads}",
+        num_hidden_layers=2,
+        hidden_size=8 * heads,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        head_dim=8,
+        intermediate_size=148,
+        vocab_size=131,
+        tie_word_embeddings=tied,
+        max_position_embeddings=64,
+        dtype="float32",
+    )
 
 
-def _wide(name: str, vocab: int, dtype: str) -> Qwen2Config:
+def _two_layers_of_7b(name: str, vocab_size: int, dtype: str) -> Qwen2Config:
     return Qwen2Config(
-        name, layers=2, width=3584, heads=28, kv_heads=4, head_size=128, inner=18944, vocab=vocab, table=vocab,
-        tied=False, dtype=dtype,
-    )  # fmt: skip
+        name,
+        num_hidden_layers=2,
+        hidden_size=3584,
+        num_attention_heads=28,
+        num_key_value_heads=4,
+        head_dim=128,
+        intermediate_size=18944,
+        vocab_size=vocab_size,
+        tie_word_embeddings=False,
+        dtype=dtype,
+    )
 
 
 CONFIGS = {
@@ -132,12 +167,12 @@ CONFIGS = {
         _tiny(28, 4, tied=False),
         _tiny(14, 2, tied=True),
         # Two layers of 7B: with few words for the golden, with all of them for measurements.
-        _wide("7b-2-layers-4k-words", 4096, "float32"),
-        _wide("7b-2-layers", 152064, "bfloat16"),
-        *_published("0.5b", 24, 896, 14, 2, 4864, tied=True),
-        *_published("1.5b", 28, 1536, 12, 2, 8960, tied=True, long=True),
-        *_published("3b", 36, 2048, 16, 2, 11008, tied=True),
-        *_published("7b", 28, 3584, 28, 4, 18944, tied=False, long=True),
+        _two_layers_of_7b("7b-2-layers-4k-words", 4096, "float32"),
+        _two_layers_of_7b("7b-2-layers", 152064, "bfloat16"),
+        *_published("0.5b", layers=24, hidden=896, heads=14, kv_heads=2, intermediate=4864, tied=True),
+        *_published("1.5b", layers=28, hidden=1536, heads=12, kv_heads=2, intermediate=8960, tied=True, long=True),
+        *_published("3b", layers=36, hidden=2048, heads=16, kv_heads=2, intermediate=11008, tied=True),
+        *_published("7b", layers=28, hidden=3584, heads=28, kv_heads=4, intermediate=18944, tied=False, long=True),
     )
 }
 
@@ -178,7 +213,7 @@ class RMSNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [..., width] float32 to the same."""
+        """`x` [..., hidden] float32 to the same."""
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
         return x * jax.lax.rsqrt((x * x).mean(axis=-1, keepdims=True) + self.epsilon) * scale
 
@@ -190,10 +225,10 @@ class Attention(nn.Module):
 
     def setup(self) -> None:
         config = self.config
-        keys = config.kv_heads * config.head_size
-        self.q = Linear(config.heads * config.head_size, config.dtype, bias=True)
+        keys = config.num_key_value_heads * config.head_dim
+        self.q = Linear(config.num_attention_heads * config.head_dim, config.dtype, bias=True)
         self.k, self.v = Linear(keys, config.dtype, bias=True), Linear(keys, config.dtype, bias=True)
-        self.o = Linear(config.width, config.dtype)
+        self.o = Linear(config.hidden_size, config.dtype)
 
     def __call__(
         self,
@@ -203,20 +238,20 @@ class Attention(nn.Module):
         cache: tuple[jax.Array, jax.Array] | None = None,
         write: jax.Array | None = None,
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """`x` [batch, queries, width], `allowed` bool, broadcast to [batch, kv heads, group, queries, keys].
+        """`x` [batch, queries, hidden], `allowed` bool, broadcast to [batch, kv heads, group, queries, keys].
 
-        Gives the same shape as `x`, and keys and values [batch, kv heads, keys, head_size]: of `x`, or the `cache` with
+        Gives the same shape as `x`, and keys and values [batch, kv heads, keys, head_dim]: of `x`, or the `cache` with
         those of the first query of `x` where `write`, bool [batch, 1, keys, 1], is true.
         """
         config, (batch, queries, _) = self.config, x.shape
-        dtype, kv_heads = jnp.dtype(config.dtype), config.kv_heads
-        q = self.q(x).reshape(batch, queries, kv_heads, -1, config.head_size).transpose(0, 2, 3, 1, 4)
+        dtype, kv_heads = jnp.dtype(config.dtype), config.num_key_value_heads
+        q = self.q(x).reshape(batch, queries, kv_heads, -1, config.head_dim).transpose(0, 2, 3, 1, 4)
         k, v = (part(x).reshape(batch, queries, kv_heads, -1).swapaxes(1, 2) for part in (self.k, self.v))
         q, k, v = rotated(q, rotation).astype(dtype), rotated(k, rotation).astype(dtype), v.astype(dtype)
         if cache is not None and write is not None:
             k, v = jnp.where(write, k[:, :, :1], cache[0]), jnp.where(write, v[:, :, :1], cache[1])
         scores = jnp.einsum("bkgqd,bktd->bkgqt", q, k, preferred_element_type=summed(q)).astype(jnp.float32)
-        weights = nn.softmax(jnp.where(allowed, scores * config.head_size**-0.5, MASKED)).astype(dtype)
+        weights = nn.softmax(jnp.where(allowed, scores * config.head_dim**-0.5, MASKED)).astype(dtype)
         mixed = jnp.einsum("bkgqt,bktd->bkgqd", weights, v, preferred_element_type=summed(v))
         return self.o(mixed.transpose(0, 3, 1, 2, 4).reshape(batch, queries, -1)), (k, v)
 
@@ -228,11 +263,14 @@ class MLP(nn.Module):
 
     def setup(self) -> None:
         config = self.config
-        self.gate, self.up = Linear(config.inner, config.dtype), Linear(config.inner, config.dtype)
-        self.down = Linear(config.width, config.dtype)
+        self.gate, self.up = (
+            Linear(config.intermediate_size, config.dtype),
+            Linear(config.intermediate_size, config.dtype),
+        )
+        self.down = Linear(config.hidden_size, config.dtype)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [batch, length, width] to the same."""
+        """`x` [batch, length, hidden] to the same."""
         return self.down(nn.silu(self.gate(x)) * self.up(x))
 
 
@@ -242,7 +280,7 @@ class Block(nn.Module):
     config: Qwen2Config
 
     def setup(self) -> None:
-        self.input_norm, self.post_attention_norm = (RMSNorm(self.config.epsilon) for _ in range(2))
+        self.input_norm, self.post_attention_norm = (RMSNorm(self.config.rms_norm_eps) for _ in range(2))
         self.attention, self.mlp = Attention(self.config), MLP(self.config)
 
     def __call__(
@@ -267,15 +305,21 @@ class Qwen2(nn.Module):
     def setup(self) -> None:
         config = self.config
         self.embed = Embedding(
-            config.vocab, config.table, config.width, config.mesh, config.axes, config.rows, config.dtype
+            config.vocab_size,
+            config.padded_vocab_size,
+            config.hidden_size,
+            config.mesh,
+            config.axes,
+            config.rows,
+            config.dtype,
         )
-        self.layers = [Block(config) for _ in range(config.layers)]
-        self.norm = RMSNorm(config.epsilon)
-        if not config.tied:
-            self.head = Linear(config.table, config.dtype)
+        self.layers = [Block(config) for _ in range(config.num_hidden_layers)]
+        self.norm = RMSNorm(config.rms_norm_eps)
+        if not config.tie_word_embeddings:
+            self.head = Linear(config.padded_vocab_size, config.dtype)
 
     def __call__(self, input_ids: jax.Array, attention_mask: jax.Array, position_ids: jax.Array) -> jax.Array:
-        """Logits [batch, length, table] of every position; those from `vocab` on are of no token.
+        """Logits [batch, length, padded_vocab_size] of every position; those from `vocab_size` on are of no token.
 
         All arguments are [batch, length]; where `attention_mask` is 0 there is padding, which nothing attends to.
         """
@@ -286,7 +330,7 @@ class Qwen2(nn.Module):
         return self._logits(x)
 
     def prefill(self, input_ids: jax.Array, last: jax.Array, slots: int) -> tuple[jax.Array, Cache]:
-        """Logits [batch, table] after each row's last token, and a cache of `slots` positions (static).
+        """Logits [batch, padded_vocab_size] after each row's last token, and a cache of `slots` positions (static).
 
         `input_ids` [batch, length] padded on the right, `last` [batch] the position of each row's last token. What
         padding leaves in the cache is never read: `decode` overwrites a slot before it allows it.
@@ -304,7 +348,7 @@ class Qwen2(nn.Module):
         return self._logits(self._alone(x))[:, 0], tuple(cache)
 
     def decode(self, tokens: jax.Array, positions: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
-        """Logits [batch, table] after one more token in each row, and the cache with it.
+        """Logits [batch, padded_vocab_size] after one more token in each row, and the cache with it.
 
         `tokens` [batch] at `positions` [batch], which are their slots in the cache as well.
         """
@@ -323,10 +367,10 @@ class Qwen2(nn.Module):
 
     def _logits(self, x: jax.Array) -> jax.Array:
         x = self.norm(x)
-        return product(x, self.embed.embedding) if self.config.tied else self.head(x)
+        return product(x, self.embed.embedding) if self.config.tie_word_embeddings else self.head(x)
 
     def _alone(self, x: jax.Array) -> jax.Array:
-        """`x` [batch, 1, width], with a query of zeros behind the one where a chip would have a single row.
+        """`x` [batch, 1, hidden], with a query of zeros behind the one where a chip would have a single row.
 
         Since XLA's CPU compiler sums bfloat16 in float32 it multiplies one row ten times slower than two, which real
         chips do at once: their tiles have 32 rows.
@@ -343,7 +387,7 @@ def causal(length: int) -> jax.Array:
 
 
 def rotated(x: jax.Array, rotation: tuple[jax.Array, jax.Array]) -> jax.Array:
-    """`x` [batch, ..., queries, head_size] with its two halves turned as pairs, by cosines and sines of `rotations`."""
+    """`x` [batch, ..., queries, head_dim] with its two halves turned as pairs, by cosines and sines of `rotations`."""
     first, second = jnp.split(x, 2, axis=-1)
     between = tuple(range(1, x.ndim - 2))
     cosine, sine = (jnp.expand_dims(part, between) for part in rotation)
@@ -351,12 +395,12 @@ def rotated(x: jax.Array, rotation: tuple[jax.Array, jax.Array]) -> jax.Array:
 
 
 def rotations(positions: jax.Array, config: Qwen2Config) -> tuple[jax.Array, jax.Array]:
-    """Cosines and sines of each position's angles, each [batch, queries, head_size / 2] float32.
+    """Cosines and sines of each position's angles, each [batch, queries, head_dim / 2] float32.
 
     `positions` int32 [batch, queries]. The angle is looked up in two parts, a multiple of `step` and the rest, and
     added by the sum formulas: one table of every position would be megabytes of constants in the program.
     """
-    step, coarse, fine = rotation_tables(config.theta, config.head_size, config.positions)
+    step, coarse, fine = rotation_tables(config.rope_theta, config.head_dim, config.max_position_embeddings)
     shift = jnp.int32(step.bit_length() - 1)
     (cosine, sine), (cosine_rest, sine_rest) = (
         jnp.split(jnp.take(table, at, axis=0, mode="clip"), 2, axis=-1)
@@ -369,13 +413,13 @@ def rotations(positions: jax.Array, config: Qwen2Config) -> tuple[jax.Array, jax
 
 
 @lru_cache(maxsize=8)
-def rotation_tables(theta: float, head_size: int, positions: int) -> tuple[int, np.ndarray, np.ndarray]:
+def rotation_tables(theta: float, head_dim: int, positions: int) -> tuple[int, np.ndarray, np.ndarray]:
     """A power of two `step`; cosines beside sines at its multiples up to `positions`, and at 0 to `step` - 1.
 
-    Tables are [rows, head_size], computed on the host in float64 and rounded to float32 once.
+    Tables are [rows, head_dim], computed on the host in float64 and rounded to float32 once.
     """
     step = 1 << math.ceil(math.log2(positions) / 2)
-    frequencies = theta ** (-np.arange(0, head_size, 2, dtype=np.float64) / head_size)
+    frequencies = theta ** (-np.arange(0, head_dim, 2, dtype=np.float64) / head_dim)
 
     def table(places: np.ndarray) -> np.ndarray:
         angles = places[:, None] * frequencies

@@ -32,18 +32,18 @@ CONFIG = CONFIGS[CASE]
 
 def _groups_by_turns(tree: Any) -> Any:
     """Head h of queries with key-value head h modulo their number, not h divided by the group's size."""
-    leaves, kv_heads, size = flatten(tree), CONFIG.kv_heads, CONFIG.head_size
-    order = np.arange(CONFIG.heads).reshape(-1, kv_heads).T.ravel()
+    leaves, kv_heads, size = flatten(tree), CONFIG.num_key_value_heads, CONFIG.head_dim
+    order = np.arange(CONFIG.num_attention_heads).reshape(-1, kv_heads).T.ravel()
     for name, leaf in leaves.items():
         if "/attention/q/" in name:
-            leaves[name] = leaf.reshape(CONFIG.heads, size, *leaf.shape[1:])[order].reshape(leaf.shape)
+            leaves[name] = leaf.reshape(CONFIG.num_attention_heads, size, *leaf.shape[1:])[order].reshape(leaf.shape)
         if "/attention/o/" in name:
-            leaves[name] = leaf.reshape(-1, CONFIG.heads, size)[:, order].reshape(leaf.shape)
+            leaves[name] = leaf.reshape(-1, CONFIG.num_attention_heads, size)[:, order].reshape(leaf.shape)
     return nested(leaves)
 
 
 def _first_heads_swapped(leaf: np.ndarray) -> np.ndarray:
-    heads = leaf.reshape(-1, CONFIG.head_size, *leaf.shape[1:])
+    heads = leaf.reshape(-1, CONFIG.head_dim, *leaf.shape[1:])
     return heads[[1, 0, *range(2, len(heads))]].reshape(leaf.shape)
 
 
@@ -171,14 +171,14 @@ def _config(case: str, **fields: Any) -> Mutant:
 
 def _angles_in_bfloat16(positions: jax.Array, config: Any) -> Any:
     """Angles as products of rounded numbers."""
-    frequencies = config.theta ** (-jnp.arange(0, config.head_size, 2, dtype=jnp.float32) / config.head_size)
+    frequencies = config.rope_theta ** (-jnp.arange(0, config.head_dim, 2, dtype=jnp.float32) / config.head_dim)
     angles = positions[..., None].astype(jnp.bfloat16) * frequencies.astype(jnp.bfloat16)
     return jnp.cos(angles).astype(jnp.float32), jnp.sin(angles).astype(jnp.float32)
 
 
 MUTANTS = {
-    "rotation's base 10,000": Mutant(config=lambda config: replace(config, theta=1e4)),
-    "rotation's base 500,000": Mutant(config=lambda config: replace(config, theta=5e5)),
+    "rotation's base 10,000": Mutant(config=lambda config: replace(config, rope_theta=1e4)),
+    "rotation's base 500,000": Mutant(config=lambda config: replace(config, rope_theta=5e5)),
     "rotation of neighbours, not of halves": _patched("rotated", _neighbours),
     "no rotation": _positions(np.zeros_like),
     "keys rotated backwards": _patched("rotated", _keys_backwards),
@@ -192,8 +192,8 @@ MUTANTS = {
     "no bias of k": changed("attention/k/bias", np.zeros_like),
     "no bias of v": changed("attention/v/bias", np.zeros_like),
     "weight of o transposed": changed("attention/o/weight", lambda weight: np.ascontiguousarray(weight.T)),
-    "norm's epsilon 1e-5": Mutant(config=lambda config: replace(config, epsilon=1e-5)),
-    "norm's epsilon 1e-12": Mutant(config=lambda config: replace(config, epsilon=1e-12)),
+    "norm's epsilon 1e-5": Mutant(config=lambda config: replace(config, rms_norm_eps=1e-5)),
+    "norm's epsilon 1e-12": Mutant(config=lambda config: replace(config, rms_norm_eps=1e-12)),
     "mean taken off before the norms": _intercepted(RMSNorm, _centred),
     "norms scale by 1 more": changed("norm/scale", lambda scale: scale + 1),
     "no last norm": _intercepted(RMSNorm, _no_last_norm),
@@ -208,7 +208,7 @@ MUTANTS = {
     ),
     "head tied to the embedding": Mutant(params=_tied),
     "head not tied to the embedding": Mutant(
-        params=_untied, config=lambda config: replace(config, tied=False), case=TIED
+        params=_untied, config=lambda config: replace(config, tie_word_embeddings=False), case=TIED
     ),
     "a step's position one on": _patched("rotations", _late_steps, TEXT),
     "cache written one slot early": _written(-1),
@@ -228,15 +228,17 @@ MUTANTS = {
     },
     "what is masked has a score of -30": _masked(-30.0),
     "angles in bfloat16": _patched("rotations", _angles_in_bfloat16, "bfloat16"),
-    "28 heads of 32 in 0.5B": _config("0.5b-1-layer", heads=28, kv_heads=4, head_size=32),
-    "rotation's base 10,000 in 0.5B": _config("0.5b-1-layer", theta=1e4),
-    "norm's epsilon 1e-5 in 1.5B": _config("1.5b-1-layer", epsilon=1e-5),
-    "rotation's base 10,000 in 3B": _config("3b-1-layer", theta=1e4),
-    "qwen2.5-0.5b registered with rotation's base 10,000": registered("qwen2.5-0.5b", theta=1e4),
-    "qwen2.5-1.5b-instruct registered with long positions": registered("qwen2.5-1.5b-instruct", positions=131072),
-    "qwen2.5-3b registered with 8 heads of 256": registered("qwen2.5-3b", heads=8, head_size=256),
-    "qwen2.5-7b registered with epsilon 1e-5": registered("qwen2.5-7b", epsilon=1e-5),
-    "qwen2.5-7b registered with a tied head": registered("qwen2.5-7b", tied=True),
+    "28 heads of 32 in 0.5B": _config("0.5b-1-layer", num_attention_heads=28, num_key_value_heads=4, head_dim=32),
+    "rotation's base 10,000 in 0.5B": _config("0.5b-1-layer", rope_theta=1e4),
+    "norm's epsilon 1e-5 in 1.5B": _config("1.5b-1-layer", rms_norm_eps=1e-5),
+    "rotation's base 10,000 in 3B": _config("3b-1-layer", rope_theta=1e4),
+    "qwen2.5-0.5b registered with rotation's base 10,000": registered("qwen2.5-0.5b", rope_theta=1e4),
+    "qwen2.5-1.5b-instruct registered with long positions": registered(
+        "qwen2.5-1.5b-instruct", max_position_embeddings=131072
+    ),
+    "qwen2.5-3b registered with 8 heads of 256": registered("qwen2.5-3b", num_attention_heads=8, head_dim=256),
+    "qwen2.5-7b registered with epsilon 1e-5": registered("qwen2.5-7b", rms_norm_eps=1e-5),
+    "qwen2.5-7b registered with a tied head": registered("qwen2.5-7b", tie_word_embeddings=True),
     "rows on every chip": lying("input_specs", "input_ids", P()),
     "rows over all chips": lying("input_specs", "position_ids", P(("batch", "model"), None)),
     "logits spread by vocabulary": lying("output_specs", "logits", P("batch", None, "model")),

@@ -38,7 +38,7 @@ RULES = (
 
 def _rotates_alike(frequencies: np.ndarray, config: Qwen2Config) -> bool:
     """Whether the angles of a step are those of the config's base, to the digits of the tensor's dtype."""
-    wanted = config.theta ** (-np.arange(0, config.head_size, 2) / config.head_size)
+    wanted = config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
     digits = 2.0**-7 if frequencies.dtype.itemsize == 2 else 1e-5
     return frequencies.shape == wanted.shape and np.allclose(frequencies.astype(np.float64), wanted, digits, 1e-7)
 
@@ -49,34 +49,34 @@ UNUSED = (Unused(_LAYER + r"self_attn\.rotary_emb\.inv_freq", "frequencies of th
 HEAD = r"lm_head\.weight"
 
 
-def keys(config: Qwen2Config) -> KeyMap:
+def key_map(config: Qwen2Config) -> KeyMap:
     """The key map of Qwen2ForCausalLM; a tied head beside the embedding must be the same, alone it stands for both."""
-    if config.tied:
+    if config.tie_word_embeddings:
         head = Rule(HEAD, tuple(Target(path, convert, fallback=True) for path, convert in _EMBEDDING))
     else:
         head = Rule(HEAD, "params/head/weight")
     return KeyMap(rules=(*RULES, head), unused=UNUSED)
 
 
-def hugging_face_config(config: Qwen2Config) -> dict[str, Any]:
+def hub_config(config: Qwen2Config) -> dict[str, Any]:
     """What ``config.json`` of a checkpoint of this size says."""
     return {
         "architectures": ["Qwen2ForCausalLM"],
         "model_type": "qwen2",
         "hidden_act": "silu",
-        "hidden_size": config.width,
-        "intermediate_size": config.inner,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv_heads,
-        "max_position_embeddings": config.positions,
-        "max_window_layers": config.layers,
-        "rms_norm_eps": config.epsilon,
-        "rope_theta": config.theta,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "num_hidden_layers": config.num_hidden_layers,
+        "num_attention_heads": config.num_attention_heads,
+        "num_key_value_heads": config.num_key_value_heads,
+        "max_position_embeddings": config.max_position_embeddings,
+        "max_window_layers": config.num_hidden_layers,
+        "rms_norm_eps": config.rms_norm_eps,
+        "rope_theta": config.rope_theta,
         "sliding_window": None,
         "use_sliding_window": False,
-        "tie_word_embeddings": config.tied,
-        "vocab_size": config.vocab,
+        "tie_word_embeddings": config.tie_word_embeddings,
+        "vocab_size": config.vocab_size,
         "torch_dtype": config.dtype,
     }
 
@@ -85,16 +85,16 @@ SIZE = 0.1
 """About how large what the branches add up to is."""
 
 
-def checkpoint(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> Iterator[tuple[str, np.ndarray]]:
+def synthetic_checkpoint(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> Iterator[tuple[str, np.ndarray]]:
     """Made-up tensors, in the config's dtype, by the names and in the order of the published checkpoints.
 
     Embeddings and what the branches add to them are small, so that each norm, the last one too, feels its epsilon.
     Scores spread by about 2, `scores` times as much where that is asked for, and biases are as large as the products:
     attention is far from uniform and every part shows in the logits.
     """
-    width, inner, dtype = config.width, config.inner, _DTYPES[config.dtype]
-    queries, keys = config.heads * config.head_size, config.kv_heads * config.head_size
-    branch = SIZE / math.sqrt(2 * config.layers)
+    width, inner, dtype = config.hidden_size, config.intermediate_size, _DTYPES[config.dtype]
+    queries, keys = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
+    branch = SIZE / math.sqrt(2 * config.num_hidden_layers)
 
     def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
         values = coarse_uniform(
@@ -105,8 +105,8 @@ def checkpoint(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> Itera
     def weight(name: str, outputs: int, inputs: int, gain: float) -> tuple[str, np.ndarray]:
         return tensor(f"{name}.weight", (outputs, inputs), gain * math.sqrt(3.0 / inputs))
 
-    yield tensor("model.embed_tokens.weight", (config.vocab, width), 0.04)
-    for index in range(config.layers):
+    yield tensor("model.embed_tokens.weight", (config.vocab_size, width), 0.04)
+    for index in range(config.num_hidden_layers):
         layer = f"model.layers.{index}"
         for name, outputs in (("q", queries), ("k", keys), ("v", keys)):
             times = scores if name == "q" else 1.0
@@ -119,12 +119,12 @@ def checkpoint(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> Itera
         yield tensor(f"{layer}.input_layernorm.weight", (width,), 0.5, middle=1.0)
         yield tensor(f"{layer}.post_attention_layernorm.weight", (width,), 0.5, middle=1.0)
     yield tensor("model.norm.weight", (width,), 0.5, middle=1.0)
-    if not config.tied:
-        yield weight("lm_head", config.vocab, width, 1.0)
+    if not config.tie_word_embeddings:
+        yield weight("lm_head", config.vocab_size, width, 1.0)
 
 
-def synthetic(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> dict[str, Any]:
+def synthetic_params(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> dict[str, Any]:
     """The parameters that `checkpoint` gives, in the dtypes of the module's, on the host."""
-    leaves = flatten(convert_tensors(checkpoint(config, seed, scores), config, keys(config)))
+    leaves = flatten(convert_tensors(synthetic_checkpoint(config, seed, scores), config, key_map(config)))
     norms = {path: leaf.astype(np.float32, copy=False) for path, leaf in leaves.items() if path.endswith("/scale")}
     return nested({**leaves, **norms})

@@ -33,13 +33,13 @@ TEXT, GIVEN = 28, 16
 """Tokens of a text for teacher forcing, and how many of them are the prompt."""
 
 
-def inputs(config: Qwen2Config) -> dict[str, np.ndarray]:
+def made_up_inputs(config: Qwen2Config) -> dict[str, np.ndarray]:
     """Token numbers, masks and positions [batch, length] int32; half of the rows begin with padding.
 
     One row without padding begins at position 48, so that angles of both tables of `rotations` are compared. In
     bfloat16 three begin at 3000, where bfloat16 has one number in sixteen: positions and angles must not be in it.
     """
-    given = common.ragged_inputs("qwen2_5", config.name, config.vocab)
+    given = common.ragged_inputs("qwen2_5", config.name, config.vocab_size)
     given["position_ids"][[2, 4, 6] if config.dtype == "bfloat16" else [2]] += (
         3000 if config.dtype == "bfloat16" else 48
     )
@@ -48,7 +48,9 @@ def inputs(config: Qwen2Config) -> dict[str, np.ndarray]:
 
 def select(config: Qwen2Config, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the golden holds: logits after every token that is no padding, of large vocabularies a part."""
-    return common.kept_logits(outputs["logits"][..., : config.vocab], inputs(config)["attention_mask"], every=29)
+    return common.kept_logits(
+        outputs["logits"][..., : config.vocab_size], made_up_inputs(config)["attention_mask"], every=29
+    )
 
 
 def torch_model(config: Qwen2Config, scores: float = 1.0, told: Mapping[str, Any] | None = None) -> Any:
@@ -56,17 +58,17 @@ def torch_model(config: Qwen2Config, scores: float = 1.0, told: Mapping[str, Any
 
     `told`: its config.json; None: what ours says.
     """
-    tensors = params.checkpoint(config, scores=scores)
-    return common.loaded_model("Qwen2ForCausalLM", tensors, told or params.hugging_face_config(config))
+    tensors = params.synthetic_checkpoint(config, scores=scores)
+    return common.loaded_model("Qwen2ForCausalLM", tensors, told or params.hub_config(config))
 
 
 def _info(config: Qwen2Config, implementation: str = IMPLEMENTATION, scores: float = 1.0) -> dict[str, Any]:
-    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic(config, scores=scores))}
+    weights = {"kind": "synthetic", "seed": 0, "digest": digest(params.synthetic_params(config, scores=scores))}
     return common.made_by("qwen2_5", config.name, implementation, weights)
 
 
 def _golden(config: Qwen2Config, scores: float = 1.0, told: Mapping[str, Any] | None = None) -> Golden:
-    given = inputs(config)
+    given = made_up_inputs(config)
     return Golden(
         inputs=given,
         outputs=select(config, {"logits": common.logits_of(torch_model(config, scores, told), given)}),
@@ -85,7 +87,7 @@ WORDS = 61
 
 def one_layer(config: Qwen2Config) -> Qwen2Config:
     """A published size cut to one layer and few words, in float32: the true width, heads, base and epsilon are left."""
-    return replace(config, name=f"{config.name}-1-layer", layers=1, vocab=WORDS, table=WORDS, dtype="float32")
+    return replace(config, name=f"{config.name}-1-layer", num_hidden_layers=1, vocab_size=WORDS, dtype="float32")
 
 
 def golden_of_one_layer(variant: str) -> Golden:
@@ -94,18 +96,18 @@ def golden_of_one_layer(variant: str) -> Golden:
     return _golden(one_layer(CONFIGS[variant]), told=told)
 
 
-LARGE = 12.0
+LARGE_SCORES = 12.0
 """How many times as large as usual the scores of the golden ``scores`` are: several tens, as trained models have."""
 
 
 def golden_of_large_scores(variant: str) -> Golden:
     """The same with large scores."""
-    return _golden(CONFIGS[variant], LARGE)
+    return _golden(CONFIGS[variant], LARGE_SCORES)
 
 
 def in_bfloat16(config: Qwen2Config) -> Qwen2Config:
     """With weights, cache and factors in bfloat16, and positions for texts of some length."""
-    return replace(config, dtype="bfloat16", positions=4096)
+    return replace(config, dtype="bfloat16", max_position_embeddings=4096)
 
 
 def golden_of_bfloat16(variant: str) -> Golden:
@@ -122,7 +124,7 @@ def text(variant: str) -> Golden:
     teacher forcing needs to know of the reference.
     """
     config = CONFIGS[variant]
-    tokens = integers(f"qwen2_5/{config.name}/text", (4, TEXT), config.vocab).astype(np.int32)
+    tokens = integers(f"qwen2_5/{config.name}/text", (4, TEXT), config.vocab_size).astype(np.int32)
     logits = common.logits_of(torch_model(config), {"input_ids": tokens})[:, GIVEN - 1 :]
     top5 = np.argsort(-logits, axis=-1, kind="stable")[..., :5].astype(np.int32)
     return Golden(inputs={"tokens": tokens, "top5": top5}, outputs={"logits": logits}, info=_info(config))
@@ -130,7 +132,7 @@ def text(variant: str) -> Golden:
 
 def prompts(config: Qwen2Config) -> list[list[int]]:
     """Prompts of 1 to 9 tokens."""
-    return common.made_up_prompts("qwen2_5", config.name, config.vocab, seed=SEEDS[config.name])
+    return common.made_up_prompts("qwen2_5", config.name, config.vocab_size, seed=SEEDS[config.name])
 
 
 def generation(variant: str) -> Golden:

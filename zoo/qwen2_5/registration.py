@@ -16,8 +16,6 @@ from zoo.registry import GoldenCase, Model, apply_as, tokens_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jax.sharding import Mesh, PartitionSpec
-
     from pytest_tt.golden import Golden
     from zoo.cli.demo import Demo
     from zoo.qwen2_5.model import Qwen2Config
@@ -43,14 +41,6 @@ def example(config: Qwen2Config) -> dict[str, np.ndarray]:
     return {"input_ids": row, "attention_mask": np.ones_like(row), "position_ids": row}
 
 
-def _input_specs(config: Qwen2Config, mesh: Mesh) -> dict[str, PartitionSpec]:
-    return dict.fromkeys(("input_ids", "attention_mask", "position_ids"), sharding.row_spec(config))
-
-
-def _output_specs(config: Qwen2Config, mesh: Mesh) -> dict[str, PartitionSpec]:
-    return {"logits": sharding.logits_spec(config)}
-
-
 def _through_the_cache(module: Qwen2) -> Callable[[Any, Mapping[str, Any]], dict[str, Any]]:
     """Logits of the golden ``text``: its prompts at once, beside slots of padding, the rest token by token."""
 
@@ -73,7 +63,7 @@ def _case(variant: str, golden: Callable[[str], Golden], **others: Any) -> Golde
     return GoldenCase(
         variant=variant,
         reference=partial(golden, variant),
-        weights=partial(params.synthetic, CONFIGS[variant]),
+        weights=partial(params.synthetic_params, CONFIGS[variant]),
         **others,
     )
 
@@ -88,7 +78,7 @@ def _one_layer(variant: str, quick: tuple[str, ...]) -> GoldenCase:
         variant=variant,
         cut=reference.one_layer,
         reference=partial(reference.golden_of_one_layer, variant),
-        weights=partial(params.synthetic, config),
+        weights=partial(params.synthetic_params, config),
         select=partial(reference.select, config),
         meshes=("1x2", "1x8"),
         quick=quick,
@@ -104,7 +94,7 @@ def blocks(config: Qwen2Config) -> dict[str, str]:
         "post_attention_norm": "post_attention_layernorm",
         "mlp": "mlp",
     }
-    for index in range(config.layers):
+    for index in range(config.num_hidden_layers):
         ours, theirs = f"layers_{index}", f"model.layers.{index}"
         found |= {f"{ours}/{name}": f"{theirs}.{other}" for name, other in inside.items()}
         found[ours] = theirs
@@ -129,8 +119,8 @@ MODEL = Model(
     fit=sharding.fit,
     prepare=sharding.prepare,
     specs=sharding.param_specs,
-    input_specs=_input_specs,
-    output_specs=_output_specs,
+    input_specs=sharding.input_specs,
+    output_specs=sharding.output_specs,
     meshes=MESHES,
     collectives=sharding.collectives,
     work=tokens_of,
@@ -146,7 +136,7 @@ MODEL = Model(
         "scores": GoldenCase(
             variant="tiny-28-4",
             reference=partial(reference.golden_of_large_scores, "tiny-28-4"),
-            weights=partial(params.synthetic, CONFIGS["tiny-28-4"], scores=reference.LARGE),
+            weights=partial(params.synthetic_params, CONFIGS["tiny-28-4"], scores=reference.LARGE_SCORES),
             select=partial(reference.select, CONFIGS["tiny-28-4"]),
             meshes=("1x2",),
         ),
@@ -154,7 +144,7 @@ MODEL = Model(
             variant="tiny-28-4",
             cut=reference.in_bfloat16,
             reference=partial(reference.golden_of_bfloat16, "tiny-28-4"),
-            weights=partial(params.synthetic, reference.in_bfloat16(CONFIGS["tiny-28-4"])),
+            weights=partial(params.synthetic_params, reference.in_bfloat16(CONFIGS["tiny-28-4"])),
             select=partial(reference.select, reference.in_bfloat16(CONFIGS["tiny-28-4"])),
             meshes=("1x2", "1x8"),
         ),
@@ -166,9 +156,9 @@ MODEL = Model(
     sources={
         f"qwen2.5-{size.lower()}": Source(f"Qwen/Qwen2.5-{size}", revision) for size, revision in REVISIONS.items()
     },
-    keys=params.keys,
-    synthetic=params.checkpoint,
-    hub_config=params.hugging_face_config,
+    keys=params.key_map,
+    synthetic=params.synthetic_checkpoint,
+    hub_config=params.hub_config,
     config_keys=config_keys.KEYS,
     blocks=blocks,
     demo=demo,

@@ -52,47 +52,48 @@ def heads_on(heads: int, kv_heads: int, chips: int) -> Heads:
 
 
 def fit(config: Qwen2Config, mesh: Mesh | AbstractMesh) -> Qwen2Config:
-    """The config of the program on `mesh`: heads, inner width and vocabulary padded to what its chips divide."""
+    """The config of the program on `mesh`: heads, the MLP's width and vocabulary padded to what its chips divide."""
     config = replace(config, mesh=shape_of(mesh))
     chips = config.chips
-    heads = heads_on(config.heads, config.kv_heads, chips)
+    heads = heads_on(config.num_attention_heads, config.num_key_value_heads, chips)
 
     def padded(count: int) -> int:
         return -(-count // chips) * chips
 
     return replace(
         config,
-        heads=heads.groups * heads.size,
-        kv_heads=heads.groups * heads.copies,
-        inner=padded(config.inner),
-        table=padded(config.table),
+        num_attention_heads=heads.groups * heads.size,
+        num_key_value_heads=heads.groups * heads.copies,
+        intermediate_size=padded(config.intermediate_size),
+        vocab_padding=padded(config.vocab_size) - config.vocab_size,
     )
 
 
 def prepare(config: Qwen2Config, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
     """`params` of `config` with the zeros and copies that ``fit(config, mesh)`` asks for; leaf by leaf."""
     fitted = fit(config, mesh)
-    layout = heads_on(config.heads, config.kv_heads, fitted.chips)
-    width, inner = config.head_size, fitted.inner - config.inner
-    groups, size = layout.groups - config.kv_heads, layout.size - config.heads // config.kv_heads
+    layout = heads_on(config.num_attention_heads, config.num_key_value_heads, fitted.chips)
+    width, inner = config.head_dim, fitted.intermediate_size - config.intermediate_size
+    groups = layout.groups - config.num_key_value_heads
+    size = layout.size - config.num_attention_heads // config.num_key_value_heads
 
     def queries(leaf: np.ndarray, axis: int) -> np.ndarray:
         """Heads along `axis`: zero heads behind those of each group, zero groups behind the last."""
         shape = leaf.shape
-        split = leaf.reshape(*shape[:axis], config.kv_heads, -1, *shape[axis + 1 :])
+        split = leaf.reshape(*shape[:axis], config.num_key_value_heads, -1, *shape[axis + 1 :])
         return _padded(_padded(split, axis, groups), axis + 1, size * width).reshape(
             *shape[:axis], -1, *shape[axis + 1 :]
         )
 
     def keys(leaf: np.ndarray) -> np.ndarray:
         """Each head as often as there are chips that need it, zero heads behind the last."""
-        split = leaf.reshape(config.kv_heads, width, *leaf.shape[1:])
+        split = leaf.reshape(config.num_key_value_heads, width, *leaf.shape[1:])
         return np.repeat(_padded(split, 0, groups), layout.copies, axis=0).reshape(-1, *leaf.shape[1:])
 
     def fitting(path: str, leaf: np.ndarray) -> np.ndarray:
         *_, layer, name = path.split("/")
         if name == "first_row":
-            return first_rows(fitted.table, fitted.chips)
+            return first_rows(fitted.padded_vocab_size, fitted.chips)
         if layer == "q" and (groups or size):
             return queries(leaf, 0)
         if layer == "o" and (groups or size):
@@ -102,7 +103,7 @@ def prepare(config: Qwen2Config, params: Mapping[str, Any], mesh: Mesh) -> dict[
         if layer in ("gate", "up", "down"):
             return _padded(leaf, int(layer == "down"), inner)
         if layer in ("embed", "head"):
-            return _padded(leaf, 0, fitted.table - config.table)
+            return _padded(leaf, 0, fitted.vocab_padding)
         return leaf
 
     return nested({path: fitting(path, np.asarray(leaf)) for path, leaf in flatten(params).items()})
@@ -113,7 +114,7 @@ def _padded(leaf: np.ndarray, axis: int, count: int) -> np.ndarray:
     return np.pad(leaf, [(0, count if at == axis else 0) for at in range(leaf.ndim)]) if count else leaf
 
 
-def param_specs(config: Qwen2Config, mesh: Any = None) -> dict[str, Any]:
+def param_specs(config: Qwen2Config, mesh: Mesh | AbstractMesh) -> dict[str, Any]:
     """A tree of PartitionSpec like the parameters of ``Qwen2(config)``."""
     chips, whole = config.axes, {"scale": P()}
     column, row = P(chips, None), P(None, chips)
@@ -124,34 +125,34 @@ def param_specs(config: Qwen2Config, mesh: Any = None) -> dict[str, Any]:
         "post_attention_norm": whole,
         "mlp": {"gate": {"weight": column}, "up": {"weight": column}, "down": {"weight": row}},
     }
-    layers = {f"layers_{index}": block for index in range(config.layers)}
-    head = {} if config.tied else {"head": {"weight": column}}
+    layers = {f"layers_{index}": block for index in range(config.num_hidden_layers)}
+    head = {} if config.tie_word_embeddings else {"head": {"weight": column}}
     return {"params": {"embed": {"embedding": column, "first_row": P(chips)}, **layers, "norm": whole, **head}}
 
 
-def row_spec(config: Qwen2Config) -> P:
+def input_specs(config: Qwen2Config, mesh: Mesh | AbstractMesh) -> dict[str, P]:
     """Of inputs [batch, length]."""
-    return P(config.rows, None)
+    return dict.fromkeys(("input_ids", "attention_mask", "position_ids"), P(config.rows, None))
 
 
-def logits_spec(config: Qwen2Config) -> P:
-    """Of logits [batch, length, table]: whole on each chip of a copy."""
-    return P(config.rows, None, None)
+def output_specs(config: Qwen2Config, mesh: Mesh | AbstractMesh) -> dict[str, P]:
+    """Of logits [batch, length, padded_vocab_size]: whole on each chip of a copy."""
+    return {"logits": P(config.rows, None, None)}
 
 
 def cache_specs(config: Qwen2Config) -> tuple[tuple[P, P], ...]:
-    """Of the key-value cache, each part [batch, kv heads, slots, head_size]."""
+    """Of the key-value cache, each part [batch, kv heads, slots, head_dim]."""
     part = P(config.rows, config.axes, None, None)
-    return ((part, part),) * config.layers
+    return ((part, part),) * config.num_hidden_layers
 
 
-def collectives(config: Qwen2Config, mesh: Any = None, inputs: Any = None) -> dict[str, int]:
+def collectives(config: Qwen2Config, mesh: Mesh | AbstractMesh, inputs: Mapping[str, Any]) -> dict[str, int]:
     """Kind to count, of one forward pass, prefill or step: two sums a layer, one for the embedding; the logits."""
-    return {"all-reduce": 2 * config.layers + 1, "all-gather": 1} if config.chips > 1 else {}
+    return {"all-reduce": 2 * config.num_hidden_layers + 1, "all-gather": 1} if config.chips > 1 else {}
 
 
 def cache_bytes(config: Qwen2Config, mesh: Mesh | AbstractMesh, rows: int, slots: int) -> int:
     """Bytes of the key-value cache on each chip of `mesh`, of `rows` rows with `slots` positions."""
     fitted = fit(config, mesh)
-    each = -(-rows // fitted.copies) * (fitted.kv_heads // fitted.chips) * slots * fitted.head_size
-    return 2 * fitted.layers * each * (2 if fitted.dtype == "bfloat16" else 4)
+    each = -(-rows // fitted.copies) * (fitted.num_key_value_heads // fitted.chips) * slots * fitted.head_dim
+    return 2 * fitted.num_hidden_layers * each * (2 if fitted.dtype == "bfloat16" else 4)

@@ -10,7 +10,7 @@ import pytest
 from zoo.__main__ import main
 from zoo.checkpoints.tensor_files import save_checkpoint
 from zoo.qwen2_5.model import CONFIGS
-from zoo.qwen2_5.params import checkpoint, hugging_face_config
+from zoo.qwen2_5.params import hub_config, synthetic_checkpoint
 from zoo.qwen2_5.reference import generation, prompts
 from zoo.text.chat import ChatError, chat_text, pieces
 from zoo.text.tokenizer import read_tokenizer
@@ -46,7 +46,7 @@ def directory(tmp_path: Path) -> Path:
     """A checkpoint with tokenizer.json, tokenizer_config.json and two tokens that end a text."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-    assert len(VOCABULARY) == CONFIG.vocab
+    assert len(VOCABULARY) == CONFIG.vocab_size
     numbers = {token: number for number, token in enumerate(VOCABULARY)}
     tokenizer = Tokenizer(models.BPE(numbers, [(pair[0], pair[1]) for pair in PAIRS]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -56,7 +56,7 @@ def directory(tmp_path: Path) -> Path:
     facts = {"chat_template": TEMPLATE, "eos_token": SPECIAL[2], "tokenizer_class": "PreTrainedTokenizerFast"}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(facts))
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [130, 128]}))
-    save_checkpoint(tmp_path, checkpoint(CONFIG), config=hugging_face_config(CONFIG))
+    save_checkpoint(tmp_path, synthetic_checkpoint(CONFIG), config=hub_config(CONFIG))
     return tmp_path
 
 

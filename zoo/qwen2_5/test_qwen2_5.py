@@ -38,10 +38,10 @@ from zoo.qwen2_5.sharding import (
     collectives,
     fit,
     heads_on,
-    logits_spec,
+    input_specs,
+    output_specs,
     param_specs,
     prepare,
-    row_spec,
 )
 from zoo.registry import SLOW
 
@@ -61,7 +61,7 @@ KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective
 
 @pytest.fixture(scope="module")
 def weights() -> dict[str, dict[str, Any]]:
-    return {config.name: qwen_params.synthetic(config) for config in (TINY, TIED)}
+    return {config.name: qwen_params.synthetic_params(config) for config in (TINY, TIED)}
 
 
 @pytest.mark.parametrize("variant", PARAMETERS)
@@ -93,7 +93,7 @@ def test_sizes(variant: str) -> None:
 def test_heads_on_chips(heads: int, kv_heads: int, chips: int, expected: Heads) -> None:
     """Each head of queries lies whole on a chip, in order, beside the key-value head of its group."""
     assert heads_on(heads, kv_heads, chips) == expected
-    config = replace(TINY, heads=heads, kv_heads=kv_heads, head_size=2)
+    config = replace(TINY, num_attention_heads=heads, num_key_value_heads=kv_heads, head_dim=2)
     mesh: Any = AbstractMesh((1, chips), ("batch", "model"))
     fitted = fit(config, mesh)
     numbered = {
@@ -103,7 +103,7 @@ def test_heads_on_chips(heads: int, kv_heads: int, chips: int, expected: Heads) 
     }
     leaves = flatten(prepare(config, {"params": {"layers_0": {"attention": numbered}}}, mesh))
     queries, keys, behind = (leaf.reshape(chips, -1, 2)[..., 0] for leaf in leaves.values())  # [chips, heads of a chip]
-    assert (queries.size, keys.size) == (fitted.heads, fitted.kv_heads)
+    assert (queries.size, keys.size) == (fitted.num_attention_heads, fitted.num_key_value_heads)
     np.testing.assert_array_equal(behind, queries)
     assert sorted(queries[queries > 0]) == list(range(1, heads + 1))
     for of_chip, held in zip(queries, keys, strict=True):
@@ -135,22 +135,22 @@ def test_golden_in_other_ways(
     golden = tt_golden.load(case, reference=lambda: reference(variant))
     config = replace(CONFIGS[variant], spread=spread, dtype=dtype)
     fitted = fit(config, tt_mesh)
-    made = weights.get(variant) or qwen_params.synthetic(CONFIGS[variant])
+    made = weights.get(variant) or qwen_params.synthetic_params(CONFIGS[variant])
     params = jax.tree.map(lambda leaf, like: leaf.astype(like.dtype, copy=False), made, MODEL.shapes(config))
     forward = tt_jit(
         MODEL.forward(Qwen2(fitted)),
-        in_shardings=(param_specs(fitted), dict.fromkeys(golden.inputs, row_spec(fitted))),
-        out_shardings={"logits": logits_spec(fitted)},
+        in_shardings=(param_specs(fitted, tt_mesh), input_specs(fitted, tt_mesh)),
+        out_shardings=output_specs(fitted, tt_mesh),
     )
     outputs = forward(place_params(MODEL, config, tt_mesh, params), golden.inputs)
     (program,) = forward.programs
     assert refused(program.stablehlo) == ()
     # The TT compiler takes one mesh a program; jax 0.12 writes the same one down twice.
     assert len(set(re.findall(r"sdy\.mesh @\w+ = (<\[.*?\]>)", program.stablehlo))) == 1
-    assert program.collectives in (collectives(fitted), None)
+    assert program.collectives in (collectives(fitted, tt_mesh, golden.inputs), None)
     logits = np.asarray(outputs["logits"])
-    assert logits.shape[-1] == fitted.table
-    assert (logits[..., config.vocab :] == 0).all()
+    assert logits.shape[-1] == fitted.padded_vocab_size
+    assert (logits[..., config.vocab_size :] == 0).all()
     bounds: dict[str, Any] = {}
     if dtype == "bfloat16":
         bounds = {"pcc": 0.999, "rel_l2": 0.05, "reason": "weights and factors rounded to bfloat16"}
@@ -176,7 +176,7 @@ def test_bytes_per_chip_are_predicted(spread: str, weights: dict[str, Any], tt_m
 def test_bytes_of_the_largest_are_those_of_its_checkpoint() -> None:
     config = CONFIGS["qwen2.5-7b"]
     one, eight = (AbstractMesh((1, chips), ("batch", "model")) for chips in (1, 8))
-    norms = (2 * config.layers + 1) * config.width * 2  # float32 here, bfloat16 there
+    norms = (2 * config.num_hidden_layers + 1) * config.hidden_size * 2  # float32 here, bfloat16 there
     assert bytes_per_chip(MODEL, config, one) == 2 * PARAMETERS["qwen2.5-7b"] + norms + 4
     assert 8 * bytes_per_chip(MODEL, config, eight) < 1.04 * 2 * PARAMETERS["qwen2.5-7b"]
 
@@ -190,9 +190,9 @@ def test_a_step_of_the_largest(tt_mesh: Any) -> None:
         return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(tt_mesh, spec))
 
     params = jax.tree.map(
-        lambda leaf, spec: shaped(leaf.shape, leaf.dtype, spec), MODEL.shapes(config), param_specs(config)
+        lambda leaf, spec: shaped(leaf.shape, leaf.dtype, spec), MODEL.shapes(config), param_specs(config, tt_mesh)
     )
-    part = (1, config.kv_heads, 64, config.head_size)
+    part = (1, config.num_key_value_heads, 64, config.head_dim)
     cache = tuple(tuple(shaped(part, config.dtype, spec) for spec in pair) for pair in cache_specs(config))
     row = shaped((1,), np.int32, PartitionSpec("batch"))
     step = partial(Qwen2(config).apply, method="decode")
@@ -201,11 +201,12 @@ def test_a_step_of_the_largest(tt_mesh: Any) -> None:
     lowered = jax.jit(step, out_shardings=(whole, placed)).lower(params, row, row, cache)
     assert refused(lowered.as_text()) == ()
     text = str(lowered.compile().as_text())
+    expected = collectives(config, tt_mesh, {})
     assert {kind: len(re.findall(rf" {kind}(-start)?\(", text)) for kind in KINDS} == {
         **dict.fromkeys(KINDS, 0),
-        **collectives(config),
+        **expected,
     }
-    assert collectives(config) == {"all-reduce": 57, "all-gather": 1}
+    assert expected == {"all-reduce": 57, "all-gather": 1}
 
 
 @pytest.mark.tt(mesh="1x8")
@@ -235,21 +236,21 @@ def _nested(path: list[str], leaf: np.ndarray) -> Any:
 @pytest.mark.parametrize("config", [CONFIGS["qwen2.5-7b"], TINY], ids=lambda config: config.name)
 def test_angles_far_out(config: Qwen2Config) -> None:
     """The sum of two tabulated angles, against float64, up to the last position."""
-    places = np.unique(np.geomspace(1, config.positions, 400).astype(np.int32)) - 1
-    angles = places[:, None] * config.theta ** (-np.arange(0, config.head_size, 2) / config.head_size)
+    places = np.unique(np.geomspace(1, config.max_position_embeddings, 400).astype(np.int32)) - 1
+    angles = places[:, None] * config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
     cosine, sine = rotations(jnp.asarray(places[None, :]), config)
-    assert places[-1] == config.positions - 1
+    assert places[-1] == config.max_position_embeddings - 1
     assert np.abs(np.asarray(cosine)[0] - np.cos(angles)).max() < 2.5e-7
     assert np.abs(np.asarray(sine)[0] - np.sin(angles)).max() < 2.5e-7
 
 
 def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
     """A tied head may be stored all the same, old files hold frequencies; what is unknown or missing is an error."""
-    published = dict(qwen_params.checkpoint(TIED))
+    published = dict(qwen_params.synthetic_checkpoint(TIED))
     published["lm_head.weight"] = published["model.embed_tokens.weight"]
-    frequencies = (1.0 / TIED.theta ** (np.arange(0, 8, 2, dtype=np.float32) / 8)).astype(ml_dtypes.bfloat16)
+    frequencies = (1.0 / TIED.rope_theta ** (np.arange(0, 8, 2, dtype=np.float32) / 8)).astype(ml_dtypes.bfloat16)
     published["model.layers.0.self_attn.rotary_emb.inv_freq"] = frequencies
-    keys, shapes = qwen_params.keys(TIED), MODEL.shapes(TIED)
+    keys, shapes = qwen_params.key_map(TIED), MODEL.shapes(TIED)
     found = flatten(convert_tensors(published, TIED, keys, shapes))
     assert {name: leaf.tobytes() for name, leaf in found.items()} == {
         name: leaf.tobytes() for name, leaf in flatten(weights["tiny-14-2"]).items()
@@ -270,9 +271,11 @@ def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError, match=r"o_proj\.bias") as error:
         convert_tensors(published, TIED, keys, shapes)
     assert "layers_1/mlp/up/weight" in str(error.value)
-    headless = [(name, tensor) for name, tensor in qwen_params.checkpoint(TINY) if not name.startswith("lm_head")]
+    headless = [
+        (name, tensor) for name, tensor in qwen_params.synthetic_checkpoint(TINY) if not name.startswith("lm_head")
+    ]
     with pytest.raises(CheckpointError, match="head/weight"):
-        convert_tensors(headless, TINY, qwen_params.keys(TINY), MODEL.shapes(TINY))
+        convert_tensors(headless, TINY, qwen_params.key_map(TINY), MODEL.shapes(TINY))
 
 
 @pytest.mark.tt(mesh="1x8")
@@ -299,8 +302,8 @@ def test_saved_by_transformers(weights: dict[str, Any], tmp_path: Path, tt_mesh:
     [
         ({"dtype": "float16"}, "tiny-28-4: dtype is 'float16': expected one of bfloat16, float32"),
         ({"spread": "rows"}, "tiny-28-4: spread is 'rows': expected one of model, all"),
-        ({"kv_heads": 5}, "28 heads of 8 for 5 of keys and values"),
-        ({"head_size": 7}, "28 heads of 7"),
+        ({"num_key_value_heads": 5}, "28 heads of 8 for 5 of keys and values"),
+        ({"head_dim": 7}, "28 heads of 7"),
     ],
 )
 def test_configs_that_mean_nothing(change: dict[str, Any], text: str) -> None:

@@ -1,8 +1,10 @@
-"""What references by transformers' PyTorch have in common. Its functions need the extra ``reference``."""
+"""What references by transformers' PyTorch share. Functions need the extra ``reference`` unless they say otherwise."""
 
 from __future__ import annotations
 
+import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,9 @@ from zoo.checkpoints.synthetic import integers
 from zoo.checkpoints.tensor_files import save_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_SILENT = "TRANSFORMERS_NO_ADVISORY_WARNINGS"
 
 BATCH, LENGTH = 8, 16
 """Of `ragged_inputs`."""
@@ -136,3 +140,17 @@ def made_up_prompts(model: str, variant: str, vocab: int, *, seed: int) -> list[
     lengths = [4, 9, 1, 6, 2]
     tokens = integers(f"{model}/{variant}/prompts", (len(lengths), max(lengths)), vocab, seed=seed)
     return [tokens[row, :length].tolist() for row, length in enumerate(lengths)]
+
+
+@contextmanager
+def without_advice() -> Iterator[None]:
+    """Import transformers without its advice to install torch: tokenizers and configs work without it."""
+    before = os.environ.get(_SILENT)
+    os.environ[_SILENT] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SILENT]
+        else:
+            os.environ[_SILENT] = before

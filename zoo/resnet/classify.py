@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from zoo.checkpoints.loading import CheckpointError, load_checkpoint
 from zoo.checkpoints.placement import put
 from zoo.resnet.model import ResNet
-from zoo.resnet.params import keys, read_config, shapes
+from zoo.resnet.params import key_map, read_config, shapes
 from zoo.resnet.sharding import BATCH
 from zoo.vision.images import Preparation
 from zoo.vision.labels import Guess, read_labels, top
@@ -61,7 +61,7 @@ class Classifier:
         params = load_checkpoint(
             directory,
             config,
-            keys(config),
+            key_map(config),
             shapes(config),
             lambda path, values, dtype: put(values, on_each_chip, dtype),
         )

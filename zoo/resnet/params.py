@@ -44,7 +44,7 @@ def _transposed(weight: np.ndarray, config: ResNetConfig) -> np.ndarray:
     return weight.T
 
 
-def keys(config: ResNetConfig) -> KeyMap:
+def key_map(config: ResNetConfig) -> KeyMap:
     """Which tensor of a checkpoint of ResNetForImageClassification becomes which parameter."""
     rules = [
         Rule(r"classifier\.1\.weight", "params/classifier/kernel", _transposed),
@@ -130,9 +130,9 @@ GRAIN = 1 << 16
 """Made-up weights are multiples of this part of their range."""
 
 
-def synthetic(config: ResNetConfig, seed: int = 0) -> dict[str, Any]:
+def synthetic_params(config: ResNetConfig, seed: int = 0) -> dict[str, Any]:
     """The variables of ``ResNet(config)`` with the made-up checkpoint in them: NumPy leaves, float32."""
-    return convert_tensors(dict(synthetic_checkpoint(config, seed)), config, keys(config), shapes(config))
+    return convert_tensors(dict(synthetic_checkpoint(config, seed)), config, key_map(config), shapes(config))
 
 
 def rounded(tensors: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
@@ -142,9 +142,9 @@ def rounded(tensors: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np
         yield name, kept
 
 
-def synthetic_rounded(config: ResNetConfig) -> dict[str, Any]:
+def rounded_params(config: ResNetConfig) -> dict[str, Any]:
     """As `synthetic`, of the `rounded` checkpoint."""
-    return convert_tensors(dict(rounded(synthetic_checkpoint(config))), config, keys(config), shapes(config))
+    return convert_tensors(dict(rounded(synthetic_checkpoint(config))), config, key_map(config), shapes(config))
 
 
 def shapes(config: ResNetConfig) -> Any:
@@ -153,7 +153,7 @@ def shapes(config: ResNetConfig) -> Any:
     return jax.eval_shape(lambda: ResNet(config).init(jax.random.key(0), inputs["pixel_values"]))
 
 
-def config_json(config: ResNetConfig) -> dict[str, Any]:
+def hub_config(config: ResNetConfig) -> dict[str, Any]:
     """What the config.json of a checkpoint of this variant says."""
     labels = [f"label {index}" for index in range(config.num_labels)]
     return {

@@ -21,7 +21,7 @@ from zoo.checkpoints.synthetic import integers, uniform
 from zoo.references.huggingface import made_by
 from zoo.resnet.inputs import made_up_images
 from zoo.resnet.model import CONFIGS
-from zoo.resnet.params import config_json, rounded, synthetic, synthetic_checkpoint, synthetic_rounded
+from zoo.resnet.params import hub_config, rounded, rounded_params, synthetic_checkpoint, synthetic_params
 
 if TYPE_CHECKING:
     from zoo.resnet.model import ResNetConfig
@@ -106,7 +106,7 @@ def write_checkpoint(directory: Path, config: ResNetConfig, *, bfloat16: bool = 
 
     The config.json of a published size is the published one, not what our config says.
     """
-    told = config_json(config)
+    told = hub_config(config)
     if config.name in published.read(FOLDER / published.FILE)["variants"]:
         told = {**told, **published.config_json(FOLDER, config.name)}
     tensors = synthetic_checkpoint(config)
@@ -119,7 +119,7 @@ BFLOAT16_BOUNDS = {
 """Where all but batch norm is in bfloat16. Batch norm in it too makes twice the error."""
 
 
-def synthetic_golden(variant: str, *, bfloat16: bool = False) -> Golden:
+def golden(variant: str, *, bfloat16: bool = False) -> Golden:
     """The golden of a variant with made-up weights, computed now; `bfloat16`: of images and convolutions in that."""
     config = CONFIGS[variant]
     batch, height, width = IMAGES[variant]
@@ -129,7 +129,7 @@ def synthetic_golden(variant: str, *, bfloat16: bool = False) -> Golden:
     with tempfile.TemporaryDirectory() as directory:
         write_checkpoint(Path(directory), config, bfloat16=bfloat16)
         logits = forward(load(Path(directory)).double(), pixel_values.astype(np.float32)).astype(np.float32)
-    weights = synthetic_rounded(config) if bfloat16 else synthetic(config)
+    weights = rounded_params(config) if bfloat16 else synthetic_params(config)
     return Golden(
         inputs={"pixel_values": pixel_values},
         outputs={"logits": logits},

@@ -10,7 +10,7 @@ from zoo.registry import GoldenCase, Model, apply_as, images_of
 from zoo.resnet import config_keys, reference
 from zoo.resnet.inputs import example
 from zoo.resnet.model import CONFIGS, ResNet
-from zoo.resnet.params import config_json, keys, synthetic, synthetic_checkpoint, synthetic_rounded
+from zoo.resnet.params import hub_config, key_map, rounded_params, synthetic_checkpoint, synthetic_params
 from zoo.resnet.sharding import input_specs, output_specs, param_specs
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ MODEL = Model(
         **{
             variant: GoldenCase(
                 variant=variant,
-                reference=partial(reference.synthetic_golden, variant),
-                weights=partial(synthetic, CONFIGS[variant]),
+                reference=partial(reference.golden, variant),
+                weights=partial(synthetic_params, CONFIGS[variant]),
                 # A golden has to be small, so its batch is: it must divide by the chips.
                 meshes=None if batch % 32 == 0 else MESHES[:-1],
                 quick=QUICK.get(variant),
@@ -73,8 +73,8 @@ MODEL = Model(
         },
         "bfloat16": GoldenCase(
             variant="tiny",
-            reference=partial(reference.synthetic_golden, "tiny", bfloat16=True),
-            weights=partial(synthetic_rounded, CONFIGS["tiny"]),
+            reference=partial(reference.golden, "tiny", bfloat16=True),
+            weights=partial(rounded_params, CONFIGS["tiny"]),
             meshes=("1x2", "1x8"),
         ),
         # Not of the net but of the images before it: test_images.py compares them, on no chips at all.
@@ -85,9 +85,9 @@ MODEL = Model(
         "resnet-18": Source("microsoft/resnet-18", "65a5785d9156231087c481e0c7dd33a5ff6f7e3e"),
         "resnet-50": Source("microsoft/resnet-50", "34c2154c194f829b11125337b98c8f5f9965ff19"),
     },
-    keys=keys,
+    keys=key_map,
     synthetic=synthetic_checkpoint,
-    hub_config=config_json,
+    hub_config=hub_config,
     config_keys=config_keys.KEYS,
     blocks=blocks,
     demo=demo,

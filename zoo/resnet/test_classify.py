@@ -12,7 +12,7 @@ import pytest
 from zoo.checkpoints.loading import CheckpointError, save_checkpoint
 from zoo.resnet.classify import Classifier
 from zoo.resnet.model import TINY, ResNet
-from zoo.resnet.params import config_json, synthetic, synthetic_checkpoint
+from zoo.resnet.params import hub_config, synthetic_checkpoint, synthetic_params
 from zoo.resnet.reference import photo, processor_json
 from zoo.vision.images import Preparation
 from zoo.vision.labels import top
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path, synthetic_checkpoint(TINY), config=config_json(TINY))
+    save_checkpoint(tmp_path, synthetic_checkpoint(TINY), config=hub_config(TINY))
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor_json("old")))
     return tmp_path
 
@@ -35,7 +35,7 @@ def test_images_to_labels(checkpoint: Path, tt_mesh: Any, tt_run: Any) -> None:
     guesses = Classifier.load(checkpoint, tt_mesh)(images)
     prepared = np.stack([Preparation.from_json(processor_json("old"))(image) for image in images])
     with jax.default_device(jax.devices("cpu")[0]):
-        logits = np.asarray(jax.jit(ResNet(TINY).apply)(synthetic(TINY), prepared))
+        logits = np.asarray(jax.jit(ResNet(TINY).apply)(synthetic_params(TINY), prepared))
     expected = top(logits, [f"label {index}" for index in range(TINY.num_labels)])
     for found, wanted in zip(guesses, expected, strict=True):
         assert len(found) == 5

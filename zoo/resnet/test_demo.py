@@ -13,7 +13,7 @@ import pytest
 from zoo.__main__ import main
 from zoo.checkpoints.tensor_files import save_checkpoint
 from zoo.resnet.model import TINY, ResNet
-from zoo.resnet.params import config_json, synthetic, synthetic_checkpoint
+from zoo.resnet.params import hub_config, synthetic_checkpoint, synthetic_params
 from zoo.resnet.reference import photo, processor_json
 from zoo.vision.images import Preparation
 
@@ -26,7 +26,7 @@ needs_pillow = pytest.mark.skipif(importlib.util.find_spec("PIL") is None, reaso
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path, synthetic_checkpoint(TINY), config=config_json(TINY))
+    save_checkpoint(tmp_path, synthetic_checkpoint(TINY), config=hub_config(TINY))
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor_json("old")))
     return tmp_path
 
@@ -60,7 +60,7 @@ def test_labels(directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     found = capsys.readouterr().out.splitlines()
     prepared = np.stack([Preparation.from_json(processor_json("old"))(image) for image in images])
     with jax.default_device(jax.devices("cpu")[0]):
-        chances = np.asarray(jax.nn.softmax(jax.jit(ResNet(TINY).apply)(synthetic(TINY), prepared)))
+        chances = np.asarray(jax.nn.softmax(jax.jit(ResNet(TINY).apply)(synthetic_params(TINY), prepared)))
     for path, lines, row in zip(paths, (found[:4], found[5:9]), chances, strict=True):
         assert lines[0] == path
         if tt_run.backend == "sim":
@@ -106,7 +106,7 @@ def test_checkpoints_that_do_not_fit(refusal: Callable[..., str], directory: Pat
     np.save(image, photo(41, 40))
     (directory / "preprocessor_config.json").write_text(json.dumps({"image_processor_type": "ViTImageProcessor"}))
     assert "preprocessor_config.json is of ViTImageProcessor, expected ConvNext" in refusal(image)
-    (directory / "config.json").write_text(json.dumps({**config_json(TINY), "layer_type": "basic"}))
+    (directory / "config.json").write_text(json.dumps({**hub_config(TINY), "layer_type": "basic"}))
     assert "layer_type is 'basic', not 'bottleneck'" in refusal(image)
     (directory / "config.json").unlink()
     assert f"{directory}/config.json: no such file; it says what the checkpoint is of" in refusal(image)

@@ -22,7 +22,7 @@ from zoo.checkpoints.loading import CheckpointError, convert_tensors, save_check
 from zoo.checkpoints.placement import load_params
 from zoo.resnet.inputs import made_up_images
 from zoo.resnet.model import CONFIGS, TINY, TINY_BASIC, ResNet, ResNetConfig
-from zoo.resnet.params import config_json, keys, read_config, shapes, synthetic, synthetic_checkpoint
+from zoo.resnet.params import hub_config, key_map, read_config, shapes, synthetic_checkpoint, synthetic_params
 from zoo.resnet.registration import MODEL
 from zoo.resnet.sharding import BATCH, param_specs
 from zoo.vision.labels import Guess, read_labels, top
@@ -55,11 +55,11 @@ def test_sizes(variant: str) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=lambda config: config.name)
 def test_config_json(config: ResNetConfig) -> None:
-    assert read_config(config.name, config_json(config)) == config
+    assert read_config(config.name, hub_config(config)) == config
 
 
 def test_config_json_of_another_model() -> None:
-    published = config_json(TINY)
+    published = hub_config(TINY)
     assert read_config("x", {"num_labels": 10}) == replace(CONFIGS["resnet-50"], name="x", num_labels=10)
     for wrong in (
         {"model_type": "vit"},
@@ -84,16 +84,16 @@ def test_key_map_takes_every_name(variant: str) -> None:
     """The names and shapes that transformers gives a whole checkpoint, without its numbers."""
     config = CONFIGS[variant]
     small = replace(config, hidden_sizes=tuple(size // 16 for size in config.hidden_sizes), embedding_size=4)
-    tree = convert_tensors(dict(synthetic_checkpoint(small)), small, keys(small), shapes(small))
+    tree = convert_tensors(dict(synthetic_checkpoint(small)), small, key_map(small), shapes(small))
     assert set(flatten(tree)) == set(flatten(jax.tree.map(lambda leaf: np.zeros(1), shapes(config))))
 
 
 @pytest.mark.tt(mesh=["1x2", "2x4"])
 @pytest.mark.parametrize("shards", [1, 5])
 def test_checkpoint_on_disk(shards: int, tmp_path: Path, tt_mesh: Any) -> None:
-    save_checkpoint(tmp_path, synthetic_checkpoint(TINY), shards=shards, config=config_json(TINY))
+    save_checkpoint(tmp_path, synthetic_checkpoint(TINY), shards=shards, config=hub_config(TINY))
     params = load_params(MODEL, "tiny", tt_mesh, tmp_path)
-    expected = flatten(synthetic(TINY))
+    expected = flatten(synthetic_params(TINY))
     assert all(leaf.sharding.is_fully_replicated and leaf.committed for leaf in jax.tree.leaves(params))
     found = flatten(params)
     assert set(found) == set(expected)

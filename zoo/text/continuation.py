@@ -62,33 +62,33 @@ def stop_tokens(directory: Path) -> tuple[int, ...]:
 class Continuation:
     """What is to be continued, and how. DemoError if it does not fit the model: made before anything is loaded.
 
-    `positions` and `vocab` are those of the variant; `tokens`, `top` and `sampling` the user's.
+    `max_position_embeddings` and `vocab_size` are those of the variant; `tokens`, `top` and `sampling` the user's.
     """
 
     stage: Stage
     tokenizer: Any
     prompt: Sequence[int]
-    positions: int
-    vocab: int
+    max_position_embeddings: int
+    vocab_size: int
     tokens: int
     top: int
     sampling: Sampling | None
     stops: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        beyond = [token for token in self.prompt if token >= self.vocab]
+        beyond = [token for token in self.prompt if token >= self.vocab_size]
         if beyond:
             raise DemoError(
                 f"{self.stage.directory}: its tokenizer gives token {beyond[0]}, the weights know 0 to "
-                f"{self.vocab - 1}: they do not belong together"
+                f"{self.vocab_size - 1}: they do not belong together"
             )
-        if self._needed > self.positions:
+        if self._needed > self.max_position_embeddings:
             raise DemoError(
                 f"a prompt of {len(self.prompt)} tokens and {self.tokens} new ones: {self.stage.variant} knows "
-                f"{self.positions} positions; shorten the prompt or --tokens"
+                f"{self.max_position_embeddings} positions; shorten the prompt or --tokens"
             )
-        if self.top > self.vocab:
-            raise DemoError(f"--top {self.top}: there are {self.vocab} tokens")
+        if self.top > self.vocab_size:
+            raise DemoError(f"--top {self.top}: there are {self.vocab_size} tokens")
 
     @property
     def _needed(self) -> int:
@@ -97,7 +97,7 @@ class Continuation:
     @property
     def slots(self) -> int:
         """Of the cache, for prompt and continuation; two tokens fit in any case, so that both programs compile."""
-        return min(self.positions, _rounded(max(self._needed, len(self.prompt) + 1)))
+        return min(self.max_position_embeddings, _rounded(max(self._needed, len(self.prompt) + 1)))
 
     @property
     def prompt_slots(self) -> int:

@@ -40,14 +40,15 @@ def arguments(parser: argparse.ArgumentParser, *, sentences: str = f"with {MASK}
 def fill_in(stage: Stage, config: Any, tokenizer: Any, sentences: Sequence[str], top: int) -> Shown:
     """Load, and find the `top` likeliest words for each [MASK]. DemoError for what cannot be filled in.
 
-    The model has an output ``logits`` [sentences, tokens, vocabulary or more], its config `vocabulary`, `positions`.
+    The model has an output ``logits`` [sentences, tokens, words], its config `vocab_size` and
+    `max_position_embeddings`.
     """
     inputs = inputs_of(stage, config, tokenizer, sentences)
     blanks = _blanks(tokenizer, inputs, sentences)
-    if top > config.vocabulary:
-        raise DemoError(f"--top {top}: there are {config.vocabulary} tokens")
+    if top > config.vocab_size:
+        raise DemoError(f"--top {top}: there are {config.vocab_size} tokens")
     outputs = output_of(stage, config, inputs, "logits")
-    logits = outputs.result[..., : config.vocabulary]
+    logits = outputs.result[..., : config.vocab_size]
     return shown(_filled(tokenizer, sentences, inputs["input_ids"], blanks, logits, top), sentences, inputs, outputs)
 
 
@@ -62,16 +63,16 @@ def inputs_of(stage: Stage, config: Any, tokenizer: Any, sentences: Sequence[str
     empty = [number for number, sentence in enumerate(sentences, 1) if not sentence.strip()]
     if empty:
         raise DemoError(f"sentence {empty[0]} is empty: expected some text")
-    longest = config.positions
+    longest = config.max_position_embeddings
     inputs = encode(tokenizer, sentences, longest=longest + 1, multiple=1)
     lengths = inputs["attention_mask"].sum(axis=1)
     if lengths.max() > longest:
         number = int(lengths.argmax()) + 1
         raise DemoError(f"sentence {number} has more than the {longest} tokens that {stage.variant} knows: shorten it")
-    if inputs["input_ids"].max() >= config.vocabulary:
+    if inputs["input_ids"].max() >= config.vocab_size:
         raise DemoError(
             f"{stage.directory}: its tokenizer gives token {inputs['input_ids'].max()}, the weights know 0 to "
-            f"{config.vocabulary - 1}: they do not belong together"
+            f"{config.vocab_size - 1}: they do not belong together"
         )
     inputs = encode(tokenizer, sentences, longest=longest, multiple=math.gcd(LENGTHS, longest))
     missing = -len(sentences) % stage.mesh.shape["batch"]

@@ -32,20 +32,21 @@ class Decoder:
     """A language model on a mesh, as generation sees it.
 
     module: linen, fitted to the mesh, with ``prefill(input_ids, last, slots)``, which gives logits and a cache, and
-    ``decode(tokens, positions, cache)``, which gives the next of both. name, vocab, positions: of the variant; logits
-    beyond `vocab` are of no token. row_multiple: rows must divide by it. All else: trees of PartitionSpec.
+    ``decode(tokens, positions, cache)``, which gives the next of both. name, vocab_size, max_position_embeddings: of
+    the variant; logits beyond `vocab_size` are of no token. row_multiple: rows must divide by it. All else: trees of
+    PartitionSpec.
     """
 
     module: Any
     name: str
-    vocab: int
-    positions: int
+    vocab_size: int
+    max_position_embeddings: int
     row_multiple: int
     params: Any
     rows: P
     """Of tokens [batch, length]; its first axis is that of all that holds one number a row."""
     logits: P
-    """Of logits [batch, vocab and padding]."""
+    """Of logits [batch, vocab_size and padding]."""
     cache: Any
 
 
@@ -66,10 +67,10 @@ class Generator:
         slots: int,
         jit: Callable[..., Any] = jax.jit,
     ) -> None:
-        if not 1 <= prompt_slots <= slots <= decoder.positions:
+        if not 1 <= prompt_slots <= slots <= decoder.max_position_embeddings:
             raise ValueError(
                 f"prompt_slots {prompt_slots} and slots {slots}: expected 1 <= prompt_slots <= slots <= the "
-                f"{decoder.positions} positions of {decoder.name}"
+                f"{decoder.max_position_embeddings} positions of {decoder.name}"
             )
         self.prompt_slots = prompt_slots
         self.slots = slots
@@ -184,7 +185,7 @@ class Generator:
 
     def _scores(self, logits: Any, rows: int) -> np.ndarray:
         """Logits on the host: padded ones are no tokens, and rows beyond the prompts nobody's."""
-        return np.asarray(logits)[:rows, : self._decoder.vocab]
+        return np.asarray(logits)[:rows, : self._decoder.vocab_size]
 
     def _check(self, prompts: Sequence[Tokens], new_tokens: int) -> None:
         """ValueError if there are no prompts, or one does not fit."""
@@ -202,6 +203,6 @@ class Generator:
 
     def _check_tokens(self, prompts: Sequence[Tokens]) -> None:
         for number, prompt in enumerate(prompts):
-            wrong = [token for token in prompt if not 0 <= token < self._decoder.vocab]
+            wrong = [token for token in prompt if not 0 <= token < self._decoder.vocab_size]
             if wrong:
-                raise ValueError(f"prompt {number} has token {wrong[0]}: expected 0 to {self._decoder.vocab - 1}")
+                raise ValueError(f"prompt {number} has token {wrong[0]}: expected 0 to {self._decoder.vocab_size - 1}")

@@ -20,13 +20,13 @@ class MixerConfig:
     """Sizes of one variant; images are [image, image, 3], cut into squares of `patch` pixels."""
 
     name: str
-    image: int
-    patch: int
-    blocks: int
-    channels: int
-    token_hidden: int
-    channel_hidden: int
-    classes: int = 1000
+    image_size: int
+    patch_size: int
+    num_hidden_layers: int
+    hidden_size: int
+    tokens_mlp_dim: int
+    channels_mlp_dim: int
+    num_labels: int = 1000
 
     @property
     def tokens(self) -> int:
@@ -34,16 +34,24 @@ class MixerConfig:
         return (self.image // self.patch) ** 2
 
 
-TINY = MixerConfig("tiny", 16, 4, blocks=2, channels=32, token_hidden=24, channel_hidden=64, classes=10)
+TINY = MixerConfig(
+    "tiny", 16, 4, num_hidden_layers=2, hidden_size=32, tokens_mlp_dim=24, channels_mlp_dim=64, num_labels=10
+)
 """For tests."""
 
 CONFIGS = {
     config.name: config
     for config in (
         TINY,
-        MixerConfig("Mixer-B_32", 224, 32, blocks=12, channels=768, token_hidden=384, channel_hidden=3072),
-        MixerConfig("Mixer-B_16", 224, 16, blocks=12, channels=768, token_hidden=384, channel_hidden=3072),
-        MixerConfig("Mixer-L_16", 224, 16, blocks=24, channels=1024, token_hidden=512, channel_hidden=4096),
+        MixerConfig(
+            "Mixer-B_32", 224, 32, num_hidden_layers=12, hidden_size=768, tokens_mlp_dim=384, channels_mlp_dim=3072
+        ),
+        MixerConfig(
+            "Mixer-B_16", 224, 16, num_hidden_layers=12, hidden_size=768, tokens_mlp_dim=384, channels_mlp_dim=3072
+        ),
+        MixerConfig(
+            "Mixer-L_16", 224, 16, num_hidden_layers=24, hidden_size=1024, tokens_mlp_dim=512, channels_mlp_dim=4096
+        ),
     )
 }
 """By upstream's names; the paper writes B/32, B/16 and L/16."""
@@ -75,9 +83,9 @@ class MixerBlock(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """`x` [batch, tokens, channels] to the same shape."""
         y = jnp.swapaxes(nn.LayerNorm()(x), 1, 2)
-        x = x + jnp.swapaxes(MLP(self.config.token_hidden, name="token_mixing")(y), 1, 2)
+        x = x + jnp.swapaxes(MLP(self.config.tokens_mlp_dim, name="token_mixing")(y), 1, 2)
         y = nn.LayerNorm()(x)
-        return x + MLP(self.config.channel_hidden, name="channel_mixing")(y)
+        return x + MLP(self.config.channels_mlp_dim, name="channel_mixing")(y)
 
 
 class Mixer(nn.Module):
@@ -88,10 +96,10 @@ class Mixer(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
         """`images` [batch, image, image, 3], -1 to 1, to logits [batch, classes], float32."""
-        config, size = self.config, (self.config.patch, self.config.patch)
-        x = nn.Conv(config.channels, size, strides=size, padding="VALID", name="stem")(images)
-        x = x.reshape(len(x), config.tokens, config.channels)  # row by row
-        for index in range(config.blocks):
+        config, size = self.config, (self.config.patch_size, self.config.patch_size)
+        x = nn.Conv(config.hidden_size, size, strides=size, padding="VALID", name="stem")(images)
+        x = x.reshape(len(x), config.tokens, config.hidden_size)  # row by row
+        for index in range(config.num_hidden_layers):
             x = MixerBlock(config, name=f"MixerBlock_{index}")(x)
         x = nn.LayerNorm(name="pre_head_layer_norm")(x)
-        return nn.Dense(config.classes, name="head")(x.mean(axis=1))
+        return nn.Dense(config.num_labels, name="head")(x.mean(axis=1))

@@ -33,9 +33,9 @@ class ChannelsFirst(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """As ``MixerBlock``."""
-        x = x + MLP(self.config.channel_hidden, name="channel_mixing")(nn.LayerNorm(name="LayerNorm_1")(x))
+        x = x + MLP(self.config.channels_mlp_dim, name="channel_mixing")(nn.LayerNorm(name="LayerNorm_1")(x))
         y = jnp.swapaxes(nn.LayerNorm(name="LayerNorm_0")(x), 1, 2)
-        return x + jnp.swapaxes(MLP(self.config.token_hidden, name="token_mixing")(y), 1, 2)
+        return x + jnp.swapaxes(MLP(self.config.tokens_mlp_dim, name="token_mixing")(y), 1, 2)
 
 
 class NoWayAround(nn.Module):
@@ -47,8 +47,8 @@ class NoWayAround(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """As ``MixerBlock``."""
         y = jnp.swapaxes(nn.LayerNorm(name="LayerNorm_0")(x), 1, 2)
-        x = jnp.swapaxes(MLP(self.config.token_hidden, name="token_mixing")(y), 1, 2)
-        return x + MLP(self.config.channel_hidden, name="channel_mixing")(nn.LayerNorm(name="LayerNorm_1")(x))
+        x = jnp.swapaxes(MLP(self.config.tokens_mlp_dim, name="token_mixing")(y), 1, 2)
+        return x + MLP(self.config.channels_mlp_dim, name="channel_mixing")(nn.LayerNorm(name="LayerNorm_1")(x))
 
 
 MUTANTS: dict[str, Mutant] = {

@@ -26,25 +26,25 @@ def shapes(config: MixerConfig) -> dict[str, tuple[int, ...]]:
         found.update({f"params/{path}/kernel": (inputs, outputs), f"params/{path}/bias": (outputs,)})
 
     def norm(path: str) -> None:
-        found.update({f"params/{path}/{leaf}": (config.channels,) for leaf in ("scale", "bias")})
+        found.update({f"params/{path}/{leaf}": (config.hidden_size,) for leaf in ("scale", "bias")})
 
-    found["params/stem/kernel"] = (config.patch, config.patch, 3, config.channels)
-    found["params/stem/bias"] = (config.channels,)
-    for block in (f"MixerBlock_{index}" for index in range(config.blocks)):
+    found["params/stem/kernel"] = (config.patch_size, config.patch_size, 3, config.hidden_size)
+    found["params/stem/bias"] = (config.hidden_size,)
+    for block in (f"MixerBlock_{index}" for index in range(config.num_hidden_layers)):
         norm(f"{block}/LayerNorm_0")
         norm(f"{block}/LayerNorm_1")
         for mlp, width, hidden in (
-            ("token_mixing", config.tokens, config.token_hidden),
-            ("channel_mixing", config.channels, config.channel_hidden),
+            ("token_mixing", config.tokens, config.tokens_mlp_dim),
+            ("channel_mixing", config.hidden_size, config.channels_mlp_dim),
         ):
             dense(f"{block}/{mlp}/Dense_0", width, hidden)
             dense(f"{block}/{mlp}/Dense_1", hidden, width)
     norm("pre_head_layer_norm")
-    dense("head", config.channels, config.classes)
+    dense("head", config.hidden_size, config.num_labels)
     return found
 
 
-def weights(config: MixerConfig) -> dict[str, Any]:
+def synthetic_params(config: MixerConfig) -> dict[str, Any]:
     """Made-up float32 parameters, the same on every machine; large enough that every one of them shows."""
 
     def drawn(path: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -79,14 +79,14 @@ def mlp(x: np.ndarray, layers: Mapping[str, Any]) -> np.ndarray:
 
 def logits_of(image: np.ndarray, params: Mapping[str, Any], config: MixerConfig) -> np.ndarray:
     """Logits [classes] of one image [image, image, 3]; a column is a patch, as in the paper's figure 1."""
-    side, patch = config.image // config.patch, config.patch
+    side, patch = config.image_size // config.patch_size, config.patch_size
     columns = []
     for row in range(side):
         for column in range(side):
             cut = image[row * patch : (row + 1) * patch, column * patch : (column + 1) * patch]
             columns.append(np.tensordot(params["stem"]["kernel"], cut, axes=((0, 1, 2), (0, 1, 2))))
     x = np.stack(columns, axis=1) + params["stem"]["bias"][:, None]  # [channels, tokens]
-    for index in range(config.blocks):
+    for index in range(config.num_hidden_layers):
         block = params[f"MixerBlock_{index}"]
         x = x + mlp(layer_norm(x, block["LayerNorm_0"]).T, block["token_mixing"]).T
         x = x + mlp(layer_norm(x, block["LayerNorm_1"]), block["channel_mixing"])
@@ -103,8 +103,8 @@ def in_float64(tree: Any) -> Any:
 
 def golden() -> Golden:
     """The golden of the variant ``tiny``, computed now."""
-    tree = weights(TINY)
-    images = uniform("external_mixer/tiny/input", (8, TINY.image, TINY.image, 3))
+    tree = synthetic_params(TINY)
+    images = uniform("external_mixer/tiny/input", (8, TINY.image_size, TINY.image_size, 3))
     params = in_float64(tree)["params"]
     logits = np.stack([logits_of(image, params, TINY) for image in images.astype(np.float64)])
     return Golden(

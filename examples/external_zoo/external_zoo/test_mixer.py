@@ -10,7 +10,7 @@ import pytest
 
 from external_zoo.model import CONFIGS, Mixer
 from external_zoo.mutants import MUTANTS
-from external_zoo.reference import weights
+from external_zoo.reference import synthetic_params
 from external_zoo.registration import MODEL
 from zoo.authoring.mutation import judge
 
@@ -23,7 +23,7 @@ def test_sizes(variant: str, parameters: int) -> None:
 
 @pytest.mark.parametrize("mutant", [None, *MUTANTS])
 def test_the_golden_catches(mutant: str | None) -> None:
-    verdict = judge(MODEL, "tiny", weights(CONFIGS["tiny"]), None if mutant is None else MUTANTS[mutant])
+    verdict = judge(MODEL, "tiny", synthetic_params(CONFIGS["tiny"]), None if mutant is None else MUTANTS[mutant])
     assert verdict.sim.passed == (mutant is None), verdict.sim.text()
 
 
@@ -31,6 +31,6 @@ def test_the_golden_catches(mutant: str | None) -> None:
 def test_an_image_alone_is_as_in_a_batch(tt_mesh: Any, tt_jit: Any) -> None:
     images = MODEL.cases["tiny"].reference().inputs["images"]
     forward = tt_jit(Mixer(CONFIGS["tiny"]).apply)
-    params = weights(CONFIGS["tiny"])
+    params = synthetic_params(CONFIGS["tiny"])
     together, alone = np.asarray(forward(params, images)), np.asarray(forward(params, images[:1]))
     np.testing.assert_allclose(alone, together[:1], rtol=1e-5, atol=1e-6)

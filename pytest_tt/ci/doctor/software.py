@@ -11,6 +11,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from pytest_tt.ci.doctor.finding import Finding, blocks, ok, warning
+from pytest_tt.packages import package_version
 from pytest_tt.targets.provider import (
     GROUP,
     OFFICIAL,
@@ -19,7 +20,6 @@ from pytest_tt.targets.provider import (
     known_providers,
     names,
 )
-from pytest_tt.versions import package_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_tt.formats import byte_text, pair, second_text, short_digest
+from pytest_tt.text import byte_text, pair, second_text, short_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

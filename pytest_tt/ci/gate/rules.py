@@ -8,7 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.ci.project_table import TableError, read_table
-from pytest_tt.nearest import nearest
+from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

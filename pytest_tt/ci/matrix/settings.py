@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_tt.ci.matrix.collecting import MatrixError
 from pytest_tt.ci.project_table import TableError, read_table
-from pytest_tt.nearest import nearest
 from pytest_tt.targets.mesh import MeshShape
 from pytest_tt.targets.systems import SYSTEMS, get_system
+from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

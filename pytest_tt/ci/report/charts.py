@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from pytest_tt.ci.report.html import Html, element
-from pytest_tt.formats import metric_text
+from pytest_tt.text import metric_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

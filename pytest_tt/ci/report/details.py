@@ -10,8 +10,8 @@ from pytest_tt.ci.report.mesh_drawing import draw_shardings
 from pytest_tt.ci.report.outcomes import badge
 from pytest_tt.ci.report.summary import dram_share, share_text, worst_metric
 from pytest_tt.ci.report.tables import numbers, scrolling, table
-from pytest_tt.formats import byte_text, metric_text, rate_text, rates, second_text, short_bytes, short_digest
-from pytest_tt.results.row import PHASES
+from pytest_tt.results.row import PHASES, rates
+from pytest_tt.text import byte_text, metric_text, rate_text, second_text, short_bytes, short_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

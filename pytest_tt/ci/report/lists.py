@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_tt.ci.report.github import annotation
 from pytest_tt.ci.report.markdown import code, plain, table
 from pytest_tt.ci.report.summary import BAD, SEVERITY, Summary, count_text, memory_text, summarise
-from pytest_tt.formats import metric_text
+from pytest_tt.text import metric_text
 
 if TYPE_CHECKING:
     from pytest_tt.ci.report.history import Current, History

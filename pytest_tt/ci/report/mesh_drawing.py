@@ -8,8 +8,8 @@ from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.ci.report.html import Html, element, join
-from pytest_tt.formats import short_bytes
 from pytest_tt.results.arrays import Array
+from pytest_tt.text import short_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,8 @@ from pytest_tt.ci.report.html import Html, element, join
 from pytest_tt.ci.report.outcomes import badge
 from pytest_tt.ci.report.summary import dram_share, ground_of, mesh_of, mesh_order, share_text, worst_metric
 from pytest_tt.ci.report.tables import Section, anchor, numbers, table, test_anchor
-from pytest_tt.formats import metric_text, rate_text, rates, second_text, short_bytes
+from pytest_tt.results.row import rates
+from pytest_tt.text import metric_text, rate_text, second_text, short_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from pytest_tt.ci.report.lists import bad_tests
 from pytest_tt.ci.report.outcomes import badge, counted, worst
 from pytest_tt.ci.report.summary import Summary, ground_of, memory_text, mesh_of, mesh_order, model_of
 from pytest_tt.ci.report.tables import Section, anchor, numbers, scrolling, table, test_anchor
-from pytest_tt.formats import metric_text
+from pytest_tt.text import metric_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from pytest_tt.ci.report.charts import lines
 from pytest_tt.ci.report.html import Html, element, join
 from pytest_tt.ci.report.summary import BAD, count_text
 from pytest_tt.ci.report.tables import Section, numbers, table
-from pytest_tt.formats import second_text
+from pytest_tt.text import second_text
 
 if TYPE_CHECKING:
     from pytest_tt.ci.report.history import History

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_tt.formats import rate_text, rates, short_bytes
+from pytest_tt.results.row import rates
 from pytest_tt.targets.mesh import MeshShape
 from pytest_tt.targets.systems import SYSTEMS
+from pytest_tt.text import rate_text, short_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,19 +1,24 @@
-"""Numbers as people read them, for every report in the same way."""
+"""Text helpers for messages and reports: numbers with their units, and "did you mean"."""
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pytest_tt.results.row import Row
+    from collections.abc import Iterable
 
 MULTIPLES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean X?)`` with the known name nearest to `name`; empty where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
 def pair(before: float, after: float) -> tuple[str, str]:
-    """Two numbers with as many digits as it takes to tell them apart, four at least."""
+    """Two numbers with as many digits as it takes to tell them apart, at least four."""
     for digits in range(4, 18):
         texts = f"{before:.{digits}g}", f"{after:.{digits}g}"
         if texts[0] != texts[1] or before == after:
@@ -53,14 +58,6 @@ def second_text(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.4g} s"
-
-
-def rates(row: Row) -> Mapping[str, float]:
-    """Units a second, e.g. ``{"tokens": 1234.5}``, by the median run time; empty where either is unknown."""
-    run_s = row.timing["run_s"]
-    if not row.work or not run_s:
-        return {}
-    return {unit: count / run_s for unit, count in row.work.items()}
 
 
 def rate_text(unit: str, per_second: float) -> str:
