@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 FEW = 8
+TWO = 2
 """Compiling what makes parameters takes XLA many seconds for more chips."""
 
 
@@ -67,13 +68,13 @@ def _variants(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
             yield pytest.param(model, variant, id=f"{model.name}-{variant}")
 
 
-def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
-    """Variants for tests (all of a model that has no others), on the largest mesh of up to `FEW` chips."""
+def _small(config: pytest.Config, models: Iterable[Model], chips: int = TWO) -> Iterable[Any]:
+    """Variants for tests (all of a model that has no others), on the largest mesh of up to `chips`."""
     for model in models:
         tiny = [variant for variant in model.variants if variant.startswith("tiny")]
         meshes = selected(config, model.meshes)
         if len(meshes) > 1 and not os.environ.get(registry.SLOW):
-            meshes = tuple(mesh for mesh in meshes if MeshShape.parse(mesh).chips <= FEW) or meshes
+            meshes = tuple(mesh for mesh in meshes if MeshShape.parse(mesh).chips <= chips) or meshes
         for variant in tiny or model.variants:
             mesh = meshes[-1]
             mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=variant)
@@ -100,7 +101,7 @@ def _written(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
 
 def _checkpoints(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """The small variants of models that load checkpoints and make them up."""
-    return _small(config, [model for model in models if model.keys is not None and model.synthetic is not None])
+    return _small(config, [model for model in models if model.keys is not None and model.synthetic is not None], FEW)
 
 
 def _published(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
