@@ -63,8 +63,7 @@ def requirements(extra: str, *names: str) -> list[str]:
 def floors() -> list[str]:
     """``name==floor`` of every run-time and zoo dependency, so that the floors in pyproject.toml are true."""
     lines = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["zoo"]]
-    # transformers 5 floors huggingface-hub itself, above what we ask for.
-    return [line.replace(">=", "==") + ".*" for line in lines if not line.startswith("huggingface-hub")]
+    return [line.replace(">=", "==") + ".*" for line in lines]
 
 
 def constrain(session: nox.Session, lines: list[str]) -> None:

@@ -1,9 +1,8 @@
-"""The zoo's Qwen2.5 against a plain JAX one, written for speed on a CPU alone, in one process and in turn.
+"""The zoo's Qwen2.5 against a plain JAX one that is written for speed on a CPU, alternating in one process.
 
-Run as ``python benchmarks/baseline.py [--only TEXT] [--rounds N]``; needs no torch. The plain one may do what the TT
-compiler cannot take: it updates its cache by ``dynamic_update_slice``, keeps one array for all of it, and knows no
-mesh. A model that is checked on every mesh should not be slower for it; medians are printed, and what both compute is
-compared.
+Run as ``python benchmarks/baseline.py [--only TEXT] [--rounds N]``; needs no torch. The plain one uses ops that the TT
+compiler lacks: it updates its cache, a single array, by ``dynamic_update_slice``, and it has no mesh. The zoo's model
+should not be slower for running on every mesh. Medians are printed, and the results of both are compared.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ import quick  # noqa: E402
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="only works whose title holds this text")
-    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each work (default: 5)")
+    parser.add_argument("--only", default="", help="only workloads whose title contains this text")
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each workload (default: 5)")
     options = parser.parse_args()
 
     from workloads.qwen import WORKLOADS
@@ -46,8 +45,9 @@ def main() -> None:
     mesh = open_chips("1x1", backend="sim").mesh
     works = [work for work in WORKLOADS if options.only.lower() in work.title.lower()]
     if not works:
-        parser.error(f"no work holds {options.only!r}; there are: {'; '.join(work.title for work in WORKLOADS)}")
-    print("| work | plain JAX | zoo on 1x1 | ratio | rel L2 |\n| --- | --- | --- | --- | --- |")
+        titles = "; ".join(work.title for work in WORKLOADS)
+        parser.error(f"no workload contains {options.only!r}: expected part of one of {titles}")
+    print("| workload | plain JAX | zoo on 1x1 | ratio | rel L2 |\n| --- | --- | --- | --- | --- |")
     for variant in dict.fromkeys(work.variant for work in works):
         with tempfile.TemporaryDirectory() as name:
             quick.write("qwen2_5", variant, Path(name))
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def compare(work: Workload, ours: Callable[[], np.ndarray], theirs: Callable[[], np.ndarray], rounds: int) -> None:
-    """Print the row of one work."""
+    """Print the row of one workload."""
     expected = theirs()
     difference = np.linalg.norm(ours().astype(np.float64) - expected) / np.linalg.norm(expected)
     pairs = [(seconds_of(theirs), seconds_of(ours)) for _ in range(rounds)]
@@ -66,14 +66,14 @@ def compare(work: Workload, ours: Callable[[], np.ndarray], theirs: Callable[[],
 
 
 def seconds_of(call: Callable[[], Any]) -> float:
-    """How long a call takes."""
+    """Seconds of one call."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def plain(work: Workload, checkpoint: Path) -> Callable[[], np.ndarray]:
-    """The same work by `logits` below."""
+    """The same workload by `logits` below."""
     import jax
     from workloads.qwen import LENGTH, NEW_TOKENS, PROMPT, config_of, tokens
 
@@ -137,7 +137,7 @@ def logits(
 
     def product(x: jax.Array, weight: jax.Array) -> jax.Array:
         x = x.astype(weight.dtype)
-        # One row of bfloat16 is multiplied many times more slowly than two.
+        # XLA multiplies one row of bfloat16 many times more slowly than two.
         wide = jnp.concatenate([x, jnp.zeros_like(x)], axis=1) if length == 1 and x.dtype == jnp.bfloat16 else x
         return jnp.einsum("bli,oi->blo", wide, weight, preferred_element_type=jnp.float32)[:, :length]
 

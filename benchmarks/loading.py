@@ -3,9 +3,9 @@
     python benchmarks/loading.py                       # GPT-2 XL's size, float32, on 1x1, 1x2 and 2x4
     python benchmarks/loading.py --variant gpt2 --keep DIR --meshes 1x1
 
-The checkpoint is made up and deleted afterwards, unless --keep names where it stays. Each mesh is loaded in a process
-of its own; `anonymous` is the peak of private memory, `all` that of private memory and resident pages of the file
-together, both above what the process had before it loaded.
+The checkpoint is synthetic and is deleted afterwards, unless --keep names a directory for it. Each mesh is loaded in a
+process of its own; `anonymous` is the peak of private memory, `all` that of private memory plus resident pages of the
+file, both above what the process had before loading.
 """
 
 from __future__ import annotations

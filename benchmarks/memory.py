@@ -20,7 +20,7 @@ class Peak:
 
 
 def peak_of(action: Callable[[], object]) -> Peak:
-    """Run `action` and watch."""
+    """Run `action`, and measure its peak memory."""
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins here
     before, seen, done = _memory(), [0], threading.Event()
 
@@ -45,12 +45,12 @@ def _memory() -> dict[str, int]:
 
 
 def highest() -> int:
-    """Bytes of the most that was ever resident in this process, file pages included."""
+    """Bytes of the largest resident memory of this process so far, including file pages."""
     return _memory()["VmHWM"]
 
 
 def available() -> int:
-    """Bytes of memory that programs may still take on this machine without swapping."""
+    """Bytes of memory that is available on this machine without swapping."""
     lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     return int(lines["MemAvailable"].split()[0]) * 1024
 

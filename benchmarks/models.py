@@ -1,11 +1,11 @@
 """The zoo against transformers' PyTorch (eager, two threads), and how simulated meshes scale.
 
 Run as ``python benchmarks/models.py [--only TEXT] [--rounds N] [--meshes 1x1 1x2 …]``; needs the extra ``reference``.
-Both sides load the same made-up checkpoint. Each has a process of its own and they work in turn, so that a drift of the
-machine hits both and neither's threads are in the other's way; medians are printed. What they compute is compared too.
-Times of the zoo are those of a call until its result is on the host; compiling is told apart. Memory is the peak while
+Both sides load the same synthetic checkpoint. Each has a process of its own, and they alternate, so that both see the
+same drift of the machine and their threads do not compete; medians are printed. Their results are compared too.
+Times of the zoo are those of a call until its result is on the host; compile time is separate. Memory is the peak while
 loading, above what the process had before: private, and resident with the file's pages, over the checkpoint's bytes.
-The first line says how fast one matrix product is on either side, because no model can be faster than its products.
+The first line says how fast one matrix product is on each side, because no model can be faster than its products.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def all_workloads() -> dict[str, Workload]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", default="", help="only works whose title holds this text")
-    parser.add_argument("--rounds", type=int, default=7, help="repetitions of each work (default: 7)")
+    parser.add_argument("--only", default="", help="only workloads whose title contains this text")
+    parser.add_argument("--rounds", type=int, default=7, help="repetitions of each workload (default: 7)")
     parser.add_argument("--meshes", nargs="*", default=[], help=f"show how the zoo scales, e.g. {' '.join(MESHES)}")
     parser.add_argument("--side", choices=("pytorch", "zoo"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -62,7 +62,7 @@ def main() -> None:
         return
     works = [work for title, work in all_workloads().items() if options.only.lower() in title.lower()]
     if not works:
-        parser.error(f"no work holds {options.only!r}; there are: {'; '.join(all_workloads())}")
+        parser.error(f"no workload contains {options.only!r}: expected part of one of {'; '.join(all_workloads())}")
     print(_machine(options.rounds))
     for model, variant in dict.fromkeys((work.model, work.variant) for work in works):
         with tempfile.TemporaryDirectory() as directory:
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _machine(rounds: int) -> str:
-    """What the times below are to be seen against."""
+    """The speed of this machine, for comparison with the times below."""
     operations = 2 * math.prod(PRODUCT)
     with Side("pytorch") as pytorch, Side("zoo") as zoo:
         pairs = [(pytorch.product(), zoo.product()) for _ in range(max(3, rounds))]
@@ -90,14 +90,14 @@ def _machine(rounds: int) -> str:
 
 def _against_pytorch(works: Sequence[Workload], checkpoint: Path, size: int, rounds: int) -> None:
     loads: dict[str, dict[str, Any]] = {}
-    print("| work | PyTorch | zoo on 1x1 | ratio | aim | compiled in | rel L2 |")
+    print("| workload | PyTorch | zoo on 1x1 | ratio | goal | compile time | rel L2 |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     with Side("pytorch", checkpoint) as pytorch, Side("zoo", checkpoint) as zoo:
         for work in works:
             theirs, ours = pytorch.prepare(work.title), zoo.prepare(work.title, "1x1")
             loads = loads or {"PyTorch": theirs["load"], "zoo on 1x1": ours["load"]}
             difference = _relative_l2(ours["result"], theirs["result"])
-            pairs = [(pytorch.run(), zoo.cli.run()) for _ in range(rounds)]
+            pairs = [(pytorch.run(), zoo.run()) for _ in range(rounds)]
             before, after = (median(times) for times in zip(*pairs, strict=True))
             print(
                 f"| {work.title} | {work.shown(before)} | {work.shown(after)} | {before / after:.2f} | {work.aim} "
@@ -114,7 +114,7 @@ def _against_pytorch(works: Sequence[Workload], checkpoint: Path, size: int, rou
 
 
 def _over_meshes(works: Sequence[Workload], checkpoint: Path, rounds: int, meshes: Sequence[str]) -> None:
-    print("\n| work | mesh | time | of 1x1 | compiled in | of 1x1 |")
+    print("\n| workload | mesh | time | of 1x1 | compile time | of 1x1 |")
     print("| --- | --- | --- | --- | --- | --- |")
     for work in works:
         first: tuple[float, float] | None = None
@@ -123,7 +123,7 @@ def _over_meshes(works: Sequence[Workload], checkpoint: Path, rounds: int, meshe
                 continue
             with Side("zoo", checkpoint) as zoo:
                 ready = zoo.prepare(work.title, mesh)
-                run = median(zoo.cli.run() for _ in range(rounds))
+                run = median(zoo.run() for _ in range(rounds))
             compiling = max(0.01, ready["first_s"] - run)
             first = first or (run, compiling)
             print(
@@ -141,7 +141,7 @@ def _relative_l2(actual: Sequence[float], expected: Sequence[float]) -> float:
 
 
 class Side:
-    """A process that does the work of one side when asked to."""
+    """A process that runs the workloads of one side."""
 
     def __init__(self, side: str, checkpoint: Path | None = None) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}
@@ -159,15 +159,15 @@ class Side:
         self._process.communicate()
 
     def prepare(self, title: str, mesh: str = "1x1") -> dict[str, Any]:
-        """Load, and do the work once: `first_s` with compiling, `result` flat, `load` if it was not loaded before."""
+        """Load, and run the workload once: `first_s` with compiling, `result` flat, `load` if not loaded before."""
         return self._ask({"prepare": title, "checkpoint": str(self._checkpoint), "mesh": mesh})
 
     def run(self) -> float:
-        """Seconds that the work takes."""
+        """Seconds of one run of the workload."""
         return float(self._ask({})["run_s"])
 
     def product(self) -> float:
-        """Seconds that the product `PRODUCT` takes."""
+        """Seconds of the product `PRODUCT`."""
         return float(self._ask({"product": True})["run_s"])
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -176,13 +176,13 @@ class Side:
         print(json.dumps(question), file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         if not answer:
-            raise SystemExit("one side has died; its last words are above")
+            raise SystemExit("one side has crashed; its last output is above")
         found: dict[str, Any] = json.loads(answer)
         return found
 
 
 def serve(side: str) -> None:
-    """Answer questions on stdin, one a line, on what was stdout; all else that is printed goes to stderr."""
+    """Answer questions on stdin, one per line, on the former stdout; all other output goes to stderr."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     if side == "pytorch":
@@ -213,7 +213,7 @@ def serve(side: str) -> None:
 
 
 def _load(work: Workload, checkpoint: Path, mesh: Any) -> dict[str, float]:
-    """Have the weights loaded, which a work keeps, so that `first_s` is tracing, compiling and one run."""
+    """Load the weights, which the workload keeps, so that `first_s` is tracing, compiling and one run."""
     from zoo import registry
 
     model = registry.model(work.model)

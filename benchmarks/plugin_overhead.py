@@ -1,7 +1,7 @@
-"""What the plugin costs: a thousand empty tests, start-up where no test uses it, and a mesh of 32 chips.
+"""The plugin's overhead: a thousand empty tests, start-up if no test uses it, and a mesh of 32 chips.
 
 Run as ``python benchmarks/plugin_overhead.py [--rounds N]``. Each comparison alternates the two commands in one run, so
-that a drift of the machine hits both; medians are printed. Whole processes are timed, tests by pytest's own clock too.
+that both see the same drift of the machine; medians are printed. It times whole processes, and tests by pytest's clock.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ def main() -> None:
         without, with_plugin = _alternate(directory, "test_many.py", rounds)
         ratio = median(b / a for a, b in zip(without, with_plugin, strict=True))
         print(f"1,000 empty tests: {median(without):.3f} s without, {median(with_plugin):.3f} s with the plugin;")
-        print(f"  median of the pairs' ratios {ratio:.3f} (aim: at most 1.03)")
+        print(f"  median of the pairs' ratios {ratio:.3f} (goal: at most 1.03)")
 
         without, with_plugin = _alternate(directory, "test_one.py", rounds)
         added = median(b - a for a, b in zip(without, with_plugin, strict=True))
-        print(f"start-up where no test uses the plugin: {1000 * added:+.1f} ms (aim: at most 20 ms)")
+        print(f"start-up if no test uses the plugin: {1000 * added:+.1f} ms (goal: at most 20 ms)")
 
         times = [_mesh_ready(directory) for _ in range(rounds)]
         print(f"jax imported to a mesh of 32 chips ready: {1000 * median(times):.1f} ms")
 
 
 def _alternate(directory: Path, test: str, rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of whole processes without and with the plugin, in turn, after one round that does not count."""
+    """Seconds of whole processes without and with the plugin, alternating, after a warm-up round."""
     without, with_plugin = [], []
     for count in range(rounds + 1):
         first, second = _seconds(directory, test), _seconds(directory, test, "-p", "pytest_tt")

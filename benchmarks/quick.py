@@ -1,8 +1,8 @@
-"""Checkpoints of any size made up at the speed of the disk: to measure with, not to compare with goldens.
+"""Synthetic checkpoints of any size, written at the speed of the disk: for measurements, not for goldens.
 
-Names, shapes, dtypes and scales are those of the zoo's made-up checkpoints, which draw each number by itself. Here a
-tensor takes its numbers in turn from one block that is drawn once for its range, each from a place of its own. The
-block's length is a prime, so that no two rows of a matrix are alike.
+Names, shapes, dtypes and scales are those of the zoo's synthetic checkpoints, which draw each number separately. Here
+each tensor repeats the numbers of one block, drawn once per range, from a start of its own. The length of the block is
+a prime, so that no two rows of a matrix are equal.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Qwen2.5-7B in full on simulated chips: memory, times, and its logits against transformers' PyTorch.
 
-    python -m benchmarks.qwen7b                                   # 15.2 GB made up, 1x8, PyTorch afterwards
-    python -m benchmarks.qwen7b --directory DIR --mesh 2x4        # keep the files, or use those there
-    python -m benchmarks.qwen7b --variant 7b-2-layers             # the same, small
+    python -m benchmarks.qwen7b                                   # 15.2 GB of synthetic weights, 1x8, then PyTorch
+    python -m benchmarks.qwen7b --directory DIR --mesh 2x4        # keep the files, or use existing ones
+    python -m benchmarks.qwen7b --variant 7b-2-layers             # a small variant
 
-A checkpoint of the published layout is made up: 7.6 billion numbers in bfloat16, four files with an index. The zoo
-loads it, runs a forward pass of 8 tokens and decodes 4 more; then, alone, transformers does the same tokens with the
-same files in bfloat16. Each has a process of its own, whose peak memory counts all that is resident, file pages and
-Python included. Needs the extra ``reference`` (not with --no-pytorch), and Linux. Exit code 1 where logits do not
-agree, or loading took too much memory; 2 for what cannot be run.
+It writes a synthetic checkpoint in the published layout: 7.6 billion numbers in bfloat16, four files with an index. The
+zoo loads it, runs a forward pass of 8 tokens and decodes 4 more; after that, transformers computes the same tokens from
+the same files in bfloat16. Each has a process of its own, whose peak memory counts everything resident, including file
+pages and Python. Needs the extra ``reference`` (not with --no-pytorch), and Linux. Exit code 1 if logits do not agree
+or loading takes too much memory; 2 if it cannot be run.
 """
 
 from __future__ import annotations
@@ -49,15 +49,17 @@ ROOM = 1_500_000_000
 
 
 class RefusedError(Exception):
-    """It cannot be run; the text is one line."""
+    """The benchmark cannot be run; the text is one line."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--directory", type=Path, metavar="DIR", help="where the checkpoint stays; used if it is there")
+    parser.add_argument(
+        "--directory", type=Path, metavar="DIR", help="keep the checkpoint there; an existing one is used"
+    )
     parser.add_argument("--variant", default="qwen2.5-7b", help="default: qwen2.5-7b")
     parser.add_argument("--mesh", default="1x8", metavar="ROWSxCOLS", help="default: 1x8")
-    parser.add_argument("--no-pytorch", action="store_true", help="leave the comparison out")
+    parser.add_argument("--no-pytorch", action="store_true", help="skip the comparison")
     parser.add_argument("--side", choices=("write", "zoo", "pytorch"), help=argparse.SUPPRESS)
     parser.add_argument("--room", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -76,7 +78,7 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace, room: Path) -> bool:
-    """Print what was measured; whether all is as it must be."""
+    """Print the measurements; returns whether they meet the requirements."""
     size = check(options)
     directory: Path = options.directory or room / "checkpoint"
     print(f"Qwen2.5, {options.variant}, on {options.mesh}: {size / 1e9:.2f} GB of weights in {directory}", flush=True)
@@ -159,7 +161,7 @@ def is_there(variant: str, directory: Path, size: int) -> bool:
     facts = directory / "config.json"
     if not any((directory / name).exists() for name in (SINGLE, INDEX, facts.name)):
         if directory.exists() and not directory.is_dir():
-            raise RefusedError(f"--directory {directory}: is no directory")
+            raise RefusedError(f"--directory {directory}: is not a directory")
         return False
     try:
         wrong = contradictions(registry.model(MODEL), variant, json.loads(facts.read_bytes()))
@@ -176,7 +178,7 @@ def is_there(variant: str, directory: Path, size: int) -> bool:
 
 
 def side(name: str, options: argparse.Namespace, directory: Path, room: Path) -> dict[str, Any]:
-    """What a process of its own finds. RefusedError if it dies."""
+    """The results of one side, in a process of its own. RefusedError if that crashes."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "XLA_"))}
     command = [sys.executable, __file__, "--side", name, "--variant", options.variant, "--mesh", options.mesh]
     done = subprocess.run(
@@ -185,20 +187,20 @@ def side(name: str, options: argparse.Namespace, directory: Path, room: Path) ->
         stdout=sys.stderr,
     )
     if done.returncode:
-        raise RefusedError(f"{name}: the process ended with {done.returncode}; its last words are above")
+        raise RefusedError(f"{name}: the process ended with {done.returncode}; its last output is above")
     found: dict[str, Any] = json.loads((room / f"{name}.json").read_bytes())
     return found
 
 
 def write(variant: str, mesh: str, directory: Path, room: Path) -> None:
-    """The side that makes the checkpoint up."""
+    """The side that writes the checkpoint."""
     start = time.perf_counter()
     quick.write(MODEL, variant, directory, shards=SHARDS)
     tell(room, "write", {"seconds": time.perf_counter() - start})
 
 
 def zoo_side(variant: str, mesh_text: str, directory: Path, room: Path) -> None:
-    """The side of the zoo: its logits are left in `room`."""
+    """The side of the zoo, which writes its logits to `room`."""
     import jax
     import numpy as np
     from forward import compiled_forward
@@ -276,7 +278,7 @@ SIDES: dict[str, Callable[[str, str, Path, Path], None]] = {
 
 
 def agreement(room: Path) -> bool:
-    """Compare the logits of both sides, print how far they are apart; whether that is near enough."""
+    """Compare the logits of both sides and print the difference; returns whether they agree."""
     import numpy as np
 
     from pytest_tt.compare import Bounds, compare

@@ -1,6 +1,6 @@
 """From a first dot product to several chips and a small CNN.
 
-After "Lesson 12: JAX Inference with TT-XLA". On the boxes that it names:
+After "Lesson 12: JAX Inference with TT-XLA". On the systems that it names:
 
     pytest-tt run examples/jax_inference_lesson.py --tt-system n300
     pytest-tt run examples/jax_inference_lesson.py --tt-system t3k
@@ -9,13 +9,13 @@ After "Lesson 12: JAX Inference with TT-XLA". On the boxes that it names:
 Corrected:
 
 - `result.device()`: an array has `.devices()`; `.device` is no longer a method.
-- `jax.config.update("jax_tt_mesh", "1x2")`: jax has no such option, and nothing is spread over chips by itself. A
-  `Mesh` and a sharding say where arrays lie; the meshes are the lesson's.
+- `jax.config.update("jax_tt_mesh", "1x2")`: jax has no such option, and shards nothing by itself. A `Mesh` and a
+  sharding say where arrays are placed; the meshes are the lesson's.
 - The CNN is initialised on the host, because the chips have no usable random numbers. Its `input_image`, which the
   lesson does not define, is a ramp.
 
-Left out: torchvision, which the lesson imports and does not use; its GPT-2 demo, which is a file from elsewhere for the
-Flax classes that transformers 5 no longer has (`python -m zoo run gpt2` here); PyTorch.
+Omitted: torchvision, which the lesson imports but does not use; its GPT-2 demo, a separate file for Flax classes that
+transformers 5 no longer has (`python -m zoo run gpt2` here); PyTorch.
 """
 
 import jax
@@ -30,7 +30,7 @@ MESHES = {1: (1, 1), 2: (1, 2), 8: (1, 8), 32: (8, 4)}
 
 
 def first_dot():
-    """The check of the installation."""
+    """Check the installation."""
     print("Available JAX devices:", len(jax.devices()))
     result = jnp.dot(jnp.array([1.0, 2.0, 3.0]), jnp.array([4.0, 5.0, 6.0]))
     print("Dot product result:", result)
@@ -38,7 +38,7 @@ def first_dot():
 
 
 def on_all_chips():
-    """A product whose rows are spread over one axis of the mesh and whose columns over the other."""
+    """A matrix product with rows sharded over one axis of the mesh and columns over the other."""
     chips = jax.devices("tt")
     shape = MESHES.get(len(chips), (1, len(chips)))
     mesh = Mesh(np.array(chips).reshape(shape), ("batch", "model"))

@@ -1,16 +1,16 @@
-"""A function compiled for one chip, and what the compiler made of it on disk.
+"""A function compiled for one chip, and its compiled form on disk.
 
-After TT-XLA's tutorial "Compiling Models in PyTorch and JAX Using TT-XLA (Single Chip)", its half on JAX:
+After TT-XLA's tutorial "Compiling Models in PyTorch and JAX Using TT-XLA (Single Chip)", its JAX half:
 
     pytest-tt run examples/single_chip.py --tt-mesh 1x1
 
 Corrected:
 
-- `jax.jit(model, backend="tt")`: newer versions of jax have no such argument. The chips are jax's default platform, so
-  it is not needed.
-- `tt_jax` comes with pjrt-plugin-tt. Where that is not installed, what jax hands to the compiler (StableHLO) is kept.
+- `jax.jit(model, backend="tt")`: newer versions of jax have no such argument. It is not needed, because the chips are
+  jax's default platform.
+- `tt_jax` comes with pjrt-plugin-tt. If that is not installed, the script writes the compiler's input (StableHLO).
 
-Left out: the tutorial's half on PyTorch. torch_xla is another way to the card, which pytest-tt does not simulate.
+Omitted: the tutorial's PyTorch half. torch_xla is another way to the card, which pytest-tt does not simulate.
 """
 
 import sys
@@ -24,7 +24,7 @@ try:
 except ImportError:
 
     def serialize_compiled_artifacts_to_disk(function, *args, output_prefix):
-        """The StableHLO of `function` for these arguments in a file whose name begins with `output_prefix`."""
+        """Write the StableHLO of `function` for these arguments to a file whose name begins with `output_prefix`."""
         path = Path(f"{output_prefix}.stablehlo.mlir")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(jax.jit(function).lower(*args).as_text(), encoding="utf-8")

@@ -1,14 +1,14 @@
-"""A dense layer whose weights are split over two chips by columns.
+"""A dense layer whose weights are sharded over two chips by columns.
 
 After TT-XLA's tutorial "Compiling JAX Models with TT-XLA for Multi-Chip Execution Using Tensor Parallelism". On the
 mesh that it uses:
 
     pytest-tt run examples/tensor_parallel_dense.py --tt-mesh 1x2
 
-Nothing had to be corrected: the tutorial's own code runs as it stands, too. Different here:
+Nothing had to be corrected: the tutorial's own code runs unchanged, too. Different here:
 
-- The key of the random numbers is made on the host with the parameters. In the tutorial it is made on a chip.
-- It is said once how the parameters are split (`shardings`), where the tutorial says it in two places.
+- The random key is made on the host, with the parameters. In the tutorial it is made on a chip.
+- The sharding of the parameters is written once (`shardings`), in the tutorial twice.
 """
 
 import jax

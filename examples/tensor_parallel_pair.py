@@ -1,4 +1,4 @@
-"""Two dense layers over eight chips: the pattern of each transformer block, one all-reduce for the pair.
+"""Two dense layers on eight chips: the pattern of each transformer block, with one all-reduce for the pair.
 
 After a write-up on Qwen2.5-7B with tensor parallelism on simulated devices. On the eight devices that it names:
 
@@ -6,12 +6,12 @@ After a write-up on Qwen2.5-7B with tensor parallelism on simulated devices. On 
 
 Corrected:
 
-- `XLA_FLAGS=--xla_force_host_platform_device_count=8` makes eight host devices, not chips: the command gives the chips.
-- `PositionalSharding` is gone from jax: `NamedSharding` over a `Mesh`.
-- `pmap` gives each device a part of the batch and the whole model. The write-up announces tensor parallelism: here the
-  first layer is split by columns and the second by rows.
+- `XLA_FLAGS=--xla_force_host_platform_device_count=8` makes eight host devices, not chips: the command makes chips.
+- jax has removed `PositionalSharding`: `NamedSharding` over a `Mesh`.
+- `pmap` gives each device a part of the batch and the whole model. The write-up is about tensor parallelism: here the
+  first layer is sharded by columns and the second by rows.
 - `model(x)` without parameters is an error: they are initialised on the host, and passed.
-- The `#tt.device` attribute in MLIR is made by the compiler; a user writes none.
+- The compiler writes the `#tt.device` attribute in MLIR; users do not.
 
 Its model is not Qwen2.5: these are two layers with a ReLU. The real one, for any number of chips up to 32:
 `python -m zoo run qwen2.5-7b-instruct --prompt "..." --mesh 1x8`.

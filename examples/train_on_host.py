@@ -6,13 +6,13 @@ After TT-XLA's tutorial "Training a Model Workflow with a Single Tenstorrent Dev
 
 Corrected:
 
-- Training and loading stand under `jax.default_device(host)`. The tutorial means them to run on the CPU, but where the
-  chips are jax's default platform, its code trains on the chip.
-- `partial` was used and not imported. It is not needed: arguments on the chip say where `jax.jit` runs, and newer
-  versions of jax have no `jax.jit(backend=)`.
+- Training and loading run under `jax.default_device(host)`. The tutorial intends them to run on the CPU, but its code
+  trains on the chip if the chips are jax's default platform.
+- `partial` was used but not imported. It is not needed: `jax.jit` runs where its arguments are, and newer versions of
+  jax have no `jax.jit(backend=)`.
 
-Kept: constant weights and constant data, as in the tutorial. That learns next to nothing: the sum of 1, 2, 3 and 4
-comes out as 1.8. `python -m zoo.mlp.train` trains such a network in earnest.
+Kept: constant weights and constant data, as in the tutorial. It learns almost nothing: the sum of 1, 2, 3 and 4 comes
+out as 1.8. `python -m zoo.mlp.train` really trains such a network.
 """
 
 import sys

@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 MULTIPLES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is closest to `name`; None if none is close."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), None)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean X?)`` with the known name nearest to `name`; empty where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {near[0]}?)" if near else ""
+    """`` (did you mean X?)`` with the known name that is closest to `name`; empty if none is close."""
+    near = closest(name, known)
+    return "" if near is None else f" (did you mean {near}?)"
 
 
 def pair(before: float, after: float) -> tuple[str, str]:

@@ -1,15 +1,16 @@
 """The code blocks of a page of documentation: read, run in the order of the page, compared with what it shows.
 
-All blocks of a page run in one directory of their own, as a reader would follow it. The rules:
+All blocks of a page run in one temporary directory, in order, as a reader would run them. The rules:
 
-- What has a title (```` ```python title="test_x.py" ````) is written to a file of that name. ``python``
-  without a title is a script and must end well.
+- A block with a title (```` ```python title="test_x.py" ````) is written to a file of that name. ``python``
+  without a title is a script and must succeed.
 - ``console`` shows commands, after ``$``, and all of their output, which must be what they print. A line ``...`` stands
   for any lines, ``…`` for any text in a line; times, the version of jax and what pytest's header says of the machine
   may differ.
-- ``shell`` shows commands alone; each line must end well.
+- ``shell`` shows only commands; each line must succeed.
 - ``toml``, ``yaml`` and ``json`` are parsed.
-- ``<!-- not run: REASON -->`` on the line before lets a block be, ``<!-- slow -->`` runs it where `SLOW` is set.
+- ``tree`` shows the layout of the repository: names, two spaces or more, what they are for. Each name must exist.
+- ``<!-- not run: REASON -->`` on the line before skips a block, ``<!-- slow -->`` runs it only if `SLOW` is set.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 SLOW = "DOCS_SLOW"
-LANGUAGES = ("python", "console", "shell", "toml", "yaml", "json", "markdown")
+LANGUAGES = ("python", "console", "shell", "toml", "yaml", "json", "markdown", "tree")
 
 _FENCE = re.compile(
     r"^(?P<indent> *)(?:<!-- (?:not run: (?P<reason>[^>]+)|(?P<slow>slow)) -->\n(?P=indent))?"
@@ -46,7 +47,7 @@ _MAY_DIFFER = re.compile(r"(…|={3,}|_{3,}|\d+\.\d+ ?s\b|\bjax \d(?:[\w.]*\w)?)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One fenced block. line: where it begins; reason: why it is not run, None where it is."""
+    """One fenced block. line: where it begins; reason: why it is not run, None if it is."""
 
     page: str
     line: int
@@ -80,11 +81,14 @@ def read_blocks(page: str, text: str) -> list[Block]:
 
 
 def follow(blocks: Iterable[Block], room: Path, tools: Path) -> None:
-    """Do in `room` what the blocks of a page say. AssertionError that names the first that is not as shown."""
+    """Run the blocks of a page in `room`. AssertionError that names the first one that is not as shown."""
     environment = make_environment(tools)
     for block in blocks:
         if block.language in ("toml", "yaml", "json"):
             _parse(block)
+        elif block.language == "tree":
+            missing = [name for name in tree_names(block.text) if not (ROOT / name).exists()]
+            assert not missing, f"{block.place}: the repository has no {', '.join(missing)}"
         if block.reason is not None or (block.slow and not os.environ.get(SLOW)):
             continue
         if block.title is not None:
@@ -96,6 +100,18 @@ def follow(blocks: Iterable[Block], room: Path, tools: Path) -> None:
         else:
             for command, shown in commands(block):
                 run_command(block, command, shown, room, environment)
+
+
+def tree_names(text: str) -> list[str]:
+    """The paths that a ``tree`` names, from the root of the repository."""
+    names, folder = [], ""
+    for line in text.splitlines():
+        below = line.startswith(" ")
+        first, *_ = re.split(r" {2,}", line.strip())
+        found = [name.removesuffix(" …") for name in first.split(", ")]
+        names += [folder * below + name for name in found]
+        folder = folder if below else found[0]
+    return names
 
 
 def make_environment(tools: Path) -> Mapping[str, str]:
@@ -199,4 +215,4 @@ def _parse(block: Block) -> None:
     try:
         {"toml": tomllib.loads, "json": json.loads, "yaml": yaml.safe_load}[block.language](block.text)
     except (ValueError, yaml.YAMLError) as error:
-        raise AssertionError(f"{block.place}: is no {block.language}: {error}") from None
+        raise AssertionError(f"{block.place}: is not {block.language}: {error}") from None

@@ -88,7 +88,7 @@ def test_merge_keeps_what_is_not_overridden() -> None:
         ({"rel_l2": math.inf}, "rel_l2=inf"),
         ({"max_abs": math.nan}, "max_abs=nan"),
         ({"top1": 2.0}, "top1=2"),
-        ({"pcc": "high"}, "pcc='high' is no number"),
+        ({"pcc": "high"}, "pcc='high' is not a number"),
         ({"reason": "  "}, "reason is empty"),
     ],
 )

@@ -12,7 +12,7 @@ def test_hints_name_the_explanation() -> None:
         "a constant is added or missing": x + np.float32(0.5),
         "a sum over 4 chips done once too often?": x * 4,
         "a missing sum over 8 chips?": x / 8,
-        "the sign is turned": -x,
+        "the sign is flipped": -x,
         "axes 0 and 1 are swapped": x.T,
         "actual = 3 x expected -0.25": 3 * x - np.float32(0.25),
         "a roll by 3": np.roll(x, -3, axis=1),
@@ -38,7 +38,7 @@ def test_errors_of_one_shard_are_located() -> None:
     x = values(8, 16)
     y = x.copy()
     y[2:4, 4:8] += values(2, 4, seed=1)
-    assert "all of them lie in [2:4, 4:8]" in failure(one(y, x))
+    assert "all of them are in [2:4, 4:8]" in failure(one(y, x))
 
 
 def test_no_hint_is_better_than_a_wrong_one() -> None:

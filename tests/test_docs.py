@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from docs_blocks import SLOW, Block, as_shown, follow, read_blocks
+from docs_blocks import SLOW, Block, as_shown, follow, read_blocks, tree_names
 
 from pytest_tt.targets.systems import SYSTEMS
 
@@ -25,14 +25,14 @@ PAGES = {
     for path in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 }
 
-# Blocks that no test runs, and why; a block more is a line to change here.
+# Blocks that no test runs, and why; another such block changes a line here.
 NOT_RUN = {
     "README.md": {"nox runs it, session readme": 2, "needs a card": 1, "needs the network": 1},
     "docs/add_a_model.md": {"needs the network": 2},
     "docs/index.md": {"needs the network": 1, "needs a card": 1},
     "docs/zoos_elsewhere.md": {"nox runs it, session elsewhere": 1},
 }
-# Blocks that are run only where DOCS_SLOW is set: in nox's session docs.
+# Blocks that run only if DOCS_SLOW is set, as in nox's session docs.
 RUN_IN_NOX = {
     "docs/goldens.md": 2,
     "docs/hardware.md": 3,
@@ -41,7 +41,7 @@ RUN_IN_NOX = {
     "docs/zoos_elsewhere.md": 1,
 }
 
-# Pages that something else follows, which takes longer; nox runs it.
+# Pages that another script follows, which takes longer; nox runs it.
 FOLLOWED_BY = {"docs/add_a_model.md": "tests/walkthrough.py"}
 
 
@@ -71,7 +71,7 @@ def test_blocks_that_are_not_run_are_counted() -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in FOLLOWED_BY])
 def test_no_file_is_shown_for_nothing(page: str) -> None:
-    """A test file that no command of its page runs would be run by nobody."""
+    """A test file that no command of its page runs would never run."""
     blocks = blocks_of(page)
     for at, block in enumerate(blocks):
         if block.language == "python" and block.title is not None:
@@ -115,9 +115,10 @@ def test_the_rules_of_comparing(shown: str, printed: str, same: bool) -> None:
         ),
         ("```python\nassert 1 == 2\n```\n", "AssertionError"),
         ("```shell\ntrue\nfalse\n```\n", "exit code 1"),
-        ("```toml\na =\n```\n", "is no toml"),
-        ("```json\n{\n```\n", "is no json"),
-        ("```yaml\na: [\n```\n", "is no yaml"),
+        ("```toml\na =\n```\n", "is not toml"),
+        ("```json\n{\n```\n", "is not json"),
+        ("```yaml\na: [\n```\n", "is not yaml"),
+        ("```tree\ntests/    tests\n  nowhere.py  nothing\n```\n", "the repository has no tests/nowhere.py"),
         ("```text\nanything\n```\n", "a block of 'text'"),
         ("```python\n1\n", "does not end"),
         ("```console\nno command\n```\n", "begins with a command"),
@@ -170,6 +171,21 @@ def test_the_two_commands() -> None:
     ]
 
 
+def test_the_layout_is_shown() -> None:
+    """README and CONTRIBUTING show the same tree, with every room; that each name exists is tested with the pages."""
+    pages = {page: (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "CONTRIBUTING.md")}
+    trees = [
+        block.text for page, text in pages.items() for block in read_blocks(page, text) if block.language == "tree"
+    ]
+    assert len(trees) == 2
+    assert trees[0] == trees[1]
+    assert len(trees[0].splitlines()) <= 25
+    packages = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("*/*/__init__.py")}
+    rooms = {f"{package}/" for package in packages if package.split("/")[0] in ("pytest_tt", "zoo")}
+    models = {f"zoo/{path.parent.name}/" for path in (ROOT / "zoo").glob("*/README.md")}
+    assert rooms - models <= set(tree_names(trees[0]))
+
+
 def test_every_model_of_the_zoo_is_in_the_table() -> None:
     models = {path.parent.name for path in (ROOT / "zoo").glob("*/README.md")}
     rows = re.findall(r"^\| \[(\w+)\]\(zoo/", README, re.MULTILINE)
@@ -183,7 +199,7 @@ def test_the_form_for_results_names_every_system() -> None:
 
 
 def test_changelog_fragments_are_of_a_known_kind() -> None:
-    """towncrier leaves a fragment of an unknown kind out without a word."""
+    """towncrier silently ignores a fragment of an unknown kind."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     kinds = "|".join(kind["directory"] for kind in project["tool"]["towncrier"]["type"])
     names = [path.name for path in (ROOT / "changelog.d").iterdir() if path.name != "README.md"]

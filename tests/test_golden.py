@@ -110,7 +110,7 @@ def test_weights_must_be_those_of_the_golden(recorded: Path, tmp_path_factory: p
     golden(X * 2, weights=digest(WEIGHTS))
     other = {"dense": {"kernel": np.full((4, 2), 0.25, np.float32)}}
     text = failure(lambda: golden(X * 2, weights=other))
-    assert f"other weights than it was recorded with: digest {digest(other)}, expected {digest(WEIGHTS)}" in text
+    assert f"these are not the weights it was recorded with: digest {digest(other)}, expected {digest(WEIGHTS)}" in text
     assert "(kind synthetic, seed 0)" in text
     plain = tmp_path_factory.mktemp("plain")
     save(plain / "case.safetensors", reference(weights={"kind": "none"}))
@@ -118,7 +118,7 @@ def test_weights_must_be_those_of_the_golden(recorded: Path, tmp_path_factory: p
 
 
 def test_leaf_that_is_no_number_fails_with_its_name(recorded: Path) -> None:
-    assert "leaf 'y' (str) is no array of numbers" in failure(lambda: checker(recorded)({"y": "text"}))
+    assert "leaf 'y' (str) is not an array of numbers" in failure(lambda: checker(recorded)({"y": "text"}))
 
 
 def test_renamed_golden_is_noticed(recorded: Path) -> None:
@@ -129,7 +129,7 @@ def test_renamed_golden_is_noticed(recorded: Path) -> None:
 
 @pytest.mark.parametrize("case", ["../case", "a/b", "", ".hidden"])
 def test_case_is_a_file_name(tmp_path: Path, case: str) -> None:
-    assert "is no file name" in failure(lambda: checker(tmp_path).load(case))
+    assert "is not a file name" in failure(lambda: checker(tmp_path).load(case))
 
 
 def test_update_needs_a_reference(recorded: Path) -> None:
@@ -152,10 +152,10 @@ def test_update_records_from_the_reference_and_stays_red_once(tmp_path: Path) ->
     assert path.read_bytes() == before
     assert "FAIL  y" in failure(lambda: golden(X * 3, reference=reference)), "an update still compares"
     text = failure(lambda: golden(X * 3, reference=lambda: reference(3.0)))
-    assert "was recorded with other values before in this run" in text
+    assert "was already recorded in this run with other values" in text
     assert path.read_bytes() == before, "the first recording stands"
     text = failure(lambda: checker(tmp_path, update=True)(X * 3, reference=lambda: reference(3.0)))
-    assert "output y: 11 of 12 elements moved, rel_l2 0.5, max_abs 11" in text
+    assert "output y: 11 of 12 elements changed, rel_l2 0.5, max_abs 11" in text
     assert load(path).outputs["y"][2, 3] == 33
 
 
@@ -163,7 +163,7 @@ def test_update_repairs_a_broken_golden(recorded: Path) -> None:
     path = recorded / "case.safetensors"
     path.write_bytes(path.read_bytes()[:-3])
     text = failure(lambda: checker(recorded, update=True).load(reference=reference))
-    assert "in place of a broken file" in text
+    assert "replaces a broken file" in text
     checker(recorded)(X * 2)
 
 
@@ -191,7 +191,7 @@ def test_reference_that_returns_something_else(recorded: Path) -> None:
     golden = checker(recorded, update=True)
     assert "returned ndarray, which has no 'inputs'" in failure(lambda: golden.load(reference=lambda: X))  # type: ignore[arg-type,return-value]
     bad = Golden(outputs={"y": "text"}, info={})  # type: ignore[dict-item]
-    assert "of the reference, leaf 'y'" in failure(lambda: golden.load(reference=lambda: bad))
+    assert "from the reference: leaf 'y'" in failure(lambda: golden.load(reference=lambda: bad))
     assert "gave no outputs" in failure(lambda: golden.load(reference=lambda: Golden(outputs={}, info={})))
 
 
@@ -310,7 +310,7 @@ def test_broken_goldens_fail_and_bfloat16_passes(pytester: pytest.Pytester, run_
         [
             "golden 'test_truncated': golden/test_truncated.safetensors: not a whole safetensors file *",
             "golden 'test_schema': golden/test_schema.safetensors: golden schema is 9, this pytest-tt reads schema 1*",
-            "golden 'test_weights': other weights than it was recorded with: digest sha256:*, expected sha256:0 *",
+            "golden 'test_weights': these are not the weights it was recorded with: digest sha256:*, expected *",
         ]
     )
 

@@ -112,7 +112,7 @@ def broken(path: Path, kind: str) -> str:
             return "lacks metadata key 'pytest_tt'"
         case "bad json":
             path.write_bytes(to_bytes(y, metadata={"pytest_tt": "{"}))
-            return "metadata 'pytest_tt' is no JSON"
+            return "metadata 'pytest_tt' is not JSON"
         case "not an object":
             path.write_bytes(to_bytes(y, metadata={"pytest_tt": "[1]"}))
             return "metadata 'pytest_tt' is [1], expected a JSON object"
@@ -237,8 +237,8 @@ def test_changes_in_words() -> None:
     assert describe_changes(old, new) == [
         "input extra: added",
         "output half: bfloat16 (3, 4) -> float32 (3, 4)",
-        "output logits: 1 of 12 elements moved, rel_l2 0.0222, max_abs 1",
+        "output logits: 1 of 12 elements changed, rel_l2 0.0222, max_abs 1",
         'variant: "tiny" -> "base"',
     ]
     assert describe_changes(None, old)[0] == "new file"
-    assert describe_changes("cut short", old)[0] == "in place of a broken file (cut short)"
+    assert describe_changes("cut short", old)[0] == "replaces a broken file (cut short)"

@@ -1,4 +1,4 @@
-"""``--tt-isolate``: a test that takes its process down fails alone, and everything else is as without."""
+"""``--tt-isolate``: a test that crashes its process fails alone, and everything else is as without the option."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ def test_everything_else_is_as_without(pytester: pytest.Pytester, run_tt: RunTT,
 
 
 def test_deaths_of_other_kinds(pytester: pytest.Pytester, run_tt: RunTT) -> None:
-    """In a teardown, as expected, between two tests, by a signal nobody here sent; and fixtures are set up anew."""
+    """In a teardown, as expected, between two tests, by a signal that we did not send; fixtures are set up again."""
     pytester.makepyfile(
         test_o="""
         import atexit

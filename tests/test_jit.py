@@ -113,7 +113,7 @@ INNER = r"""
 
     def test_host_arrays_do_not_mix_silently(tt_jit):
         on_host = jax.device_put(X, jax.devices("cpu")[0])
-        with pytest.raises(ValueError, match=r"shape \(8, 8\) is committed to .*, which is no chip of this run"):
+        with pytest.raises(ValueError, match=r"shape \(8, 8\) is committed to .*, which is not a chip of this run"):
             tt_jit(lambda x: x + 1)(on_host)
 
 

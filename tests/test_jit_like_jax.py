@@ -300,7 +300,7 @@ INNER = r"""
             assert out.devices() == set(tt_mesh.devices.flat)
         np.testing.assert_allclose(jax.vmap(f, (None, 0))(W, X[:, None]), jax.vmap(loss, (None, 0))(W, X[:, None]))
         on_host = jax.device_put(W, jax.devices("cpu")[0])
-        with pytest.raises(ValueError, match="committed to .*, which is no chip of this run"):
+        with pytest.raises(ValueError, match="committed to .*, which is not a chip of this run"):
             jax.grad(tt_jit(loss))(on_host, X)
 
 

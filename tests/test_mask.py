@@ -119,7 +119,7 @@ def test_masks_that_do_not_fit(mask: np.ndarray, text: str) -> None:
 def test_mask_of_no_leaf() -> None:
     with pytest.raises(ValueError) as caught:
         compare({"logits": logits()}, {"logits": logits()}, masks=[{"logit": REAL}])
-    assert str(caught.value) == "mask of 'logit': there is no such leaf; expected one of logits"
+    assert str(caught.value) == "mask of 'logit': no leaf has that name: expected one of logits"
 
 
 def golden(**more: Any) -> Golden:
@@ -137,12 +137,12 @@ def test_stored_in_the_golden(tmp_path: Path) -> None:
     assert save(path, golden())
     found = load(path)
     np.testing.assert_array_equal(found.masks["logits"], REAL != 0)
-    np.testing.assert_array_equal(found.outputs["logits"], padded(0.0))  # what nobody compares is not recorded
+    np.testing.assert_array_equal(found.outputs["logits"], padded(0.0))  # hidden elements are not recorded
     assert not save(path, golden()), "the same bytes"
     broken = Golden(outputs={"logits": logits()}, info=golden().info, masks={"pooled": REAL})
     with pytest.raises(GoldenError) as caught:
         save(path, broken)
-    assert f"{path}: mask of 'pooled': there is no such leaf; expected one of logits" in str(caught.value)
+    assert f"{path}: mask of 'pooled': no leaf has that name: expected one of logits" in str(caught.value)
     with pytest.raises(GoldenError) as caught:
         save(path, Golden(outputs={"logits": padded(np.nan)}, info=golden().info))
     assert "holds NaN or Inf" in str(caught.value)

@@ -73,7 +73,7 @@ def test_out_of_memory_fails_the_test_and_no_other(pytester: pytest.Pytester) ->
     result.assert_outcomes(passed=2, failed=6)
     result.stdout.fnmatch_lines(["*::test_after PASSED*"])
     text = result.stdout.str()
-    made = "out of memory on the host for what cpu_init_params makes, 262144.0 GiB in 2 arrays: "
+    made = "out of memory on the host for the parameters that cpu_init_params initialises, 262144.0 GiB in 2 arrays: "
     assert text.count(f"\n{made}") == 2, "linen and nnx"
     placed = "out of memory on the chips for an argument of <lambda>, 262144.0 GiB in 1 array: "
     result.stdout.fnmatch_lines([f"E *pytest_tt.compiler.memory.TTMemoryError: {placed}*"])

@@ -118,7 +118,7 @@ REFUSED = {
         'test_number?8?: parameter of tt_mesh: 8 is not a mesh: expected "1x2" or (1, 2), as in @pytest.mark.param*'
         'indirect=True); or write the marker, @pytest.mark.tt(mesh=?"1x2", "2x4"?)'
     ),
-    "@given('tt_device', 3)\ndef test_device(tt_device): pass": "*than the first is tt_mesh.devices.flat?i?",
+    "@given('tt_device', 3)\ndef test_device(tt_device): pass": "*than the first use tt_mesh.devices.flat?i?",
     "@given('tt_mesh', (0, 2))\ndef test_zero(tt_mesh): pass": "*: (0, 2) is not a mesh: expected*",
     "@given('tt_mesh', (8, 400))\ndef test_many(tt_mesh): pass": "*: mesh 8x400 has 3200 chips: at most 512*",
     "@given('tt_mesh', (1, 2))\n@pytest.mark.tt(mesh='1x8')\ndef test_marker(tt_mesh): pass": (

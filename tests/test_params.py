@@ -227,7 +227,7 @@ def test_instance(cpu_init_params, tt_mesh):
     model = cpu_init_params(host)
     assert specs(nnx.state(model), tt_mesh) == SPLIT
     assert bits(nnx.state(model)) == bits(nnx.state(host))
-    # The one passed stays where it was, and what comes back can be placed anew.
+    # The module that was passed stays where it was, and the result can be placed again.
     assert {d for leaf in jax.tree.leaves(nnx.state(host)) for d in leaf.devices()} == {jax.devices("cpu")[0]}
     again = cpu_init_params(model, shardings=[("kernel", P("batch"))])
     assert specs(nnx.state(again), tt_mesh) == {"up/kernel": P("batch")}

@@ -44,7 +44,7 @@ def test_two_leaves_of_one_name() -> None:
 
 @pytest.mark.parametrize("leaf", ["text", b"bytes", object(), np.array(["x"]), {1, 2}])
 def test_leaf_that_is_no_number(leaf: object) -> None:
-    with pytest.raises(TypeError, match=r"leaf 'a/0' .* is no array of numbers"):
+    with pytest.raises(TypeError, match=r"leaf 'a/0' .* is not an array of numbers"):
         flatten({"a": [leaf]})
 
 
@@ -79,7 +79,7 @@ try:
 except TypeError as error:
     assert "leaf 'key'" in str(error)
 else:
-    raise AssertionError("a PRNG key is no array of numbers")
+    raise AssertionError("a PRNG key is not an array of numbers")
 
 mesh = jax.sharding.Mesh(np.array(jax.devices()).reshape(4), ("x",))
 whole = np.arange(32.0, dtype=np.float32).reshape(8, 4)

@@ -194,7 +194,7 @@ def test_commands_of_a_broken_package(site: Path, capsys: pytest.CaptureFixture[
                 command(arguments)
             assert stop.value.code == 2
             (line,) = capsys.readouterr().err.splitlines()
-            assert re.match(r"python -m zoo[. ]\w+: zebra-zoo 1.2: ", line)
+            assert re.match(r"python -m zoo[. ][\w.]+: zebra-zoo 1.2: ", line)
 
 
 def test_a_golden_of_two_models(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What `benchmarks/models.py` measures: a module a model, each with `WORKLOADS`."""
+"""What `benchmarks/models.py` measures: one module per model, each with `WORKLOADS`."""

@@ -32,7 +32,7 @@ def load_pytorch(checkpoint: Path) -> Any:
     from transformers import BertForMaskedLM
     from transformers.utils import logging
 
-    logging.set_verbosity_error()  # it says that it leaves the pooler out, as it should
+    logging.set_verbosity_error()  # it says that it ignores the pooler, as it should
     return BertForMaskedLM.from_pretrained(checkpoint, attn_implementation="eager", dtype="float32").eval()
 
 

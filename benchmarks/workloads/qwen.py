@@ -59,7 +59,7 @@ def load_zoo(checkpoint: Path, mesh: Mesh, *, variant: str, dtype: str) -> Any:
 
 
 def pytorch_prefill(checkpoint: Path, *, variant: str, dtype: str) -> Callable[[], np.ndarray]:
-    """Logits of every position, as the measurements did that the aims are from; some of them are returned."""
+    """Logits of every position, as in the measurements behind the goals; some of them are returned."""
     import torch
 
     model = load_pytorch(checkpoint, variant=variant, dtype=dtype)
@@ -152,7 +152,7 @@ def _workloads(variant: str, name: str, dtype: str, prefill: float, decode: floa
     )
 
 
-# Aims: what a plain JAX program, written for speed alone, reached beside PyTorch on the two cores this was made on.
+# Goals: the ratios of a plain JAX program, written only for speed, to PyTorch on the original two cores.
 WORKLOADS = (
     *_workloads(SMALL, "Qwen2.5 0.5B", "float32", prefill=2.2, decode=2.8),
     *_workloads(SMALL, "Qwen2.5 0.5B", "bfloat16", prefill=0.9, decode=1.3),

@@ -21,7 +21,7 @@ VARIANT = "resnet-50"
 
 def images(count: int) -> np.ndarray:
     """Float32 [count, 224, 224, 3]."""
-    from zoo.resnet.inputs import made_up_images
+    from zoo.resnet.reference import made_up_images
 
     return made_up_images("benchmarks/resnet", count, 224, 224)
 

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Something that the zoo and transformers both do.
+    """A computation that the zoo and transformers both do.
 
-    pytorch and zoo take the checkpoint's directory (and a mesh) and give a callable that does the work once and returns
-    what both sides must agree on; load_pytorch and load_zoo take the same, and keep the weights for them. They import
-    torch or jax inside: each side has a process of its own.
+    pytorch and zoo take the checkpoint's directory (and a mesh) and return a callable that runs the workload once and
+    returns the values on which both sides must agree; load_pytorch and load_zoo take the same, and keep the weights.
+    They import torch or jax inside, because each side has a process of its own.
     """
 
     title: str
     model: str
     variant: str
     aim: float
-    """Time of PyTorch over the zoo's."""
+    """The goal: PyTorch's time divided by the zoo's."""
     load_pytorch: Callable[[Path], Any]
     load_zoo: Callable[[Path, Mesh], Any]
     pytorch: Callable[[Path], Callable[[], np.ndarray]]
@@ -36,14 +36,14 @@ class Workload:
     rows: int
     """Rows of its batch."""
     dtype: str = "float32"
-    """Of the weights and their products, on both sides."""
+    """dtype of the weights and their products, on both sides."""
     over_all_chips: bool = False
-    """Whether rows are spread over all chips, not only over the axis ``batch``."""
+    """Whether rows are sharded over all chips, not only over the axis ``batch``."""
     tokens: int | None = None
-    """Tokens that it generates, to show tokens a second; None to show milliseconds."""
+    """Tokens that it generates, to show tokens per second; None to show milliseconds."""
 
     def divides(self, mesh: MeshShape) -> bool:
-        """Whether its rows can be spread evenly."""
+        """Whether its rows can be sharded evenly."""
         return self.rows % (mesh.chips if self.over_all_chips else mesh.rows) == 0
 
     def shown(self, seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The page about the commands: what `pytest-tt` declares, and what the zoo adds to it."""
+"""The page about the commands: those of `pytest-tt`, and those that the zoo adds."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 ZOO_COMMANDS = (["list"], ["golden"], ["configs"], ["new", "NAME"], ["check", "MODEL"])
-"""Those whose options depend on nothing, with words that are enough to be parsed."""
+"""The commands whose options do not depend on a model, with arguments to parse."""
 
 
 class Recorder(argparse.ArgumentParser):
-    """A parser that remembers what was declared; argparse itself has no public way to ask."""
+    """A parser that records its arguments; argparse has no public way to list them."""
 
     def __init__(self) -> None:
         self.declared: list[argparse.Action] = []
@@ -36,7 +36,7 @@ class Recorder(argparse.ArgumentParser):
 
 
 class Captured(Exception):
-    """A command was about to parse: description and what was declared of its parser."""
+    """A command is about to parse its arguments: the description and arguments of its parser."""
 
     def __init__(self, description: str | None, declared: Sequence[argparse.Action]) -> None:
         super().__init__(description)
@@ -45,7 +45,7 @@ class Captured(Exception):
 
 
 def captured(main: Callable[[Sequence[str]], int], words: Sequence[str]) -> Captured:
-    """Of the parser with which `main` would parse `words`; for commands that make their own."""
+    """The parser with which `main` would parse `words`, for commands that make their own."""
     parser = argparse.ArgumentParser
     add_argument, add_subparsers, parse_known_args = parser.add_argument, parser.add_subparsers, parser.parse_known_args
     declared: dict[argparse.ArgumentParser, list[argparse.Action]] = {}
@@ -63,7 +63,7 @@ def captured(main: Callable[[Sequence[str]], int], words: Sequence[str]) -> Capt
 
     def parsing(self: argparse.ArgumentParser, *given: Any) -> Any:
         if self in parents:
-            return parse_known_args(self, *given)  # and so on to the command's own parser
+            return parse_known_args(self, *given)  # which goes on to the command's own parser
         raise Captured(self.description, declared.get(self, []))
 
     with (
@@ -75,25 +75,31 @@ def captured(main: Callable[[Sequence[str]], int], words: Sequence[str]) -> Capt
             main(words)
         except Captured as found:
             return found
-    raise ValueError(f"{main.__module__}.main({list(words)}) parsed nothing: mend docs/generator/commands.py")
+    raise ValueError(f"{main.__module__}.main({list(words)}) parsed nothing: fix docs/generator/commands.py")
 
 
 def commands() -> str:
-    text = "# Commands\n\nEach has `--help`. None of them runs a test; `matrix` collects.\n\n"
+    text = "# Commands\n\nEach has `--help`. None of them runs tests; `matrix` only collects them.\n\n"
     for command in COMMANDS:
         parser = Recorder()
         command.add_arguments(parser)
-        told = prose(str(inspect.getdoc(command.run)))
-        text += f"## `pytest-tt {command.NAME}`\n\n{prose(command.HELP)}. {told}\n\n"
-        # What `run` takes away before the options are parsed is in its usage alone.
+        text += f"## `pytest-tt {command.NAME}`\n\n{prose(command.HELP)}.{_exit_codes(command.run)}\n\n"
+        # The usage of `run` has arguments that it removes before the options are parsed.
         text += f"{code(parser.usage)}\n\n{prose(parser.epilog or '')}\n\n" if parser.usage else ""
         text += f"{_arguments(parser.declared)}\n"
-    text += f"## `pytest-tt zoo`\n\n{prose(str(zoo.__main__.__doc__))}\n\n"
+    summary, *_ = str(zoo.__main__.__doc__).splitlines()
+    text += f"## `pytest-tt zoo`\n\n{prose(summary)}\n\n"
     text += "Options of `run` and `eval` depend on the model: `pytest-tt zoo run MODEL --help`.\n\n"
     for words in ZOO_COMMANDS:
         found = captured(zoo.__main__.main, words)
         text += f"### `pytest-tt zoo {words[0]}`\n\n{prose(found.description or '')}\n\n{_arguments(found.declared)}\n"
     return text
+
+
+def _exit_codes(run: Callable[..., int]) -> str:
+    """The exit codes that the docstring of `run` lists after "Returns"; empty without any."""
+    _, returns, codes = str(inspect.getdoc(run)).partition("Returns ")
+    return f" Exit code: {prose(codes)}" if returns else ""
 
 
 def _arguments(declared: Iterable[argparse.Action]) -> str:

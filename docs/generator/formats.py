@@ -91,18 +91,18 @@ def golden_format() -> str:
     ]
     return f"""# Golden file
 
-`golden/CASE{golden_file.SUFFIX}` beside the test file: a safetensors file with tensors `input/NAME` and
-`output/NAME`, perhaps `mask/NAME` (which elements of that output count), and one metadata key, `{golden_file.KEY}`,
-of sorted JSON. The same golden always gives the same bytes. NaN and Inf are refused. A small one holds:
+`golden/CASE{golden_file.SUFFIX}` next to the test file: a safetensors file with tensors `input/NAME` and
+`output/NAME`, optionally `mask/NAME` (which elements of that output count), and one metadata key, `{golden_file.KEY}`,
+with sorted JSON. The same golden always gives the same bytes. NaN and Inf are refused. A small one contains:
 
 ```json
 {_json({**header, golden_file.KEY: info})}
 ```
 
-(The JSON of `{golden_file.KEY}` is stored as text below `__metadata__`, as safetensors has it.)
+(The JSON of `{golden_file.KEY}` is stored as a string below `__metadata__`, as safetensors requires.)
 
 {table(("Key", "Meaning"), [(code(name), text) for name, text in words.items()])}
-`bounds` may be there too, `{{"pcc": 0.98, "reason": "…"}}` or the same below `sim` and `hw`.
+There may also be `bounds`: `{{"pcc": 0.98, "reason": "…"}}`, or the same below `sim` and `hw`.
 
 ## Default bounds
 
@@ -127,7 +127,7 @@ def status_file() -> str:
     words = described(STATUS_KEYS, meanings.STATUS, "the status file")
     return f"""# Status file
 
-`tt_status.toml` in the root directory, or what `--tt-status-file` names: `[[status]]` tables, and nothing else. An
-entry is about the tests that meet all that it selects by.
+`tt_status.toml` in the root directory, or the file of `--tt-status-file`: only `[[status]]` tables. An entry selects
+the tests that match all of its selecting keys.
 
 {table(("Key", "Meaning"), [(code(name), text) for name, text in words.items()])}"""

@@ -1,4 +1,4 @@
-"""The page about what tests and scripts use: marker, fixtures, functions and types."""
+"""The page about the interface for tests and scripts: marker, fixtures, functions and types."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def marker_and_fixtures() -> str:
 
 ## Marker
 
-`@pytest.mark.{signature}`. All arguments are optional and by keyword. The closest marker wins, argument by argument.
+`@pytest.mark.{signature}`. All arguments are optional keywords. For each argument the closest marker wins.
 
 {table(("Argument", "Meaning"), rows)}
 ## Fixtures
 
-{table(("Fixture", "Gives"), fixtures)}
+{table(("Fixture", "Value"), fixtures)}
 {"".join(map(_api, sorted(set(pytest_tt.__all__) - FIXTURES - {"__version__"}, key=str.lower)))}"""
 
 
@@ -50,7 +50,7 @@ def _api(name: str) -> str:
     if not inspect.isclass(thing):
         return f"## `{name}{_signature(thing)}`\n\n{prose(str(inspect.getdoc(thing)))}\n\n"
     told = str(inspect.getdoc(thing))
-    # The rest of a plain class's text is about its constructor, which is the plugin's.
+    # The rest of a plain class's docstring describes its constructor, which only the plugin calls.
     text = f"## `{name}`\n\n{prose(told if is_dataclass(thing) else told.partition(chr(10) * 2)[0])}\n\n"
     if is_dataclass(thing):
         notes = _field_notes(thing)
@@ -81,7 +81,7 @@ def _signature(function: Callable[..., Any]) -> str:
 
 
 def _field_notes(thing: type) -> dict[str, str]:
-    """Field -> the text that stands below it in the code."""
+    """Field -> the docstring below it in the code."""
     (body,) = [node.body for node in ast.parse(textwrap.dedent(inspect.getsource(thing))).body if _is_class(node)]
     notes = {}
     for first, second in pairwise(body):

@@ -17,12 +17,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def code(text: object) -> str:
-    """`text` as inline code, nothing where there is none."""
+    """`text` as inline code; empty for an empty text."""
     return f"`{text}`" if str(text) else ""
 
 
 def prose(text: str) -> str:
-    """A docstring's text as Markdown: options and what is in backticks are code, all else is taken literally."""
+    """A docstring's text as Markdown: options and text in backticks are code, everything else is literal."""
     parts = re.split(r"(``.+?``|`[^`]+`|(?<![\w-])--[a-z][\w-]+|\btt_\w+(?:\.\w+)?)", textwrap.dedent(text).strip())
     literal = [re.sub(r"([*<>\[\]]|(?<!\w)_|_(?!\w))", r"\\\1", part) for part in parts[::2]]
     spans = [f"`{part.strip('`')}`" for part in parts[1::2]]
@@ -30,8 +30,10 @@ def prose(text: str) -> str:
 
 
 def described(names: Iterable[str], words: Mapping[str, str], what: str) -> dict[str, str]:
-    """`words` in the order of `names`. ValueError where one of them is not described, or something else is."""
+    """`words` in the order of `names`. ValueError if a name has no description, or if a description has no name."""
     names = list(names)
     if set(names) != set(words):
-        raise ValueError(f"docs/generator/meanings.py: {what}: {sorted(set(names) ^ set(words))} on one side only")
+        raise ValueError(
+            f"docs/generator/meanings.py: {what}: {sorted(set(names) ^ set(words))}: only in the code or only here"
+        )
     return {name: words[name] for name in names}

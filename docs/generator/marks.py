@@ -1,4 +1,4 @@
-"""MkDocs' hook that shows readers which code blocks no check runs; see tests/docs_blocks.py for the rules."""
+"""MkDocs hook that marks code blocks that no check runs; tests/docs_blocks.py has the rules."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ _SLOW = re.compile(r"^ *<!-- slow -->\n", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **others: Any) -> str:
-    """The page's text with a line of its own before each block that is not run."""
+    """The page's text with a note before each block that is not run."""
     return _SLOW.sub("", _NOT_RUN.sub(r"\1*Not run by our checks: \2.*\n", markdown))

@@ -1,4 +1,4 @@
-"""What the reference says in words of fields that the code names and types; the generator refuses to lack one."""
+"""Descriptions of fields for the reference, whose names and types are in the code. Each field must have one."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ CASE = {
 }
 
 GOLDEN = {
-    "schema": "Of this format",
-    "case": "The file's name without its suffix; a renamed file is refused",
-    "model": "What it is a golden of, or null",
-    "variant": "Which variant, or null",
-    "weights": "Where the weights came from: `kind`, then `seed`, or `repo`, `revision` and `file`, and their `digest`",
-    "reference": "The independent implementation that gave the outputs, and the versions of what it ran on",
-    "dtype": "Of the outputs; `mixed` where they differ",
+    "schema": "Version of this format",
+    "case": "File name without its suffix; a renamed file is refused",
+    "model": "Model of the golden, or null",
+    "variant": "Variant, or null",
+    "weights": "Source of the weights: `kind`, then `seed`, or `repo`, `revision` and `file`, and their `digest`",
+    "reference": "The independent implementation that computed the outputs, and the versions of its packages",
+    "dtype": "dtype of the outputs; `mixed` if they differ",
 }
 
 STATUS = {
@@ -61,11 +61,11 @@ STATUS = {
     "variant": "Variants of the model",
     "tests": "Node ids, or a folder, file, class or function above them; globs allowed",
     "mesh": "Only on these meshes",
-    "system": "Only on these boxes",
+    "system": "Only on these systems",
     "backend": "Only on `sim` or on `hw`",
     "outcome": "`xfail` or `skip`; an entry gives this or bounds",
-    "bounds": "Metric to bound, in place of what the test or its golden say",
-    "reason": "Why, in words; must be there",
-    "issue": "Where it is reported",
-    "since": "The day on which the entry was written",
+    "bounds": "Metric to bound, overriding the bounds of the test or its golden",
+    "reason": "Why; required",
+    "issue": "Link or name of the issue",
+    "since": "Date on which the entry was written",
 }

@@ -1,4 +1,4 @@
-"""The pages about what a user sets or chooses: options and systems."""
+"""The pages about options and systems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def options() -> str:
             code(f"{option.flag} {option.metavar}".strip())
             + (f"<br>{code(option.opposite)}" if option.kind == "switch" else ""),
             f"{code(option.env)}<br>{code(option.ini)}",
-            prose(option.help) + {"list": " (one a line in the ini file)"}.get(option.kind, ""),
+            prose(option.help) + {"list": " (one per line in the ini file)"}.get(option.kind, ""),
         )
         for option in OPTIONS
     ]
@@ -24,18 +24,18 @@ def options() -> str:
     return f"""# Options
 
 A setting comes from the marker, else the command line, else the environment, else the ini file, else its default. The
-header of the run says from where, and an error names the place.
+header of the run and error messages name the source.
 
 {table(("Option", "Environment, ini", "Meaning"), rows)}
 ## Options of the TT compiler
 
-For `--tt-compiler-option KEY=VALUE` and the marker's `options`. Others are refused: the compiler would ignore them
-without a word. On simulated chips they are checked and have no effect.
+For `--tt-compiler-option KEY=VALUE` and the marker's `options`. Others are refused, because the compiler would silently
+ignore them. On simulated chips they are checked and have no effect.
 
 {table(("Key", "Values"), compiler)}
 Keys of earlier releases and tutorials:
 
-{table(("Key", "Today"), gone)}"""
+{table(("Key", "Replacement"), gone)}"""
 
 
 def _accepted(values: tuple[str, ...]) -> str:
@@ -56,12 +56,12 @@ def systems() -> str:
         for system in SYSTEMS.values()
     ]
     sources = [(code(system.name), system.source) for system in SYSTEMS.values()]
-    head = ("Name", "Box", "Architecture", "Chips", "DRAM per chip", "Usual meshes", "Label in TT-XLA's CI")
+    head = ("Name", "System", "Architecture", "Chips", "DRAM per chip", "Usual meshes", "Label in TT-XLA's CI")
     return f"""# Systems
 
-What `--tt-system`, the marker's `system` and `pytest-tt matrix` know. DRAM is what programs can use.
+The systems for `--tt-system`, the marker's `system` and `pytest-tt matrix`. DRAM is the part that programs can use.
 
 {table(head, rows)}
-Where the facts come from:
+Sources:
 
 {table(("Name", "Source"), sources)}"""

@@ -1,6 +1,6 @@
 """Writes docs/reference/ from the code: ``python docs/generator/reference.py``; ``--check`` names what is out of date.
 
-MkDocs loads it as a hook too: a site whose reference is not what the code says is not built.
+MkDocs also loads it as a hook, which fails the build if the reference is out of date.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ PAGES = {
 
 
 def outdated() -> dict[Path, str]:
-    """Each page that is not what the code says, and what it should be; empty where the page should not be there."""
+    """Each page that is out of date, with its new text; empty for a page to delete."""
     wanted = {FOLDER / f"{name}.md": f"{NOTE}\n\n{page().rstrip()}\n" for name, page in PAGES.items()}
     wanted |= {path: "" for path in FOLDER.glob("*.md") if path not in wanted}
     return {path: text for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text}
 
 
 def on_pre_build(config: Any) -> None:
-    """MkDocs' hook."""
+    """Fail the build if a page is out of date."""
     from mkdocs.exceptions import PluginError  # type: ignore[import-not-found,unused-ignore]
 
     stale = [path.name for path in outdated()]
@@ -46,7 +46,7 @@ def on_pre_build(config: Any) -> None:
 
 
 def main() -> int:
-    """Write the pages, or with ``--check`` name those that are out of date; 1 if there are any, then."""
+    """Write the pages; with ``--check`` only name those that are out of date, and return 1 if there are any."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="Write nothing")
     check = parser.parse_args().check

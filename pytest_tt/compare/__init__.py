@@ -1,4 +1,4 @@
-"""Comparing outputs with expected values: metrics in float64, bounds, and a verdict that a person can act on."""
+"""Comparing outputs with expected values: metrics in float64, bounds, and a verdict that says what to do."""
 
 from __future__ import annotations
 

@@ -50,12 +50,12 @@ class Bounds:
                 continue
             low, high = limits.get(name, (0.0, math.inf))
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"{name}={value!r} is no number: give one from {low:g} to {high:g}")
+                raise ValueError(f"{name}={value!r} is not a number: give one from {low:g} to {high:g}")
             if not low <= value <= high or math.isinf(value):
                 raise ValueError(f"{name}={value!r} is out of range: give a number from {low:g} to {high:g}")
         reason: object = self.reason
         if reason is not None and not (isinstance(reason, str) and reason.strip()):
-            raise ValueError("reason is empty: say in words why the bound is looser than the default")
+            raise ValueError("reason is empty: say why the bound is looser than the default")
 
     def given(self) -> dict[str, float]:
         """The metrics that have a bound."""
@@ -114,14 +114,14 @@ def scale_guard(pcc: float) -> float:
 
 
 def is_explicit(source: str) -> bool:
-    """Whether a bound from this source was given by a golden, a test or the status file."""
+    """Whether a golden, a test or the status file gave the bound from this source."""
     return source.startswith(("golden", "test", "status"))
 
 
 def merge(default: Bounds, override: Bounds, *, what: str = "the bound") -> Bounds:
     """`override` on top of `default`.
 
-    Raises ValueError when it loosens a bound without a reason. A pcc below 0.99 counts as loosening
+    Raises ValueError if it loosens a bound without a reason. A pcc below 0.99 counts as loosening
     wherever it is given, so that a test which passes on simulated chips is not stopped on the card.
     """
     given = override.given()
@@ -148,7 +148,7 @@ def resolve(backend: str, dtype: np.dtype[Any], layers: Mapping[str, Bounds | No
 
     `layers` maps a source ("golden", "test", "status") to its bounds, the weakest first. They do not touch integers
     and bools, which stay exact. A pcc that was loosened takes the scale guard along, unless rel_l2 was given
-    too. Raises ValueError when a layer loosens without a reason.
+    too. Raises ValueError if a layer loosens without a reason.
     """
     bounds = default_bounds(backend, dtype)
     sources = dict.fromkeys(bounds.given(), f"default of {backend} {dtype.name}")

@@ -35,20 +35,20 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether every expected leaf is there, no other one is, and each agrees; never for no leaves."""
+        """Whether exactly the expected leaves are present and each agrees; False without leaves."""
         compared = any(leaf.numbers is not None and leaf.numbers.size for leaf in self.leaves)
         complete = not self.missing and not self.unexpected
         return compared and complete and all(leaf.passed for leaf in self.leaves)
 
     @property
     def worst(self) -> LeafComparison | None:
-        """The leaf that decides: the farthest over its bounds, or the nearest to them."""
+        """The leaf that decides: the one farthest beyond its bounds, or else nearest to them."""
         return max(self.leaves, key=lambda leaf: (not leaf.passed, leaf.severity), default=None)
 
     def metrics(self) -> dict[str, float | str | None]:
         """Plain JSON: the worst value of each metric over the leaves that have it, worst leaf, verdict.
 
-        A metric is None where no leaf has it, or where some leaf holds NaN or Inf.
+        A metric is None if no leaf has it, or if any leaf holds NaN or Inf.
         """
         broken = any(leaf.numbers is None or not leaf.numbers.finite for leaf in self.leaves)
         result: dict[str, float | str | None] = {}
@@ -61,7 +61,7 @@ class Comparison:
         return result
 
     def leaf_facts(self, most: int = 12) -> dict[str, dict[str, Any]]:
-        """Plain JSON: name -> facts of a leaf, for the `most` leaves that are nearest to their bounds or over them."""
+        """Plain JSON: name -> facts of a leaf, for the `most` leaves nearest to their bounds or beyond them."""
         ranked = sorted(self.leaves, key=lambda leaf: (leaf.passed, -leaf.severity))[:most]
         return {leaf.name: leaf.facts() for leaf in sorted(ranked, key=lambda leaf: leaf.name)}
 
@@ -84,7 +84,7 @@ class Comparison:
         if self.unexpected:
             parts.append(f"{len(self.unexpected)} unexpected")
         if not parts:
-            parts.append("there is nothing to compare, so nothing is shown to agree")
+            parts.append("there is nothing to compare, so this proves nothing")
         return f"{', '.join(parts)} (backend {self.backend})"
 
 
@@ -103,11 +103,11 @@ def compare(
 
     `recorded` (of a golden), then `bounds` (of the test), then `status` (of the status file) change the
     defaults of float leaves; integers and bools must be equal. top1 and top5 are computed for leaves whose
-    name ends in "logits", and are judged where bounds ask for them: on those leaves, or on every float leaf
-    when no name ends so. `masks`, each by the names of leaves, say which elements count (see `counted`): what one of
-    them hides is not looked at, NaN included. `rows` is the most wrong elements that are kept per leaf. Raises
-    ValueError when bounds loosen without a reason, or ask for top1 or top5 of leaves that have no axis to choose along,
-    and for a mask that does not fit.
+    name ends in "logits", and are judged if bounds ask for them: on those leaves, or on every float leaf
+    if no name ends in "logits". `masks`, by the names of leaves, say which elements count (see `counted`): elements
+    that a mask hides are ignored, NaN included. `rows` is the largest number of wrong elements kept per leaf. Raises
+    ValueError if bounds loosen without a reason, if they ask for top1 or top5 of leaves without an axis to choose
+    along, and for a mask that does not fit.
     """
     if backend not in ("sim", "hw"):
         raise ValueError(f"backend {backend!r} is unknown: expected 'sim' or 'hw'")
@@ -215,7 +215,7 @@ def _checks(
     mask: Array | None,
     logits: bool,
 ) -> tuple[Check, ...]:
-    """Every metric of a float leaf beside its bound."""
+    """Every metric of a float leaf with its bound."""
     rel_l2, rel_note = bounds.rel_l2, sources.get("rel_l2", "")
     checks = []
     if numbers.pcc is None:
@@ -223,7 +223,7 @@ def _checks(
             guard = constant_guard(bounds.pcc)
             if rel_l2 is None or guard < rel_l2:
                 rel_l2 = guard
-                rel_note = f"stands for pcc >= {bounds.pcc:g}: a constant leaf has no correlation"
+                rel_note = f"replaces pcc >= {bounds.pcc:g}: a constant leaf has no correlation"
     else:
         checks.append(Check("pcc", numbers.pcc, bounds.pcc, sources.get("pcc", "")))
     if numbers.rms_expected == 0.0 and numbers.size:

@@ -1,4 +1,4 @@
-"""Guesses at why two arrays differ: each is checked on the values before it is said."""
+"""Guesses at why two arrays differ: each is checked on the values before it is reported."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 LARGEST = 1 << 24
-"""Elements above which the guesses that need whole float64 copies are left out."""
+"""Number of elements above which guesses that need whole float64 copies are skipped."""
 LONGEST_AXIS = 1024
-"""Axis length above which no permutation is looked for (the search is quadratic)."""
+"""Axis length above which no permutation is searched for (the search is quadratic)."""
 
 
 def diagnose(actual: Array, expected: Array) -> list[str]:
-    """What explains the difference of two real arrays of one shape, the likeliest first; may be empty.
+    """Explanations for the difference of two real arrays of one shape, the likeliest first; may be empty.
 
-    An explanation counts when it removes nine tenths of the error.
+    An explanation counts if it removes nine tenths of the error.
     """
     if actual.size > LARGEST or actual.size < 2:
         return []
@@ -34,7 +34,7 @@ def diagnose(actual: Array, expected: Array) -> list[str]:
 
 
 def diagnose_shapes(actual: Array, expected: Array) -> list[str]:
-    """What explains two different shapes; may be empty."""
+    """Explanations for two different shapes; may be empty."""
     got, want = actual.shape, expected.shape
     if actual.size == expected.size and actual.size <= LARGEST:
         with np.errstate(all="ignore"):
@@ -55,7 +55,7 @@ def diagnose_shapes(actual: Array, expected: Array) -> list[str]:
             if got[axis] and want[axis] % got[axis] == 0:
                 return [
                     f"axis {axis} has 1/{want[axis] // got[axis]} of the expected length: "
-                    f"one chip's shard in place of the whole?"
+                    f"one chip's shard instead of the whole array?"
                 ]
             if want[axis] and got[axis] % want[axis] == 0:
                 return [
@@ -101,7 +101,7 @@ def _scale_or_offset(a: Array, e: Array) -> list[str]:
 
 def _factor_meaning(factor: float) -> str:
     if abs(factor + 1.0) < 1e-3:
-        return ": the sign is turned"
+        return ": the sign is flipped"
     guesses = {"a sum over {} chips done once too often?": factor, "a missing sum over {} chips?": 1.0 / factor}
     for text, value in guesses.items():
         if 1.5 < value < 65 and abs(value - round(value)) < 2e-3 * value:
@@ -124,7 +124,7 @@ def _reordered(a: Array, e: Array) -> list[str]:
         rows_a = np.moveaxis(a, axis, 0).reshape(length, -1)
         rows_e = np.moveaxis(e, axis, 0).reshape(length, -1)
         order = _match(rows_a, rows_e)
-        # Short rows find a neighbour by chance, so they have to come nearer.
+        # Short rows match by chance, so they must be closer.
         closeness = 1e-3 if rows_a.shape[1] < 8 else 0.05
         same_place = order == np.arange(length)
         if same_place.all() or not _explains_rows(rows_a, rows_e, order, closeness):
@@ -143,7 +143,7 @@ def _explains_rows(rows_a: Array, rows_e: Array, order: Array, closeness: float)
 
 
 def _match(rows_a: Array, rows_e: Array) -> Array:
-    """For each actual row the expected row nearest to it, each taken once."""
+    """For each actual row the nearest expected row, each used once."""
     length, width = rows_a.shape
     order = np.empty(length, dtype=np.int64)
     if width == 1:

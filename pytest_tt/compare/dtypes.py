@@ -1,4 +1,4 @@
-"""What kind of number a dtype holds, the ml_dtypes ones (bfloat16, float8, int4) included."""
+"""The kind of number that a dtype holds, including those of ml_dtypes (bfloat16, float8, int4)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def kind_of(dtype: np.dtype[Any]) -> Kind | None:
 
 
 def epsilon(dtype: np.dtype[Any]) -> float:
-    """Spacing of the numbers next above 1.0; 0.0 for integers and bools."""
+    """Distance from 1.0 to the next larger number; 0.0 for integers and bools."""
     kind = kind_of(dtype)
     if kind in ("float", "complex") or dtype == np.float16:
         return float(np.finfo(dtype).eps)

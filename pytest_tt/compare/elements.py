@@ -1,4 +1,4 @@
-"""The single elements that are off: which, how many, and where they lie."""
+"""The elements that are off: which, how many, and where they are."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Misses:
     box: tuple[tuple[int, int], ...]
 
     def where(self, shape: tuple[int, ...]) -> list[str]:
-        """A line that says in which part of the leaf all misses lie; empty when they are all over it."""
+        """A line that says which part of the leaf contains all misses; empty if they are all over it."""
         if self.count < 2 or not self.box:
             return []
         narrow = [axis for axis, (low, high) in enumerate(self.box) if high - low <= shape[axis] // 2]
         if not narrow:
             return []
         inside = ", ".join(f"{low}:{high}" if axis in narrow else ":" for axis, (low, high) in enumerate(self.box))
-        return [f"all of them lie in [{inside}], the rest agrees: one shard or one row is wrong?"]
+        return [f"all of them are in [{inside}], the rest agrees: one shard or one row is wrong?"]
 
 
 def find_misses(
@@ -59,7 +59,7 @@ def find_misses(
     """Elements of two real arrays of one shape that are off, with the `rows` worst of them.
 
     Off: not finite; or farther from expected than `relative` times the larger of |expected| and its `rms`;
-    or farther than `absolute`. Integers and bools are off when they are not equal.
+    or farther than `absolute`. Integers and bools are off if they are not equal.
     """
     exact = kind_of(actual.dtype) in ("integer", "bool")
     flat_actual, flat_expected = np.ravel(actual), np.ravel(expected)
@@ -101,7 +101,7 @@ def find_misses(
 
 
 def _largest(values: Array, rows: int) -> Array:
-    """Indices of the largest values; of equal ones the first."""
+    """Indices of the largest values; the first of equal ones."""
     if rows <= 0 or values.size == 0:
         return np.empty(0, dtype=np.int64)
     if values.size <= rows:

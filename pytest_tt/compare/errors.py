@@ -1,4 +1,4 @@
-"""How the errors of a leaf are spread: a count for each power of ten."""
+"""The distribution of a leaf's errors: a count for each power of ten."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 EQUAL = "equal"
 NOT_FINITE = "not finite"
 LOWEST, HIGHEST = -20, 20
-"""The decades at the ends take what is smaller and what is larger, so that a histogram stays short."""
+"""The first and last decade include all smaller and larger errors, so that a histogram stays short."""
 
 
 def error_decades(actual: Array, expected: Array) -> dict[str, int]:
-    """How many elements of two real arrays of one shape are off by how much; classes without any are left out.
+    """How many elements of two real arrays of one shape are off by how much; empty classes are omitted.
 
-    The class ``"-7"`` holds errors from 1e-7 up to 1e-6, `EQUAL` no error at all, `NOT_FINITE` elements where a side
-    is NaN or Inf.
+    The class ``"-7"`` holds errors from 1e-7 up to 1e-6, `EQUAL` no error, `NOT_FINITE` elements that are NaN or Inf
+    on either side.
     """
     counts: dict[int, int] = {}
     equal, not_finite = 0, 0

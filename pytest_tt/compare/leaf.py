@@ -1,4 +1,4 @@
-"""The verdict on one leaf of the outputs."""
+"""The comparison of one leaf of the outputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One metric of one leaf. bound None: shown, but nothing judges by it. note: where the bound is from."""
+    """One metric of one leaf. bound None: shown only. note: where the bound is from."""
 
     metric: str
     value: float | None
@@ -26,7 +26,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether the value keeps to the bound; a value that could not be computed does not."""
+        """Whether the value is within the bound; a value that could not be computed is not."""
         if self.bound is None:
             return True
         if self.value is None or math.isnan(self.value):
@@ -35,7 +35,7 @@ class Check:
 
     @property
     def excess(self) -> float:
-        """How much of the room that the bound leaves is used; over 1 fails."""
+        """The fraction of the tolerance that is used; above 1 fails."""
         if self.bound is None:
             return 0.0
         if self.value is None or math.isnan(self.value):
@@ -50,9 +50,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class LeafComparison:
-    """Verdict on one leaf. problem: why it fails whatever its metrics; numbers None: never measured.
+    """Comparison of one leaf. problem: why it fails whatever its metrics; numbers None: not measured.
 
-    errors: how many elements are off by how much, see `error_decades`; empty where it was never measured.
+    errors: how many elements are off by how much, see `error_decades`; empty if not measured.
     counted: how many elements a mask leaves to compare; None without one.
     """
 
@@ -76,13 +76,13 @@ class LeafComparison:
 
     @property
     def severity(self) -> float:
-        """What ranks leaves: infinite where there is nothing to measure, over 1 where a bound is broken."""
+        """What ranks leaves: infinite if it could not be measured, above 1 if a bound is exceeded."""
         if self.problem is not None:
             return math.inf
         return max((check.excess for check in self.checks), default=0.0)
 
     def value(self, metric: str) -> float | None:
-        """Value of one metric, None where it is undefined or was not asked for."""
+        """Value of one metric; None if it is undefined or was not requested."""
         return next((check.value for check in self.checks if check.metric == metric), None)
 
     def facts(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which elements of a leaf count: padding positions, for example, do not."""
+"""Masks: which elements of a leaf count. Padding, for example, does not."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 def check_names(masks: Mapping[str, Array], leaves: Iterable[str]) -> None:
-    """Raise ValueError for a mask of a leaf that does not exist: a typing error would compare everything."""
+    """Raise ValueError for a mask of a leaf that does not exist: after a typo everything would be compared."""
     names = sorted(leaves)
     for name in sorted(masks):
         if name not in names:
-            raise ValueError(f"mask of {name!r}: there is no such leaf; expected one of {', '.join(names)}")
+            raise ValueError(f"mask of {name!r}: no leaf has that name: expected one of {', '.join(names)}")
 
 
 def counted(
     name: str, masks: Iterable[Array], shape: tuple[int, ...], real: tuple[int, ...] | None = None
 ) -> Array | None:
-    """Where all of `masks` are true, bool of `shape`; None where there is no mask, or it hides nothing.
+    """Where all of `masks` are true, bool of `shape`; None without masks, or if they hide nothing.
 
-    `real` is the shape of the result where it has one more axis than `shape`, for real and imaginary parts.
+    `real` is the shape of the result if it has one more axis than `shape`, for real and imaginary parts.
 
-    A mask is bool, or integers 0 and 1 as an attention mask has them. Its axes are the leaf's first ones, each of the
-    same size or 1: ``[batch, length]`` for logits ``[batch, length, vocabulary]``. ValueError for any other mask, and
-    where nothing of the leaf would be left to compare.
+    A mask is bool, or integers 0 and 1 like an attention mask. Its axes are the leaf's first ones, each of the same
+    size or 1: ``[batch, length]`` for logits ``[batch, length, vocabulary]``. ValueError for any other mask, and if
+    nothing of the leaf would be left to compare.
     """
     found = np.ones(shape, bool)
     each = [_checked(name, np.asarray(mask), shape) for mask in masks]
@@ -48,12 +48,12 @@ def counted(
 
 
 def pick(actual: Array, expected: Array, mask: Array | None) -> tuple[Array, Array]:
-    """The elements that count, flat; without a mask both arrays as they are."""
+    """The elements that count, flat; without a mask both arrays unchanged."""
     return (actual, expected) if mask is None else (actual[mask], expected[mask])
 
 
 def blank(array: Array, mask: Array | None) -> Array:
-    """`array` with 0 in the place of what does not count: equal there to any other, and every index is as it was."""
+    """`array` with 0 for elements that do not count: they equal those of any other, and no index changes."""
     return array if mask is None else np.where(mask, array, np.zeros((), array.dtype))
 
 

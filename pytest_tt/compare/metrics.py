@@ -1,4 +1,4 @@
-"""Numbers that say how far two arrays are apart, computed on the host in float64."""
+"""Metrics of the difference between two arrays, computed on the host in float64."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 CHUNK = 1 << 20
-"""Elements turned into float64 at a time, so that a large leaf needs little memory beside its own."""
+"""Elements converted to float64 at a time, so that a large leaf needs little extra memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """Metrics of one pair of arrays of one shape.
 
-    pcc, rel_l2 and max_abs cover the elements that are finite on both sides. pcc is None where
+    pcc, rel_l2 and max_abs cover the elements that are finite on both sides. pcc is None if
     correlation is undefined: a single element, or an expected array that is constant to the rounding of
-    the coarser dtype. rel_l2 is the RMS of the error where the expected values are all zero.
+    the coarser dtype. rel_l2 is the RMS of the error if the expected values are all zero.
     """
 
     size: int
@@ -46,14 +46,14 @@ class Numbers:
 
 
 def as_real(array: Array) -> Array:
-    """Complex numbers as one more axis of (real, imaginary); anything else as it is."""
+    """Complex numbers with one more axis (real, imaginary); anything else unchanged."""
     if array.dtype.kind == "c":
         return np.stack([array.real, array.imag], axis=-1)
     return array
 
 
 def chunks(actual: Array, expected: Array) -> Iterator[tuple[int, Array, Array]]:
-    """Flat start index and float64 copies of the same stretch of both arrays."""
+    """Flat start index and float64 copies of the same slice of both arrays."""
     flat_actual, flat_expected = np.ravel(actual), np.ravel(expected)
     for start in range(0, flat_actual.size, CHUNK):
         stop = start + CHUNK
@@ -67,8 +67,8 @@ def chunks(actual: Array, expected: Array) -> Iterator[tuple[int, Array, Array]]
 def measure(actual: Array, expected: Array) -> Numbers:
     """Metrics of two real arrays of the same shape, in two passes over the data.
 
-    The means come first and the centred sums second, so that PCC stays right for values that vary little
-    around a large mean. Float64 values too large or too small to be squared are brought to 1 first.
+    The first pass computes the means, the second the centred sums, so that PCC is accurate for values that vary
+    little around a large mean. Float64 values too large or too small to be squared are scaled to 1 first.
     """
     with np.errstate(all="ignore"):
         return _measure(actual, expected)
@@ -133,7 +133,7 @@ def _measure(actual: Array, expected: Array) -> Numbers:
 
 
 def _correlation(aa: float, ee: float, ae: float) -> float:
-    """Pearson correlation of centred sums; 0.0 for an actual that does not vary at all."""
+    """Pearson correlation of centred sums; 0.0 if actual does not vary."""
     spread = math.sqrt(aa) * math.sqrt(ee)
     if spread == 0.0:
         return 0.0
@@ -156,8 +156,8 @@ def _unequal(actual: Array, expected: Array) -> int:
 def top_agreement(actual: Array, expected: Array, k: int, mask: Array | None = None) -> float | None:
     """Share of rows (last axis) whose actual argmax is among the k largest expected values.
 
-    An expected tie counts for every member of it. Only elements of which `mask` (bool, of the arrays' shape) is true
-    can be chosen, and rows without any do not count. None where there is no axis to choose along.
+    An expected tie counts for each of its members. Only elements where `mask` (bool, of the arrays' shape) is true
+    can be chosen, and rows without any do not count. None without an axis to choose along.
     """
     if actual.ndim == 0 or actual.shape[-1] < 2 or actual.size == 0:
         return None

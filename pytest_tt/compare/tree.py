@@ -22,7 +22,7 @@ def flatten(tree: object) -> dict[str, np.ndarray[Any, Any]]:
     registered pytree (flax modules and states; boxed parameters lose their box, so that boxed and
     unboxed weights have the same names). None is an empty tree. A bare array is named "output".
     Arrays spread over chips are gathered. Raises ValueError for two leaves of one name and TypeError
-    for a leaf that is no array of numbers.
+    for a leaf that is not an array of numbers.
     """
     leaves: dict[str, np.ndarray[Any, Any]] = {}
     for path, leaf in _walk(tree, ()):
@@ -43,7 +43,7 @@ def _walk(node: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
 
 
 def _children(node: object) -> list[tuple[str | None, object]] | None:
-    """Named children of a node, None for a leaf; the name None adds nothing to the path."""
+    """Named children of a node; None for a leaf. The name None adds nothing to the path."""
     if node is None:
         return []
     if isinstance(node, Mapping):
@@ -63,7 +63,7 @@ def _children(node: object) -> list[tuple[str | None, object]] | None:
 
 
 def _registered_children(node: object) -> list[tuple[str | None, object]] | None:
-    """One level of a pytree registered with jax; None when jax does not know the type."""
+    """One level of a pytree registered with jax; None if jax does not know the type."""
     jax = sys.modules.get("jax")
     if jax is None:
         return None
@@ -72,7 +72,7 @@ def _registered_children(node: object) -> list[tuple[str | None, object]] | None
         return None
     children = [(_key_text(path), child) for path, child in pairs]
     if len(children) == 1 and children[0][0] == "value" and hasattr(node, "replace"):
-        return [(None, children[0][1])]  # a box of flax around one parameter
+        return [(None, children[0][1])]  # a flax box around one parameter
     return [(key, child) for key, child in children if not key.startswith("_pytree__")]
 
 
@@ -92,14 +92,16 @@ def _to_host(leaf: object, name: str) -> np.ndarray[Any, Any]:
     wait = getattr(leaf, "block_until_ready", None)
     if callable(wait):
         try:
-            wait()  # numpy would wait for ever for a result that ran out of memory
+            wait()  # numpy would wait forever for a result that ran out of memory
         except RuntimeError as error:
             raise ValueError(f"leaf {name!r} could not be computed: {error}") from error
-    detach = getattr(leaf, "detach", None)  # a torch tensor that asks for gradients refuses numpy
+    detach = getattr(leaf, "detach", None)  # a torch tensor that requires grad refuses numpy
     try:
         array = np.asarray(detach().cpu() if callable(detach) else leaf)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"leaf {name!r} ({type(leaf).__name__}) is no array of numbers: {error}") from error
+        raise TypeError(f"leaf {name!r} ({type(leaf).__name__}) is not an array of numbers: {error}") from error
     if kind_of(array.dtype) is None:
-        raise TypeError(f"leaf {name!r} ({type(leaf).__name__}) is no array of numbers: numpy makes it {array.dtype}")
+        raise TypeError(
+            f"leaf {name!r} ({type(leaf).__name__}) is not an array of numbers: numpy makes it {array.dtype}"
+        )
     return array

@@ -1,4 +1,4 @@
-"""Text of a comparison, laid out for a terminal of 100 columns."""
+"""The text of a comparison, for a terminal of 100 columns."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 DETAILED = 3
-"""Failing leaves shown in full; the others get a line each."""
+"""Failing leaves shown in full; the others get one line each."""
 PASSING = 12
 """Passing leaves named; more are only counted."""
 
-FOOTER = "If the expected values are out of date, record them again with --tt-golden-update and look at what moved."
+FOOTER = "If the expected values are out of date, record them again with --tt-golden-update and look at what changed."
 
 
 def leaf_lines(leaves: tuple[LeafComparison, ...]) -> list[str]:
@@ -36,7 +36,7 @@ def leaf_lines(leaves: tuple[LeafComparison, ...]) -> list[str]:
 
 
 def name_lines(missing: tuple[str, ...], unexpected: tuple[str, ...]) -> list[str]:
-    """Every leaf that is not there, and every one that was not expected."""
+    """Every leaf that is missing, and every one that was not expected."""
     lines = [""] if missing or unexpected else []
     for label, names in (("missing", missing), ("unexpected", unexpected)):
         if names:
@@ -89,7 +89,7 @@ def _check(check: Check, *, partial: bool) -> str:
 
 
 def _value(check: Check) -> str:
-    """A value that breaks its bound never looks as if it kept it."""
+    """A value beyond its bound is never rounded to the bound."""
     if check.value is None:
         return "-"
     text = f"{check.value:.8f}" if check.metric == "pcc" else f"{check.value:.6g}"

@@ -1,4 +1,4 @@
-"""Arguments of a function for the chips: which of them are static, and the others placed on a mesh."""
+"""Arguments of a function for the chips: which are static, and how the others are placed on a mesh."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Arguments:
-    """How a function's arguments go to the chips of `mesh`, by the keywords of jax.jit in `options`."""
+    """How the arguments of `function` are placed on `mesh`, according to jax.jit's keywords in `options`."""
 
     def __init__(self, function: Callable[..., Any], options: Mapping[str, Any], mesh: Mesh) -> None:
         self._name = getattr(function, "__name__", type(function).__name__)
@@ -30,7 +30,7 @@ class Arguments:
         self._client = mesh.devices.flat[0].client
 
     def dynamic(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments that are not static: those that a compiled program takes."""
+        """The arguments that are not static: those that the compiled program takes."""
         static = self._static(args)
         return (
             [arg for index, arg in enumerate(args) if index not in static],
@@ -46,43 +46,43 @@ class Arguments:
         ]
 
     def named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments that are not static, by the names that the function's signature gives them."""
+        """The arguments that are not static, by their names in the function's signature."""
         names = [*self._positional, *(f"argument {index}" for index in range(len(self._positional), len(args)))]
         static = self._static(args)
         named = {names[index]: arg for index, arg in enumerate(args) if index not in static}
         return named | self.dynamic((), kwargs)[1]
 
     def place(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Bring what is not on chips yet onto the mesh; a jax.ShapeDtypeStruct gets the sharding that it would have.
+        """Place the arguments that are not on chips yet; a jax.ShapeDtypeStruct gets the sharding it would have.
 
-        Raises ValueError for an array that is committed to something else than chips.
+        Raises ValueError for an array that is committed to other devices than the chips.
         """
         __tracebackhide__ = True
         return self._map(self._place_leaf, args, kwargs)
 
     def place_traced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """As `place`, within a function that jax transforms (grad, vmap …) or traces.
+        """Like `place`, inside a function that jax transforms (grad, vmap …) or traces.
 
-        What a transformation computes at once must be told where: nothing else takes it to the chips. While jax only
-        traces, nothing is placed. `in_shardings` are left to jax, as the dimensions of a batched array are not those of
-        the function's argument.
+        If a transformation computes at once, its arguments must be placed, or it would not run on the chips. While jax
+        only traces, nothing is placed. jax applies the `in_shardings`, because a batched array has other dimensions
+        than the function's argument.
         """
         __tracebackhide__ = True
         at_once = jax_private.computes_at_once()
         return self._map(self._place_leaf_at_once if at_once else self._check_leaf, args, kwargs)
 
     def _static(self, args: tuple[Any, ...]) -> frozenset[int]:
-        """Positions of static arguments in a call; as in jax, negative ones count from the call's last."""
+        """Positions of static arguments in a call; as in jax, negative ones count from the end."""
         return frozenset(num + len(args) if num < 0 else num for num in self._static_nums)
 
     def _map(
         self, place: Callable[[Any, Sharding | None], Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with `place(leaf, its in_sharding or None)` for each leaf of those that are not static."""
+        """The arguments with `place(leaf, its in_sharding or None)` applied to each leaf that is not static."""
         __tracebackhide__ = True
         dynamic, _ = self.dynamic(args, kwargs)
         wanted: Any = self._in_shardings
-        if isinstance(wanted, list | tuple):  # one entry an argument; a single sharding holds for all
+        if isinstance(wanted, list | tuple):  # one entry per argument; a single sharding applies to all
             if len(wanted) != len(dynamic):
                 raise ValueError(
                     f"in_shardings of {self._name} holds {len(wanted)} entries, but the call has {len(dynamic)} "
@@ -103,7 +103,7 @@ class Arguments:
     def _place_leaf(self, leaf: Any, sharding: Any) -> Any:
         __tracebackhide__ = True
         if isinstance(leaf, jax.Array) and leaf.committed:
-            if leaf.is_deleted():  # jax 0.10's own call with it ends the process
+            if leaf.is_deleted():  # calling jax 0.10 with it aborts the process
                 raise RuntimeError(f"Array has been deleted with shape={leaf.aval.str_short()}.")
             self._check_client(leaf)
             return leaf
@@ -114,7 +114,7 @@ class Arguments:
             with memory_for(f"on the chips for an argument of {self._name}", leaf):
                 return jax.device_put(leaf, target)
         except (TypeError, OverflowError):
-            return leaf  # jax.jit says which argument it is, and what it may be
+            return leaf  # jax.jit raises the error that names the argument
 
     def _place_leaf_at_once(self, leaf: Any, sharding: Any) -> Any:
         __tracebackhide__ = True
@@ -135,8 +135,8 @@ class Arguments:
         device = next(iter(array.devices()))
         if device.client is not self._client:
             raise ValueError(
-                f"an argument of shape {array.shape} is committed to {device}, which is no chip of this run: place it "
-                "with jax.device_put(x, NamedSharding(tt_mesh, PartitionSpec(...))), or pass it as a NumPy array"
+                f"an argument of shape {array.shape} is committed to {device}, which is not a chip of this run: place "
+                "it with jax.device_put(x, NamedSharding(tt_mesh, PartitionSpec(...))), or pass it as a NumPy array"
             )
 
 
@@ -161,7 +161,7 @@ def _map_tree(place: Callable[[Any, Sharding | None], Any], tree: Any, shardings
 
 
 def _positional(function: Callable[..., Any]) -> list[str]:
-    """Names of the positional parameters of `function`, none where it has no signature."""
+    """Names of the positional parameters of `function`; empty without a signature."""
     try:
         return [
             parameter.name
@@ -173,7 +173,7 @@ def _positional(function: Callable[..., Any]) -> list[str]:
 
 
 def _static(parameters: list[str], options: Mapping[str, Any]) -> tuple[frozenset[int], frozenset[str]]:
-    """Positions and names of static arguments; as in jax, one alone gives the other by the signature."""
+    """Positions and names of static arguments; as in jax, the signature gives one from the other."""
     given_nums, given_names = options.get("static_argnums"), options.get("static_argnames")
     nums, names = set(_as_tuple(given_nums)), set(_as_tuple(given_names))
     if given_names is None:

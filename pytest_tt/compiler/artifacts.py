@@ -1,4 +1,4 @@
-"""Where a test's artifacts go below the directory of ``--tt-artifacts``."""
+"""The place of a test's artifacts below the directory of ``--tt-artifacts``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _LONGEST = 100
 
 
 def artifacts_of(root: Path, nodeid: str) -> Path:
-    """The directory of test `nodeid`: its readable name, with a digest where that alone could mean another test.
+    """The directory of test `nodeid`: its readable name, with a digest if the name alone is ambiguous.
 
-    What an earlier run or attempt left there is removed.
+    Removes what an earlier run or attempt left there.
     """
     directory = root / file_name(nodeid.replace("::", ".").replace("/", "."))
     if directory.is_dir():
@@ -26,7 +26,7 @@ def artifacts_of(root: Path, nodeid: str) -> Path:
 
 
 def file_name(text: str) -> str:
-    """`text` as the name of a file: itself if it can be, else what can be kept of it and a digest."""
+    """`text` as a file name: unchanged if valid, else its valid characters and a digest."""
     clean = re.sub(r"[^A-Za-z0-9_.\[\]-]+", "_", text)
     if clean == text and len(text) <= _LONGEST:
         return text

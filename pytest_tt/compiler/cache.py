@@ -1,8 +1,8 @@
-"""jax's persistent compilation cache for simulated chips: what a run compiled, the next one loads.
+"""jax's persistent compilation cache for simulated chips: a run loads what earlier runs compiled.
 
-jax writes an entry in place, so a run that is killed leaves a torn one, and another process may read one that is being
+jax writes an entry in place, so a killed run leaves a partial one, and another process may read one that is being
 written. Each process therefore works in a directory of its own, filled with hard links to the kept entries, and adds
-what it compiled to them when it ends in order.
+what it compiled to the kept entries when it ends normally.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 
 # A cache that only grows would fill a CI machine's disk; the oldest entries go first.
 MAX_BYTES = 2 * 1024**3
-# The directory of a run that was killed; a live one of another container may look like it, but not for so long.
+# Age of a killed run's directory; one of a run in another container may look the same, but is not that old.
 _STALE_SECONDS = 24 * 3600
 _PREFIX = "running-"
-# An entry that has not changed for so long is whole.
+# An entry that has not changed for this long is complete.
 _WRITTEN_SECONDS = 1.0
 
 
 class CompileCache:
-    """The entries kept in `directory`, and this process's working copy of them. Raises OSError for a bad place."""
+    """The entries kept in `directory`, and this process's working copy of them. Raises OSError if it cannot be used."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -38,16 +38,16 @@ class CompileCache:
         _link_entries(directory, self._working)
 
     def open(self, *, asked: bool) -> None:
-        """Let jax use it. A place that the user told jax himself stays, unless ours is `asked` for."""
+        """Let jax use it. A cache directory that the user gave jax is kept, unless ours is `asked` for."""
         import jax
 
         if not asked and jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
             return
         settings = {
             "jax_compilation_cache_dir": str(self._working),
-            # Otherwise jax puts the directory's path into XLA's options, and so into the key of every entry.
+            # Otherwise jax puts the directory's path into XLA's options, and thereby into the key of every entry.
             "jax_persistent_cache_enable_xla_caches": "none",
-            # jax's own lower limit of one second would leave most tests' programs out.
+            # jax's default of one second would exclude the programs of most tests.
             "jax_persistent_cache_min_compile_time_secs": 0.1,
         }
         for name, value in settings.items():
@@ -55,7 +55,7 @@ class CompileCache:
             jax.config.update(name, value)
 
     def keep(self) -> None:
-        """Keep what has been compiled so far, for the case that this process does not end in order."""
+        """Keep what has been compiled so far, in case this process crashes."""
         for path in self._working.glob("*-cache"):
             with suppress(OSError):
                 if path.name not in self._kept and time.time() - path.stat().st_mtime > _WRITTEN_SECONDS:
@@ -63,12 +63,12 @@ class CompileCache:
                     os.link(path, self._directory / path.name)
 
     def remove_working(self, pid: int) -> None:
-        """Remove what process `pid`, which is gone, left of its working directory."""
+        """Remove the working directory that process `pid` left."""
         for path in self._directory.glob(f"{_PREFIX}{pid}-*"):
             shutil.rmtree(path, ignore_errors=True)
 
     def close(self) -> None:
-        """Keep what was compiled, and leave jax as it was; called when the run ends in order."""
+        """Keep what was compiled, and restore jax's settings; called when the run ends normally."""
         _link_entries(self._working, self._directory)
         shutil.rmtree(self._working, ignore_errors=True)
         if self._before:
@@ -77,14 +77,14 @@ class CompileCache:
 
             for name, value in self._before.items():
                 jax.config.update(name, value)
-            # jax holds on to the directory it used first; another run in this process has another.
+            # jax keeps using its first directory; another run in this process has another one.
             compilation_cache.reset_cache()
 
 
 def _link_entries(source: Path, target: Path) -> None:
-    """Make every entry of `source` appear, whole, in `target` as well."""
+    """Make every entry of `source` appear atomically in `target`."""
     for path in source.glob("*-cache"):
-        # Another run may have added or removed the same entry just now, or the disk be full: then it is not kept.
+        # Another run may have added or removed the same entry, or the disk may be full: then it is not kept.
         with suppress(OSError):
             os.link(path, target / path.name)
 

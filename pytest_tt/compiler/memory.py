@@ -1,7 +1,7 @@
-"""Out of memory: told in words, and before somebody waits for arrays that will never be there.
+"""Out of memory: a clear error, raised before the program waits for arrays that never arrive.
 
-jax gives a computation's results before it has computed them. Where memory runs out then, to wait for them raises the
-error, but to read them (NumPy, ``print``) waits for ever on XLA's CPU client, or ends the process.
+jax returns the results of a computation before it has computed them. If memory runs out then, waiting for them raises
+the error, but reading them (NumPy, ``print``) waits forever on XLA's CPU client, or aborts the process.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class TTMemoryError(MemoryError):
 
 @contextmanager
 def memory_for(what: str, arrays: Any) -> Iterator[None]:
-    """Turn jax's error into a TTMemoryError that names `what` and the size of `arrays`, a tree of those or of shapes.
+    """Turn jax's error into a TTMemoryError that names `what` and the size of `arrays`, a tree of arrays or shapes.
 
-    Wait for the results within it (jax.block_until_ready).
+    Wait for the results inside it (jax.block_until_ready).
     """
     __tracebackhide__ = True
     import jax
@@ -42,6 +42,6 @@ def memory_for(what: str, arrays: Any) -> Iterator[None]:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether `error` of jax says that memory ran out; XLA's CPU client of jax 0.7 calls it INTERNAL."""
+    """Whether `error` of jax says that memory ran out; in jax 0.7, XLA's CPU client calls it INTERNAL."""
     text = str(error)
     return "RESOURCE_EXHAUSTED" in text or "Out of memory" in text

@@ -1,14 +1,14 @@
 """Options of the TT compiler, checked before they reach it.
 
-The real plugin looks up the keys it knows, ignores all others without a word, and aborts the process on a bad
-boolean.
+The real plugin reads the keys it knows, silently ignores all others, and aborts the process on a bad boolean.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
+
+from pytest_tt.text import closest
 
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
@@ -17,8 +17,7 @@ _BOOL: tuple[str, ...] = ("true", "false")
 _TEXT: tuple[str, ...] = ()
 
 # Keys read by tt-xla pjrt_implementation/src/api/compile_options.cc (August 2026) with the values each
-# accepts: _BOOL, _TEXT for any, or the list itself. Three of them are spelled with hyphens in the source, so
-# they are here.
+# accepts: _BOOL, _TEXT for any, or the list itself. Two of them have hyphens there, so they have them here.
 KNOWN: dict[str, tuple[str, ...]] = {
     "optimization_level": ("0", "1", "2"),
     "experimental_weight_dtype": ("", "bfp_bf8", "bfp_bf4"),
@@ -46,14 +45,14 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "target_module": _BOOL,
 }
 
-# How jax 0.11 and later spells what earlier ones take as a number (of all options only this one).
+# How jax 0.11 and later spell the levels, which earlier versions take as numbers.
 _LEVELS = {"O0": "0", "O1": "1", "O2": "2"}
 
-# XLA's own options: flags, which all start so, and what jax sets by other names.
+# XLA's own options: flags, which all have this prefix, and those that jax sets by other names.
 _XLA_FLAG = "xla_"
 _XLA_OTHERS = ("exec_time_optimization_effort", "memory_fitting_effort", "memory_fitting_level", "fdo_profile")
 
-# Keys of earlier releases and tutorials, and what does their work today.
+# Keys of earlier releases and tutorials, and what replaces them.
 GONE: dict[str, str] = {
     "enable_optimizer": "use optimization_level=1",
     "enable_memory_layout_analysis": "use optimization_level=2",
@@ -68,7 +67,7 @@ GONE: dict[str, str] = {
 
 
 def parse(text: str) -> tuple[str, str]:
-    """Split ``KEY=VALUE`` at its first ``=``. Raises ValueError where there is no key or no ``=``."""
+    """Split ``KEY=VALUE`` at its first ``=``. Raises ValueError without a key or ``=``."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ValueError(f"{text!r} is not a compiler option: expected KEY=VALUE, e.g. optimization_level=1")
@@ -85,9 +84,9 @@ def check(options: Mapping[str, object]) -> dict[str, str]:
 
 
 def split(options: object) -> tuple[dict[str, str], dict[str, Any]]:
-    """The ``compiler_options`` of a program, as jax.jit takes them: TT's, checked, and XLA's own, as they are.
+    """The ``compiler_options`` of jax.jit, split: those of TT's compiler, checked, and XLA's own, unchanged.
 
-    Raises ValueError for a key or a value that TT's compiler does not have, TypeError for what is not a dict.
+    Raises ValueError for a key or value that TT's compiler does not have, TypeError if `options` is not a dict.
     """
     if not isinstance(options, Mapping):
         raise TypeError(f'compiler_options={options!r}: expected a dict such as {{"optimization_level": 1}}')
@@ -96,7 +95,7 @@ def split(options: object) -> tuple[dict[str, str], dict[str, Any]]:
 
 
 def only_xla(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What is left of ``compiler_options`` for XLA; raises ValueError for options that TT's compiler would not take."""
+    """XLA's own of the ``compiler_options``; raises ValueError for options that TT's compiler does not take."""
     tt, xla = split(options)
     check_together(tt)
     return xla
@@ -107,10 +106,10 @@ def _is_xla(key: object) -> bool:
 
 
 def check_together(options: Mapping[str, str]) -> None:
-    """Raise ValueError for options, each good by itself, whose combination the compiler aborts on."""
+    """Raise ValueError for options that are valid one by one, but make the compiler abort together."""
     backend = options.get("backend", "default")
     if backend.startswith("codegen") and not options.get("export_path"):
-        raise ValueError(f"compiler option backend={backend} needs export_path=DIR, where its code goes")
+        raise ValueError(f"compiler option backend={backend} needs export_path=DIR, the directory for its code")
     if options.get("enable_create_d2m_subgraphs") == "true" and options.get("optimization_level", "0") == "0":
         raise ValueError("compiler option enable_create_d2m_subgraphs=true needs optimization_level=1 or 2")
 
@@ -152,11 +151,11 @@ def _expected(accepted: tuple[str, ...]) -> str:
 def _unknown_key(key: object) -> str:
     if isinstance(key, str) and key in GONE:
         return f"compiler option {key} does not exist any more (the compiler would ignore it): {GONE[key]}"
-    near = difflib.get_close_matches(str(key), [*KNOWN, *GONE], n=1)
-    if near and near[0] in GONE:
-        hint = f"; {near[0]} does not exist any more: {GONE[near[0]]}"
-    elif near:
-        hint = f": did you mean {near[0]}?"
-    else:
+    near = closest(str(key), [*KNOWN, *GONE])
+    if near is None:
         hint = f": expected one of {', '.join(KNOWN)}"
+    elif near in GONE:
+        hint = f"; {near} does not exist any more: {GONE[near]}"
+    else:
+        hint = f": did you mean {near}?"
     return f"{key!r} is not a TT compiler option (the compiler would ignore it){hint}"

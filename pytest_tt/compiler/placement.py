@@ -1,4 +1,4 @@
-"""Who holds what: the arguments of a compiled program, each with the mesh axes that its dimensions are split over."""
+"""Placement of the arguments of a compiled program: the mesh axes that the dimensions of each are sharded over."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     Axes = dict[str, int] | None
 
-# Layers that are alike make one line, so that a row stays short.
+# Equal layers make one line, so that a row stays short.
 _NUMBER = re.compile(r"\d+")
 
 
 def describe_arguments(arguments: Mapping[str, Any]) -> list[tuple[Axes, Array]]:
     """Each kind of array in `arguments` (name -> tree of arrays on chips), with its mesh's axes (name -> size).
 
-    Arrays whose names differ only in numbers, and nothing else, are one kind, with ``*`` for the numbers. The axes are
-    None for shardings that are not given by mesh axes.
+    Arrays that differ only in the numbers of their names are one kind, with ``*`` for the numbers. The axes are None
+    for shardings without mesh axes.
     """
     found = [_describe(name, leaf) for name, leaf in _leaves(arguments)]
     alike = [(repr(axes), replace(array, name=_NUMBER.sub("*", array.name))) for axes, array in found]

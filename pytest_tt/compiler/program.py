@@ -1,4 +1,4 @@
-"""A compiled program: what it is made of, what it costs a chip, and how long it takes."""
+"""A compiled program: its collectives, its memory per chip, and its times."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Program:
     trace_s: float
     compile_s: float
     bytes_per_chip: int | None
-    """Arguments, outputs and temporaries on one chip; None where the backend does not tell."""
+    """Arguments, outputs and temporaries on one chip; None if the backend does not say."""
     collectives: dict[str, int] | None
-    """Kind, e.g. ``all-reduce``, to count in the compiled program; None where the backend does not tell."""
+    """Kind, e.g. ``all-reduce``, to count in the compiled program; None if the backend does not say."""
     options: dict[str, str] = field(default_factory=dict)
-    """Options of TT's compiler in force; simulated chips check them only."""
+    """Options of TT's compiler for this program; simulated chips only check them."""
     runs_s: list[float] = field(default_factory=list)
 
     @property
     def stablehlo(self) -> str:
-        """The StableHLO text that is handed to the compiler."""
+        """The StableHLO text that the compiler gets."""
         return str(self.lowered.as_text())
 
     @property
@@ -49,7 +49,7 @@ class Program:
 
 
 def count_collectives(compiled: Any) -> dict[str, int] | None:
-    """Collectives of a compiled program by kind; None where the backend gives no HLO text."""
+    """Collectives of a compiled program by kind; None if the backend gives no HLO text."""
     text = _told(compiled.as_text)
     return None if text is None else dict(sorted(Counter(_kinds(text)).items()))
 
@@ -72,7 +72,7 @@ def bytes_per_chip(compiled: Any) -> int | None:
 
 
 def _told(ask: Callable[[], Any]) -> Any:
-    """The answer of a compiled program, None from a backend that does not implement the question."""
+    """The result of a compiled program's method `ask`; None if the backend does not implement it."""
     try:
         return ask()
     except (NotImplementedError, RuntimeError):

@@ -1,4 +1,4 @@
-"""What a recording changed in a golden, in words."""
+"""Description of what a recording changed in a golden."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def describe_changes(before: Golden | str | None, after: Golden) -> list[str]:
-    """A line for each thing that changed; `before` is None for a new file, text for one that was broken."""
+    """A line for each change; `before` is None for a new file, text for one that was broken."""
     if before is None or isinstance(before, str):
-        kind = "new file" if before is None else f"in place of a broken file ({before})"
+        kind = "new file" if before is None else f"replaces a broken file ({before})"
         leaves = ", ".join(f"{name} {array.dtype.name} {array.shape}" for name, array in sorted(after.outputs.items()))
         return [kind, f"outputs: {leaves}"]
     lines = []
@@ -34,7 +34,7 @@ def describe_changes(before: Golden | str | None, after: Golden) -> list[str]:
         old_value, new_value = before.info.get(key), after.info.get(key)
         if old_value != new_value:
             lines.append(f"{key}: {json.dumps(old_value)} -> {json.dumps(new_value)}")
-    return lines or ["the same tensors and provenance, stored in another way"]
+    return lines or ["the same tensors and provenance, stored differently"]
 
 
 def _tensor_change(old: Array | None, new: Array | None) -> str:
@@ -45,5 +45,5 @@ def _tensor_change(old: Array | None, new: Array | None) -> str:
     if old.tobytes() == new.tobytes():
         return ""
     numbers = measure(as_real(new), as_real(old))
-    moved = f"{numbers.unequal:,} of {numbers.size:,} elements moved"
+    moved = f"{numbers.unequal:,} of {numbers.size:,} elements changed"
     return f"{moved}, rel_l2 {numbers.rel_l2:.3g}, max_abs {numbers.max_abs:.3g}"

@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 
 class GoldenChecker:
-    """What the fixture tt_golden gives: `tt_golden(outputs)` compares with the test's golden.
+    """The value of the fixture tt_golden: `tt_golden(outputs)` compares with the test's golden.
 
-    directory holds the goldens, default_case names the one of this test, backend is "sim" or "hw",
-    update says whether goldens are recorded again, and record(kind, facts) takes what the results
-    document shows. recorded holds what this run has recorded so far: tests that only read those
-    need no reference of their own. status holds bounds of the status file, which count for more than the
-    golden's and the test's. Raises pytest.UsageError for an update where the environment says CI.
+    directory contains the goldens, default_case names the one of this test, backend is "sim" or "hw",
+    update says whether goldens are recorded again, and record(kind, facts) takes the facts for the results
+    document. recorded contains what this run has recorded so far: tests that only read those need no
+    reference of their own. status: bounds of the status file, which override those of the golden and the
+    test. Raises pytest.UsageError for an update if the environment variable CI is set.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class GoldenChecker:
     ) -> None:
         if update and os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no", "off"):
             raise pytest.UsageError(
-                "--tt-golden-update is refused because CI is set: goldens are recorded by a person who looks at them"
+                "--tt-golden-update is refused because CI is set: a person records goldens and reviews the change"
             )
         self._directory = directory
         self._default_case = default_case
@@ -73,7 +73,7 @@ class GoldenChecker:
         self._status = status
 
     def at(self, directory: Path) -> GoldenChecker:
-        """The same for the goldens in another directory than the one beside the test file."""
+        """The same for the goldens in `directory`, instead of the one next to the test file."""
         return GoldenChecker(
             directory=directory,
             default_case=self._default_case,
@@ -85,10 +85,10 @@ class GoldenChecker:
         )
 
     def load(self, case: str | None = None, *, reference: Callable[[], Reference] | None = None) -> Golden:
-        """The golden of `case`: its inputs are what the test feeds to its model.
+        """The golden of `case`, for its inputs: the test passes them to its model.
 
         Under --tt-golden-update `reference` is called first and its result recorded; the test fails if that
-        changed the file. Fails the test when the golden is missing or broken.
+        changes the file. Fails the test if the golden is missing or broken.
         """
         __tracebackhide__ = True
         golden = self._load(self._default_case if case is None else case, reference)
@@ -113,9 +113,9 @@ class GoldenChecker:
     ) -> None:
         """Fail the test unless `outputs` (a tree of arrays) agree with the golden of `case`.
 
-        weights: the model's parameters, or their digest, to be the ones the golden was recorded with.
-        masks: by the name of an output which of its elements count (bools, or integers 0 and 1, over its first axes);
-        a bare array is for the only output. It narrows the golden's own mask, where there is one.
+        weights: the model's parameters or their digest, which must be those the golden was recorded with.
+        masks: by the name of an output, which of its elements count (bools, or integers 0 and 1, over its first axes);
+        a bare array is for the only output. It narrows the golden's own mask, if there is one.
         pcc, rel_l2, max_abs, top1 and top5 replace the default bounds; looser ones need a `reason`.
         """
         __tracebackhide__ = True
@@ -140,7 +140,7 @@ class GoldenChecker:
             )
         except (TypeError, ValueError) as error:
             comparison = f"golden {case!r}: {error}"
-        # Failing outside the handler keeps the text free of a chain of exceptions.
+        # Failing outside the handler keeps exception chaining out of the text.
         if isinstance(comparison, str):
             pytest.fail(comparison, pytrace=False)
         self._record("compare", {case: {**comparison.metrics(), "leaves": comparison.leaf_facts()}})
@@ -148,7 +148,7 @@ class GoldenChecker:
             pytest.fail(_failure(case, golden, comparison), pytrace=False)
 
     def _load(self, case: str, reference: Callable[[], Reference] | None) -> Golden | str:
-        """The golden of `case`, or why there is none; under an update, recorded first."""
+        """The golden of `case`, or why it cannot be loaded; under an update, recorded first."""
         __tracebackhide__ = True
         try:
             changes = self._record_again(case, reference) if self._update else []
@@ -161,13 +161,13 @@ class GoldenChecker:
             [
                 f"golden recorded: {_shown(self._path(case))}",
                 *(f"  {line}" for line in changes),
-                "Look at the change, then run again without --tt-golden-update; this run stays red.",
+                "Look at the change, then run again without --tt-golden-update; this run fails.",
             ]
         )
 
     def _path(self, case: str) -> Path:
         if not re.fullmatch(r"\w[\w.+=,\[\]-]*", case):
-            raise GoldenError(f"golden case {case!r} is no file name: use letters, digits and _ . + = , - [ ] only")
+            raise GoldenError(f"golden case {case!r} is not a file name: use letters, digits and _ . + = , - [ ] only")
         return self._directory / f"{case}{SUFFIX}"
 
     def _read(self, case: str) -> Golden:
@@ -190,7 +190,7 @@ class GoldenChecker:
         return golden
 
     def _record_again(self, case: str, reference: Callable[[], Reference] | None) -> list[str]:
-        """Record from the reference; what changed, in words, and nothing where the bytes are the same."""
+        """Record from the reference; returns what changed, or nothing if the bytes are the same."""
         path = self._path(case)
         if reference is None:
             if path in self._recorded:
@@ -209,8 +209,8 @@ class GoldenChecker:
         if first is not None and changed:
             write_atomically(path, first)
             raise GoldenError(
-                f"golden {case!r}: {_shown(path)} was recorded with other values before in this run, by another test "
-                "or parameter; give each its own case: tt_golden(outputs, case)"
+                f"golden {case!r}: {_shown(path)} was already recorded in this run with other values, by another "
+                "test or parameter; give each its own case: tt_golden(outputs, case)"
             )
         self._recorded.add(path)
         return describe_changes(before, load(path)) if changed else []
@@ -227,7 +227,7 @@ def _run_reference(case: str, reference: Callable[[], Reference]) -> Reference:
 
 
 def _as_golden(case: str, path: Path, result: Reference) -> Golden:
-    """What a reference returned as a golden to save. Raises GoldenError when it is none."""
+    """The result of a reference as a golden to save. Raises GoldenError if it cannot be one."""
     for name in ("inputs", "outputs", "info"):
         if not hasattr(result, name):
             raise GoldenError(
@@ -238,7 +238,7 @@ def _as_golden(case: str, path: Path, result: Reference) -> Golden:
         inputs, outputs = flatten(result.inputs), flatten(result.outputs)
         masks = flatten(getattr(result, "masks", {}))
     except (TypeError, ValueError) as error:
-        raise GoldenError(f"golden {case!r}: of the reference, {error}") from error
+        raise GoldenError(f"golden {case!r}: from the reference: {error}") from error
     return Golden(path, inputs, outputs, {**result.info, "case": case}, masks)
 
 
@@ -255,7 +255,7 @@ def _check_weights(golden: Golden, weights: object) -> None:
     if actual != expected:
         source = ", ".join(f"{key} {recorded[key]}" for key in sorted(recorded) if key != "digest")
         raise GoldenError(
-            f"other weights than it was recorded with: digest {actual}, expected {expected} "
+            f"these are not the weights it was recorded with: digest {actual}, expected {expected} "
             f"({source}); names, dtypes, shapes and values all count. Load those weights, or record the "
             f"golden again with --tt-golden-update"
         )
@@ -283,7 +283,7 @@ def _failure(case: str, golden: Golden, comparison: Comparison) -> str:
 
 
 def _shown(path: Path) -> Path:
-    """The path as seen from the current directory, or its last parts: no report shows where a home lies."""
+    """The path relative to the current directory, or its last parts: reports show no home directory."""
     try:
         return path.relative_to(Path.cwd())
     except ValueError:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 KEY = "pytest_tt"
-"""The one metadata key: safetensors writes several keys in random order, one keeps the bytes stable."""
+"""The only metadata key: safetensors writes several keys in random order, so one keeps the bytes stable."""
 SUFFIX = ".safetensors"
 UPDATE = "record it again with --tt-golden-update"
 
@@ -45,10 +45,10 @@ class GoldenError(ValueError):
 class Golden:
     """Recorded inputs and outputs by name, and their provenance.
 
-    masks: by the name of an output which of its elements count, e.g. not those of padding: bools, or integers 0 and 1,
-    over the output's first axes. What a mask hides is stored as 0.
+    masks: by the name of an output, which of its elements count (padding does not, for example): bools, or integers 0
+    and 1, over the output's first axes. Elements that a mask hides are stored as 0.
     info: `case`, `model`, `variant`, `weights` (kind, seed or repo, revision and file, digest),
-    `reference` (implementation, versions), `dtype` and perhaps `bounds` with a `reason`. path: None
+    `reference` (implementation, versions), `dtype` and optionally `bounds` with a `reason`. path: None
     before it is saved.
     """
 
@@ -60,7 +60,7 @@ class Golden:
 
 
 def load(path: str | os.PathLike[str]) -> Golden:
-    """Read a golden. Raises GoldenError when it is missing, damaged, or of another schema."""
+    """Read a golden. Raises GoldenError if it is missing, damaged, or of another schema."""
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -127,12 +127,12 @@ def _dtype(name: str) -> np.dtype[Any] | None:
 def _info(path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
     if KEY not in metadata:
         raise GoldenError(
-            f"{path}: is safetensors but no golden (it lacks metadata key {KEY!r}); move it away, or {UPDATE}"
+            f"{path}: is a safetensors file but not a golden (it lacks metadata key {KEY!r}); move it away, or {UPDATE}"
         )
     try:
         info = json.loads(metadata[KEY])
     except ValueError as error:
-        raise GoldenError(f"{path}: metadata {KEY!r} is no JSON ({error}); {UPDATE}") from error
+        raise GoldenError(f"{path}: metadata {KEY!r} is not JSON ({error}); {UPDATE}") from error
     if not isinstance(info, dict):
         raise GoldenError(f"{path}: metadata {KEY!r} is {info!r}, expected a JSON object; {UPDATE}")
     if info.get("schema") != SCHEMA:
@@ -144,11 +144,11 @@ def _info(path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def save(path: str | os.PathLike[str], golden: Golden) -> bool:
-    """Write a golden, all of it or nothing; True if the bytes of the file changed.
+    """Write a golden atomically; True if the bytes of the file changed.
 
-    The same golden always gives the same bytes. Raises GoldenError when it has no outputs, holds NaN or
-    Inf (but where a mask hides them), does not say which implementation it comes from, has a mask that does not fit, or
-    cannot be stored.
+    The same golden always gives the same bytes. Raises GoldenError if it has no outputs, holds NaN or Inf
+    (unless a mask hides them), does not say which implementation it comes from, has a mask that does not fit,
+    or cannot be stored.
     """
     path = Path(path)
     data = encode(path, golden)
@@ -156,12 +156,12 @@ def save(path: str | os.PathLike[str], golden: Golden) -> bool:
         if path.read_bytes() == data:
             return False
     except OSError:
-        pass  # missing or unreadable: the write below says what is wrong, if anything is
+        pass  # missing or unreadable: the write below reports what is wrong, if anything
     try:
         write_atomically(path, data)
     except OSError as error:
         raise GoldenError(
-            f"{path}: cannot be written ({error.strerror}); check the folder's rights and space"
+            f"{path}: cannot be written ({error.strerror}); check the directory's permissions and free space"
         ) from error
     return True
 
@@ -182,7 +182,7 @@ def encode(path: Path, golden: Golden) -> bytes:
             with np.errstate(all="ignore"):
                 finite = np.isfinite(array).all()
             if not finite:
-                raise GoldenError(f"{path}: not recorded, {name} of the reference holds NaN or Inf; mend the reference")
+                raise GoldenError(f"{path}: not recorded, {name} of the reference holds NaN or Inf; fix the reference")
     try:
         info = json.dumps(_complete(path, golden), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return to_bytes({name: little_endian(tensors[name]) for name in sorted(tensors)}, metadata={KEY: info})
@@ -193,7 +193,7 @@ def encode(path: Path, golden: Golden) -> bytes:
 
 
 def _complete(path: Path, golden: Golden) -> dict[str, Any]:
-    """Provenance with every key of the schema; what the reference does not say is null."""
+    """Provenance with every key of the schema; null for what the reference does not say."""
     info = dict(golden.info)
     if info.setdefault("schema", SCHEMA) != SCHEMA:
         raise GoldenError(f"{path}: not recorded, info['schema'] is {info['schema']!r}, expected {SCHEMA}")
@@ -235,7 +235,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
 
 
 def unused(directory: str | os.PathLike[str], cases: Iterable[str]) -> list[Path]:
-    """Golden files in `directory` that are no golden of `cases`, and what broken writes left, sorted."""
+    """Golden files in `directory` that belong to none of `cases`, and what broken writes left, sorted."""
     wanted = {f"{case}{SUFFIX}" for case in cases}
     directory = Path(directory)
     if not directory.is_dir():

@@ -1,4 +1,4 @@
-"""How a child crashed, in words: signal or exit status, where it was, and its last output."""
+"""Description of a child's crash: signal or exit status, where it was, and its last output."""
 
 from __future__ import annotations
 

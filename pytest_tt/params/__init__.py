@@ -1,1 +1,1 @@
-"""Parameters of models: made on the host, and sharded over a mesh."""
+"""Parameters of models: initialised on the host, then sharded over a mesh."""

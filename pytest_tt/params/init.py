@@ -1,4 +1,4 @@
-"""Parameters of flax modules: made on the host, as the chips have no usable random numbers, then placed."""
+"""Parameters of flax modules: initialised on the host, as the chips lack usable random numbers, then placed."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 
 def init_params(module: Any, *inputs: Any, mesh: Mesh, host: jax.Device, rng: Any = 0, shardings: Any = None) -> Any:
-    """The parameters of a flax module, made on `host` under jit, then placed on `mesh`.
+    """The parameters of a flax module, initialised on `host` under jit, then placed on `mesh`.
 
-    They are the same to the bit on every mesh; nothing but the placement touches the chips.
+    They are bit-identical on every mesh; only the placement uses the chips.
     `module`: a linen module (`module.init(rng, *inputs)`; the variables come back unboxed), an nnx Module
-    class or a callable with a parameter `rngs` (`module(*inputs, rngs=nnx.Rngs(rng))`), a callable without
-    (called as it is, on the host, not under jit), or an nnx module that exists: a copy of it is placed.
-    `inputs`: arrays from anywhere, jax.ShapeDtypeStruct for zeros; all else (bool, int, None) is static.
+    class or a callable with a parameter `rngs` (`module(*inputs, rngs=nnx.Rngs(rng))`), a callable without it
+    (called on the host, not under jit), or an existing nnx module: a copy of it is placed.
+    `inputs`: arrays from anywhere, jax.ShapeDtypeStruct for zeros; everything else (bool, int, None) is static.
     `rng`: a seed, a PRNG key, or a dict of them per stream.
-    `shardings`: None for the module's own partitioning metadata (replicated where it has none), a tree of
+    `shardings`: None for the module's own partitioning metadata (replicated without any), a tree of
     PartitionSpec, path rules [(regex, PartitionSpec), ...], or logical axis rules
     [(name, mesh axis or None), ...]. Paths are like "params/Dense_0/kernel", or "linear/kernel" in nnx.
-    Inside `jax.set_mesh` the module sees a mesh with the same axis names, of the host alone.
-    Raises ParamsError (a ValueError) for what is no module and for shardings that do not fit, TTMemoryError
-    where the host or the chips have too little memory; what the module itself raises comes through.
+    Inside `jax.set_mesh` the module sees a mesh of only the host, with the same axis names.
+    Raises ParamsError (a ValueError) if `module` is not a module and for shardings that do not fit, TTMemoryError
+    if the host or the chips have too little memory; exceptions of the module itself pass through.
     """
     try:
         import flax.linen as nn
@@ -90,7 +90,7 @@ def _init_linen(module: Any, inputs: Sequence[Any], mesh: Mesh, host: jax.Device
 def _init_nnx(
     build: Callable[..., Any], inputs: Sequence[Any], mesh: Mesh, host: jax.Device, rng: Any, shardings: Any
 ) -> Any:
-    """The nnx module that `build` returns, made on the host, its state on the mesh."""
+    """The nnx module that `build` returns, initialised on the host, with its state on the mesh."""
     import jax
     from flax import nnx
 
@@ -152,9 +152,9 @@ def _run(
 ) -> tuple[list[Any], list[NamedSharding]]:
     """What `init` returns, computed on the host; `plan` is called between tracing and computing.
 
-    So a bad sharding of a large model is found before its weights are drawn. Arrays among the inputs become
-    arguments of the compiled program, all else is fixed in it. `static_numpy` fixes numpy arrays too, which
-    to a constructor are configuration.
+    So a bad sharding of a large model is found before its weights are computed. Arrays among the inputs become
+    arguments of the compiled program, everything else is static. `static_numpy` makes numpy arrays static too,
+    which are configuration for a constructor.
     """
     import jax
     import jax.numpy as jnp
@@ -168,18 +168,18 @@ def _run(
         zeros = [jnp.zeros(x.shape, x.dtype) if isinstance(x, jax.ShapeDtypeStruct) else x for x in full]
         return init(rngs, jax.tree.unflatten(treedef, zeros))
 
-    # The forward pass inside module.init is dead code that jit removes, and with it every constraint to the
-    # chips' mesh that a module may hold; what is left runs where its arguments are.
+    # jit removes the forward pass inside module.init as dead code, and with it every sharding constraint to the
+    # chips' mesh that a module may have; the rest runs where its arguments are.
     trace = jax.jit(traced).trace(rngs, arrays)
     placements = plan()
     compiled = trace.lower().compile()
-    with memory_for("on the host for what cpu_init_params makes", trace.out_info):
+    with memory_for("on the host for the parameters that cpu_init_params initialises", trace.out_info):
         return jax.block_until_ready(compiled(rngs, arrays)), placements
 
 
 @contextmanager
 def _on_host(host: jax.Device) -> Iterator[None]:
-    """Have everything that is not placed run on `host`, and nnx leave the sharding of variables to us."""
+    """Run everything that is not placed on `host`, and keep nnx from sharding variables."""
     import flax
     import jax
     from flax import nnx
@@ -193,7 +193,7 @@ def _on_host(host: jax.Device) -> Iterator[None]:
             devices = np.array([host]).reshape((1,) * len(around.axis_names))
             alone = Mesh(devices, around.axis_names, axis_types=around.axis_types)
             stack.enter_context(jax.set_mesh(alone))
-        # nnx constrains annotated variables as they are made, and fails with no mesh of those axes around.
+        # nnx constrains annotated variables when they are created, and fails without a mesh that has those axes.
         if hasattr(nnx, "use_eager_sharding"):
             stack.enter_context(nnx.use_eager_sharding(False))
         else:
@@ -202,18 +202,18 @@ def _on_host(host: jax.Device) -> Iterator[None]:
 
 
 def _place(values: list[Any], placements: Sequence[NamedSharding]) -> list[Any]:
-    """The host arrays on the mesh, each host array let go once placed; empties `values`.
+    """The host arrays on the mesh, each freed once it is placed; empties `values`.
 
-    By way of numpy views, which simulated chips borrow: a replicated parameter is in memory once for all.
+    They are placed as numpy views, which simulated chips share: a replicated parameter is in memory only once.
     """
     import jax
 
     shapes = [jax.ShapeDtypeStruct(np.shape(value), value.dtype) for value in values if hasattr(value, "dtype")]
-    with memory_for("on the host for what cpu_init_params is to place", shapes):
+    with memory_for("on the host for the parameters that cpu_init_params places", shapes):
         jax.block_until_ready(values)
     placed: list[Any] = []
     values.reverse()
-    with memory_for("on the chips for what cpu_init_params places (shardings spread it)", shapes):
+    with memory_for("on the chips for the parameters that cpu_init_params places (shardings spread them)", shapes):
         for placement in placements:
             value = values.pop()
             if not isinstance(value, jax.Array):
@@ -226,7 +226,7 @@ def _place(values: list[Any], placements: Sequence[NamedSharding]) -> list[Any]:
 
 
 def _to_host(value: Any, host: jax.Device) -> Any:
-    """An array from anywhere, committed to the host; nothing runs where it comes from."""
+    """An array from anywhere, committed to the host; nothing runs on its old devices."""
     import jax
 
     with memory_for("for an input of cpu_init_params", value):
@@ -257,7 +257,7 @@ def _rngs(rng: Any, host: jax.Device) -> Any:
 
 
 def _takes_rngs(build: Callable[..., Any]) -> bool:
-    """Whether `build` has a parameter `rngs` (or **kwargs, which classes pass on) that is not filled yet."""
+    """Whether `build` has a parameter `rngs` (or **kwargs, which classes pass on) that is still free."""
     if "rngs" in (getattr(build, "keywords", None) or {}):  # functools.partial(build, rngs=...)
         return False
     try:
@@ -277,7 +277,7 @@ def _unbox(box: Any) -> Any:
 
 
 def _linen_leaf(keys: tuple[str, ...], shape: tuple[int, ...], box: Any, mesh: Mesh) -> Leaf:
-    """One array of linen variables with the names of the box it came in."""
+    """One array of linen variables with the axis names of its box."""
     import flax.linen as nn
 
     if not hasattr(box, "get_partition_spec"):
@@ -285,7 +285,7 @@ def _linen_leaf(keys: tuple[str, ...], shape: tuple[int, ...], box: Any, mesh: M
     names, rules = tuple(box.get_partition_spec()), tuple(nn.get_logical_axis_rules())
     if isinstance(box, nn.LogicallyPartitioned):
         return Leaf(keys, shape, names, True, rules if box.rules is None else box.rules)
-    # nn.with_partitioning names mesh axes; rules in force are for names that are none.
+    # nn.with_partitioning names mesh axes; the rules in force apply to other names.
     return Leaf(keys, shape, names, False, tuple(rule for rule in rules if rule[0] not in mesh.axis_names))
 
 
@@ -310,7 +310,7 @@ def _nnx_leaves(state: Any) -> list[Leaf]:
 
 
 def _plain_tree(shardings: Any) -> Any:
-    """A tree of specs without nnx's variables around them, as nnx.get_partition_spec gives them."""
+    """A tree of specs, taken out of the nnx variables in which nnx.get_partition_spec returns them."""
     import jax
     from flax import nnx
 

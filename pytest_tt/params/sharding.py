@@ -1,4 +1,4 @@
-"""What a test says about shardings (tree, path rules, logical rules), as one NamedSharding per parameter."""
+"""Shardings as a test gives them (tree, path rules, logical rules), to one NamedSharding per parameter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     AnyMesh: TypeAlias = Mesh | AbstractMesh
     Layout: TypeAlias = PartitionSpec | NamedSharding
 
-# What one dimension is split over: one mesh axis, several, or none.
+# What one dimension is sharded over: one mesh axis, several, or none.
 Entry: TypeAlias = str | tuple[str, ...] | None
 LogicalRules: TypeAlias = Sequence[tuple[str, Entry]]
 
@@ -28,15 +28,15 @@ _EXPECTED = (
 
 
 class ParamsError(ValueError):
-    """What the caller asked for cannot be done; the text is for the user, one line per parameter."""
+    """The parameters cannot be initialised or placed as asked; the text is for the user, one line per parameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One array of a variables tree, with the axis names its module gave it (None: it gave none).
+    """One array of a variables tree, with the axis names that its module gave it (None: no names).
 
-    `rules` are the logical axis rules in force for these names when the test passes none. `logical`: they are
-    names of `nn.LogicallyPartitioned`, which flax leaves whole where there are rules but none for the name.
+    `rules`: the logical axis rules for these names if the test passes none. `logical`: the names are those of
+    `nn.LogicallyPartitioned`, which flax does not shard if there are rules, but none for the name.
     """
 
     keys: tuple[str, ...]
@@ -47,7 +47,7 @@ class Leaf:
 
     @property
     def path(self) -> str:
-        """The keys joined by slashes, as messages and path rules see them."""
+        """The keys joined by slashes, as in messages and path rules."""
         return "/".join(self.keys)
 
 
@@ -55,9 +55,9 @@ def resolve(leaves: Sequence[Leaf], shardings: object, mesh: AnyMesh, root: str 
     """One NamedSharding on `mesh` per leaf, in order.
 
     `shardings`: None (the leaves' own names), a PartitionSpec or a tree of them (a NamedSharding on `mesh`,
-    or None for replicated, may stand in the tree), path rules or logical axis rules. `root` is the top level
-    that a tree may leave out ("params"); what is not below it is then replicated.
-    Raises ParamsError, one line per parameter, when something does not fit.
+    or None for replicated, may be in the tree), path rules or logical axis rules. `root` is the top level
+    that a tree may omit ("params"); everything outside it is then replicated.
+    Raises ParamsError, one line per parameter, if something does not fit.
     """
     from jax.sharding import NamedSharding, PartitionSpec
 
@@ -79,7 +79,7 @@ def resolve(leaves: Sequence[Leaf], shardings: object, mesh: AnyMesh, root: str 
 
 
 def is_layout(value: object) -> bool:
-    """Whether `value` says by itself how one array is laid out: a PartitionSpec or a NamedSharding."""
+    """Whether `value` is the layout of one array: a PartitionSpec or a NamedSharding."""
     from jax.sharding import NamedSharding, PartitionSpec
 
     return isinstance(value, (PartitionSpec, NamedSharding))
@@ -94,7 +94,7 @@ def key_name(key: object) -> str:
 
 
 def misfit(leaf: Leaf, layout: Layout, mesh: AnyMesh) -> str | None:
-    """Why `leaf` cannot be laid out so on `mesh`, in one line; None when it can."""
+    """Why `leaf` cannot have this layout on `mesh`, in one line; None if it can."""
     from jax.sharding import NamedSharding
 
     here, sizes = _mesh_text(mesh), dict(mesh.shape)
@@ -128,11 +128,11 @@ def misfit(leaf: Leaf, layout: Layout, mesh: AnyMesh) -> str | None:
 
 
 def entries_of(leaf: Leaf, rules: LogicalRules, axes: Iterable[str]) -> tuple[list[Entry], list[str]]:
-    """The spec entries that `leaf`'s names stand for on a mesh with `axes`; and the names that have none.
+    """The spec entries for the names of `leaf` on a mesh with `axes`, and the names that have none.
 
-    Rules work as in flax (`nn.logical_to_mesh_axes`): in order, each name takes the first target of which no
-    axis is in use in this array, and stays whole when there is none. A name without a rule is the mesh axis
-    of that name, if there is one; a logical name stays whole where there are rules.
+    Rules work as in flax (`nn.logical_to_mesh_axes`): in order, each name takes the first target whose axes are
+    not in use in this array, and is not sharded if there is none. A name without a rule is the mesh axis of that
+    name, if there is one; a logical name is not sharded if there are any rules.
     """
     names = leaf.names or ()
     entries: dict[int, Any] = {at: name for at, name in enumerate(names) if not isinstance(name, str)}
@@ -157,7 +157,7 @@ def entries_of(leaf: Leaf, rules: LogicalRules, axes: Iterable[str]) -> tuple[li
 
 
 def _by_names(leaves: Sequence[Leaf], rules: LogicalRules | None, mesh: AnyMesh) -> list[Layout | None]:
-    """Layouts from the modules' own axis names, through `rules` or, when None, each leaf's own."""
+    """Layouts from the modules' own axis names, by `rules` or, if None, by each leaf's own."""
     from jax.sharding import PartitionSpec
 
     present = {name for leaf in leaves for name in leaf.names or () if isinstance(name, str)}
@@ -185,7 +185,7 @@ def _by_names(leaves: Sequence[Leaf], rules: LogicalRules | None, mesh: AnyMesh)
 
 
 def _by_tree(leaves: Sequence[Leaf], tree: object, root: str | None) -> list[Layout | None]:
-    """Layouts from a tree of them; a layout above the arrays holds for all below it."""
+    """Layouts from a tree of them; a layout above the arrays applies to all below it."""
     import jax
 
     def stop(value: object) -> bool:
@@ -223,7 +223,7 @@ def _by_tree(leaves: Sequence[Leaf], tree: object, root: str | None) -> list[Lay
 def _by_paths(leaves: Sequence[Leaf], pairs: Sequence[tuple[Any, Any]], root: str | None) -> list[Layout | None]:
     """Layouts from (regex, layout) rules; the first whose regex is found in the path wins, else replicated.
 
-    A regex is tried on the whole path and, below `root`, on the path without it, so that ^ works either way.
+    A regex is tried on the whole path and, below `root`, on the path without `root`, so that ^ works for both.
     """
     rules: list[tuple[re.Pattern[str], Any]] = []
     for pattern, layout in pairs:
@@ -247,7 +247,7 @@ def _by_paths(leaves: Sequence[Leaf], pairs: Sequence[tuple[Any, Any]], root: st
 
 
 def _pairs(rules: Sequence[object]) -> list[tuple[Any, Any]]:
-    """The rules, each known to be a pair that starts with a name or a regex."""
+    """The rules as pairs that start with a name or a regex. Raises ParamsError for any other."""
     for rule in rules:
         if not isinstance(rule, (tuple, list)) or len(rule) != 2 or not isinstance(rule[0], (str, re.Pattern)):
             raise ParamsError(f"shardings: {rule!r} is not a rule: {_EXPECTED}")
@@ -257,7 +257,7 @@ def _pairs(rules: Sequence[object]) -> list[tuple[Any, Any]]:
 
 
 def _logical_rules(pairs: Sequence[tuple[Any, Any]]) -> list[tuple[str, Entry]]:
-    """The pairs, each known to be a logical axis rule."""
+    """The pairs as logical axis rules. Raises ParamsError for any other."""
     for name, target in pairs:
         if not isinstance(name, str) or _axes(target) is None:
             raise ParamsError(f"shardings: ({name!r}, {target!r}) is not a rule: {_EXPECTED}")
@@ -265,7 +265,7 @@ def _logical_rules(pairs: Sequence[tuple[Any, Any]]) -> list[tuple[str, Entry]]:
 
 
 def _axes(entry: object) -> tuple[str, ...] | None:
-    """The mesh axes in one entry of a spec; None when it is no entry at all."""
+    """The mesh axes in one entry of a spec; None if it is not an entry."""
     if entry is None or isinstance(entry, str):
         return () if entry is None else (entry,)
     if isinstance(entry, (tuple, list)) and all(isinstance(axis, str) for axis in entry):
@@ -285,7 +285,7 @@ def _spec_text(spec: Iterable[object]) -> str:
 
 
 def _refuse(problems: Iterable[str]) -> None:
-    """Raise ParamsError with the problems, one line each; nothing when there are none."""
+    """Raise ParamsError with the problems, one line each, if there are any."""
     lines = list(problems)
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES:] = [f"... and {len(lines) - _MOST_LINES} more"]

@@ -186,15 +186,15 @@ def test_sentences_whose_vectors_are_made_otherwise(
 def test_what_is_refused(refusal: Callable[..., str], directory: Path) -> None:
     given = ("--checkpoint", directory)
     told = refusal("bert", "w1 [MASK]", "w2 w3", *given)
-    assert "'w2 w3' has no [MASK]: write [MASK] for a word to be filled in" in told
+    assert "'w2 w3' has no [MASK]: write [MASK] for each word to fill in" in told
     assert "sentence 2 is empty" in refusal("bert", "w1 [MASK]", "  ", *given)
     told = refusal("bert", "[MASK]", "w1 " * 39 + "[MASK]", *given)
-    assert "sentence 2 has more than the 40 tokens that tiny knows: shorten it" in told
+    assert "sentence 2 has more than the 40 tokens that tiny takes: shorten it" in told
     assert "argument --top: '0'" in refusal("bert", "[MASK]", "--top", "0", *given)
     assert "--top 212: there are 211 tokens" in refusal("bert", "[MASK]", "--top", "212", *given)
     (directory / "vocab.txt").write_text("\n".join([*WORDS, "beyond"]) + "\n")
     told = refusal("bert", "beyond [MASK]", *given)
-    assert "its tokenizer gives token 211, the weights know 0 to 210" in told
+    assert "its tokenizer gives token 211, the weights have 0 to 210" in told
     (directory / "vocab.txt").write_text("\n".join(WORDS[:4] + WORDS[5:]) + "\n")
     assert "vocab.txt: no tokenizer (its vocabulary lacks [MASK])" in refusal("bert", "[MASK]", *given)
     (directory / "vocab.txt").unlink()

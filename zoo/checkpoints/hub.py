@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from zoo.checkpoints.tensor_files import INDEX, SINGLE, CheckpointError, shards_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+CONFIG = "config.json"
 
 CONNECT_S = 3.0
 """Seconds until a hub that does not take a connection counts as out of reach."""
@@ -35,6 +37,9 @@ EXTRAS = (
     "vocab.txt",
 )
 """What turns text and images into inputs and outputs into text; a repository has some of them."""
+
+BESIDE = (CONFIG, INDEX, *EXTRAS)
+"""All that is fetched but the weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +63,19 @@ def fetch(source: Source) -> Path:
     """
     fetching = _Fetching(source)
     with _quiet(source):
-        _file(fetching, "config.json", required=False)
-        directory = _weights(fetching)
-        for name in EXTRAS:
-            try:
-                _file(fetching, name, required=False)
-            except UnreachableError:
-                break
-    return directory
+        _beside(fetching)
+        return _weights(fetching)
 
 
 @dataclass(slots=True)
 class _Fetching:
-    """Files of one source that are being fetched."""
+    """A source that is being fetched."""
 
     source: Source
     reached: bool = False
     """Whether the hub has answered: from then on its library may try again as often as it wants."""
+    out_of_reach: UnreachableError | None = None
+    """Why the hub is not asked any more."""
 
 
 @contextmanager
@@ -96,7 +97,61 @@ def _quiet(source: Source) -> Iterator[None]:
         logging.set_verbosity(before)
 
 
+def _beside(fetching: _Fetching) -> None:
+    """Bring what is `BESIDE` the weights into the cache, as far as the repository has it; a hub out of reach is noted.
+
+    One listing tells which of these many small files there are, and the cache remembers it.
+    """
+    from huggingface_hub import get_cached_repo_tree, snapshot_download
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
+
+    source = fetching.source
+    snapshot = partial(
+        snapshot_download,
+        source.repo,
+        revision=source.revision,
+        allow_patterns=list(BESIDE),
+        tqdm_class=_bars(disable=True),
+    )
+    try:
+        get_cached_repo_tree(source.repo, revision=source.revision)
+        snapshot(local_files_only=True)
+        return
+    except (CachedRepoTreeNotFoundError, LocalEntryNotFoundError):
+        if _offline():
+            return
+    what = f"{source.repo} at {source.revision}: {CONFIG} or a file beside it"
+    before = _cached(source, BESIDE)
+    try:
+        _reach(fetching)
+        snapshot()
+    except UnreachableError:
+        return
+    except Exception as error:  # errors of the transport have no public base class
+        if not _no_hub(error):
+            raise _failed(what, error) from error
+        fetching.out_of_reach = UnreachableError(_why_not(error))
+        fetching.out_of_reach.__cause__ = error
+    finally:
+        for name, path in _cached(source, BESIDE).items():
+            if name not in before:
+                check(path, f"{source.repo} at {source.revision}: {name}")
+
+
+def _cached(source: Source, names: Iterable[str]) -> dict[str, Path]:
+    """Those of `names` that the cache has, and where."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = {name: try_to_load_from_cache(source.repo, name, revision=source.revision) for name in names}
+    return {name: Path(path) for name, path in found.items() if isinstance(path, str)}
+
+
 def _weights(fetching: _Fetching) -> Path:
+    """The directory with the weights, which are downloaded one file at a time.
+
+    Not by snapshot_download: Ctrl-C does not reach its threads, which first finish the gigabytes that they have begun.
+    And each file is checked when it has come, whatever becomes of the next one.
+    """
     single = _file(fetching, SINGLE, required=False)
     if single is not None:
         return single.parent
@@ -107,21 +162,45 @@ def _weights(fetching: _Fetching) -> Path:
     return index.parent
 
 
-def _reach(fetching: _Fetching, name: str) -> None:
-    """Ask the hub about a file, to know whether it is there at all. UnreachableError if it is not.
+def _bars(**settings: Any) -> Any:
+    """The class of the hub library's bars with `settings` for each of them; its own way is to leave them behind."""
+    from huggingface_hub.utils import tqdm
 
-    One that takes no connection is not asked again: without a network, the library's own attempts take half a minute.
+    class Bar(tqdm):  # type: ignore[misc]  # whose types are not looked at
+        def __init__(self, *args: Any, **given: Any) -> None:
+            super().__init__(*args, **{**given, **settings})
+
+    return Bar
+
+
+def _reach(fetching: _Fetching) -> None:
+    """Ask the hub what the repository has, to know whether it is there at all. UnreachableError if it is not.
+
+    One that takes no connection is not asked again: without a network, the library's own attempts take half a minute;
+    and it has no time limit for this question, which is its first too.
     """
+    if fetching.out_of_reach is not None:
+        raise fetching.out_of_reach
     if fetching.reached or _offline():
         return
-    from huggingface_hub import constants, get_session, hf_hub_url
+    try:
+        _ask_patiently(fetching.source)
+    except UnreachableError as error:
+        fetching.out_of_reach = error
+        raise
+    fetching.reached = True
 
-    url = hf_hub_url(fetching.source.repo, name, revision=fetching.source.revision)
+
+def _ask_patiently(source: Source) -> None:
+    """UnreachableError unless the hub answers, whatever it says: its library knows what to make of that."""
+    from huggingface_hub import constants, get_session
+
+    url = f"{constants.ENDPOINT}/api/models/{source.repo}/tree/{source.revision}"
     patience: float = constants.HF_HUB_ETAG_TIMEOUT
     for attempt in range(1, TRIES + 1):
-        client = get_session()  # made beforehand: what it reads takes longer than a connection
+        get_session()  # made beforehand: what it reads takes longer than a connection
         try:
-            _connected(partial(_ask, client, url, patience))
+            _connected(partial(_ask, url, patience))
         except Exception as error:  # errors of the transport have no public base class
             kind = type(error).__name__
             if kind in _NO_CONNECTION:
@@ -132,12 +211,14 @@ def _reach(fetching: _Fetching, name: str) -> None:
                     raise UnreachableError(_unreachable(error, told)) from error
                 patience *= 2
                 continue
-        break  # an answer of any kind: the library knows what to make of it
-    fetching.reached = True
+        return
 
 
-def _ask(client: Any, url: str, patience: float, trace: Callable[..., None]) -> None:
-    client.head(url, timeout=patience, extensions={"trace": trace})
+def _ask(url: str, patience: float, trace: Callable[..., None]) -> None:
+    """An overloaded hub is asked again: not by the library's own question before huggingface_hub 2."""
+    from huggingface_hub.utils import http_backoff
+
+    http_backoff("GET", url, retry_on_exceptions=(), timeout=patience, extensions={"trace": trace})
 
 
 def _connected(request: Callable[[Callable[..., None]], Any]) -> None:
@@ -175,6 +256,15 @@ _NO_ANSWER = ("ReadTimeout", "WriteTimeout", "PoolTimeout")
 """What httpx calls its errors, of which huggingface_hub has two editions."""
 
 
+def _no_hub(error: Exception) -> bool:
+    """Whether the hub's library fails because the hub is not there or overloaded, and not by what it answered."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    gone = type(error).__name__ in (*_NO_CONNECTION, *_NO_ANSWER)
+    return isinstance(error, LocalEntryNotFoundError) or gone or status >= 500
+
+
 def _unreachable(error: Exception, more: str = "") -> str:
     return (
         f"the hub cannot be reached ({_line(error)}{more}): check the network or the proxy, or name a directory with "
@@ -194,29 +284,33 @@ def _file(fetching: _Fetching, name: str, *, required: bool = True) -> Path | No
     cached = try_to_load_from_cache(source.repo, name, revision=source.revision)
     if isinstance(cached, str):
         return Path(cached)
-    if cached is not None and not required:
-        return None  # the hub has said before that there is none
-    what = f"{source.repo} at {source.revision}: {f'{SINGLE} or {INDEX}' if name == INDEX else name}"
+    if not required and (cached is not None or _offline()):
+        return None  # the hub has said before that there is none, or cannot be asked
+    what = f"{source.repo} at {source.revision}: {name}"
+    either = f"{source.repo} at {source.revision}: {SINGLE} or {INDEX}" if name in (SINGLE, INDEX) else what
     try:
-        _reach(fetching, name)
-        path = Path(hf_hub_download(source.repo, name, revision=source.revision))
+        _reach(fetching)
+        bars = _bars(leave=False)
+        path = Path(hf_hub_download(source.repo, name, revision=source.revision, tqdm_class=bars))
     except UnreachableError as error:
-        raise UnreachableError(f"{what} is not in the cache and {error}") from error.__cause__
+        raise UnreachableError(f"{either} is not in the cache and {error}") from error.__cause__
     except LocalEntryNotFoundError as error:
-        if not required and _offline():
-            return None
-        raise UnreachableError(f"{what} is not in the cache and {_why_not(error)}") from error
+        raise UnreachableError(f"{either} is not in the cache and {_why_not(error)}") from error
     except EntryNotFoundError as error:
         if not required:
             return None
-        raise CheckpointError(f"{what}: the repository has no such file; only safetensors are read") from error
+        raise CheckpointError(f"{either}: the repository has no such file; only safetensors are read") from error
     except Exception as error:  # errors of the transport have no public base class
-        raise CheckpointError(
-            f"{what} was not downloaded ({_line(error)}); the cache is as it was: try again, or name a directory "
-            "with the checkpoint"
-        ) from error
-    _check(path, what)
+        raise _failed(what, error) from error
+    check(path, what)
     return path
+
+
+def _failed(what: str, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{what} was not downloaded ({_line(error)}); the cache is as it was: try again, or name a directory "
+        "with the checkpoint"
+    )
 
 
 def _offline() -> bool:
@@ -235,16 +329,21 @@ def _line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[:300]}"
 
 
-def _check(path: Path, what: str) -> None:
-    """Refuse a fresh file whose SHA-256 is not the one that names it in the cache (large files have such names)."""
-    blob = path.resolve()
+def check(path: Path, what: str) -> None:
+    """Refuse a fresh file of the cache whose SHA-256 is not the one that the hub announced: large files are named so.
+
+    CheckpointError; `what` is its beginning. The file is taken out of the cache.
+    """
+    if not path.is_symlink():
+        return
+    blob = path.parent / path.readlink()  # a link too, where several repositories share the file under another name
     if not re.fullmatch(r"[0-9a-f]{64}", blob.name):
         return
-    with blob.open("rb") as file:
+    with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != blob.name:
-        path.unlink(missing_ok=True)
-        blob.unlink(missing_ok=True)
+        for stored in (path.resolve(), blob, path):
+            stored.unlink(missing_ok=True)
         raise CheckpointError(
             f"{what}: SHA-256 {found} is not the announced {blob.name}; it was taken out of the cache: try again"
         )

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
+from tqdm import tqdm
 
 from zoo.checkpoints.key_map import Convert, Holds, KeyMap, Rule, Target, Unused
-from zoo.checkpoints.progress import Progress
 from zoo.checkpoints.tensor_files import CheckpointError, StoredTensor, TensorFiles, drop_pages, save_checkpoint
 from zoo.checkpoints.weights import nested
 
@@ -74,7 +74,7 @@ def load_checkpoint(
 
         source = fetch(source)
     tensors = TensorFiles(source)
-    with Progress(f"loading {source.name}", tensors.nbytes) as progress:
+    with progress_bar(f"loading {source.name}", tensors.nbytes) as progress:
         return _load(str(source), tensors, config, keys, shapes, place, progress)
 
 
@@ -85,8 +85,15 @@ def convert_tensors(
 
     Without `shapes` parameters are taken as they come: only tensors without a rule or with two are errors.
     """
-    with Progress("converting", 0) as progress:
-        return _load("tensors", dict(tensors), config, keys, shapes, on_host, progress)
+    held = dict(tensors)
+    with progress_bar("converting", sum(int(tensor.nbytes) for tensor in held.values())) as progress:
+        return _load("tensors", held, config, keys, shapes, on_host, progress)
+
+
+def progress_bar(what: str, total: int) -> Any:
+    """tqdm's bar of `total` bytes on stderr, if that is a terminal: after a second, and wiped at the end."""
+    # miniters: the default waits for as many bytes as came before, and the largest parameters come first.
+    return tqdm(desc=what, total=total, unit="B", unit_scale=True, delay=1.0, miniters=1, leave=False, disable=None)
 
 
 def on_host(path: str, values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
@@ -101,7 +108,7 @@ def _load(
     keys: KeyMap,
     shapes: Any,
     place: Place[Leaf],
-    progress: Progress,
+    progress: Any,
 ) -> dict[str, Any]:
     expected = None if shapes is None else _flatten_shapes(shapes)
     plan = _plan(where, tensors, keys, expected)
@@ -121,7 +128,7 @@ def _load(
             tensor = tensors[filling.tensor]
             if isinstance(tensor, StoredTensor):
                 tensor.drop()
-            progress.advance(tensor.nbytes)
+            progress.update(tensor.nbytes)
     return nested({path: leaves[path] for path in plan.fillings})
 
 

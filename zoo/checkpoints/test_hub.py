@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,12 +19,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from zoo.checkpoints.tensor_files import SINGLE, TensorFiles, save_checkpoint
+from zoo.checkpoints.hub import check
+from zoo.checkpoints.tensor_files import SINGLE, CheckpointError, TensorFiles, save_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+ROOT = Path(__file__).parents[2]
 
 TENSORS = {f"tensor.{at}": np.full((200, 300), at, np.float32) for at in range(4)}
 
@@ -32,7 +36,8 @@ TENSORS = {f"tensor.{at}": np.full((200, 300), at, np.float32) for at in range(4
 class Hub:
     """What the stand-in serves and how: `break_at` cuts files short, `corrupt` changes a byte of them.
 
-    The first requests get no answer (`silent`), and the next ones 503 (`overloaded`).
+    The first requests get no answer (`silent`), and the next ones 503 (`overloaded`). `stall`: what was cut off does
+    not come, and the connection stays; `sent` tells that it has come so far.
     """
 
     root: Path
@@ -41,6 +46,8 @@ class Hub:
     corrupt: bool = False
     silent: int = 0
     overloaded: int = 0
+    stall: bool = False
+    sent: threading.Event = field(default_factory=threading.Event)
     stop: threading.Event = field(default_factory=threading.Event)
     requests: list[str] = field(default_factory=list)
 
@@ -65,15 +72,39 @@ def handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            repo, _, rest = self.path.partition("/resolve/")
+            path, _, _ = self.path.partition("?")
+            if path.startswith("/api/"):
+                self.tell(path)
+                return
+            repo, _, rest = path.partition("/resolve/")
             revision, _, name = rest.partition("/")
-            path = hub.root / name
+            stored = hub.root / name
             if repo != "/made/up" or revision != REVISION:
                 self.fail("RepoNotFound")
-            elif not path.is_file():
+            elif not stored.is_file():
                 self.fail("EntryNotFound")
             else:
-                self.send(path.read_bytes(), body=body)
+                self.send(stored.read_bytes(), body=body)
+
+        def tell(self, path: str) -> None:
+            """What the repository has, and at which commit."""
+            entries = [
+                {"type": "file", "path": stored.name, "size": stored.stat().st_size, "oid": "0" * 40}
+                for stored in sorted(hub.root.iterdir())
+            ]
+            known = {
+                f"/api/models/made/up/tree/{REVISION}": entries,
+                f"/api/models/made/up/revision/{REVISION}": {"id": "made/up", "sha": REVISION, "siblings": []},
+            }
+            if path not in known:
+                self.fail("RepoNotFound")
+                return
+            content = json.dumps(known[path]).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
         def fail(self, code: str) -> None:
             self.send_response(404)
@@ -95,6 +126,9 @@ def handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
                 content = content[:-1] + bytes([content[-1] ^ 1])
             if body:
                 self.wfile.write(content[start : int(hub.break_at * len(content))])
+                if hub.stall:
+                    hub.sent.set()
+                    hub.stop.wait()
 
         def log_message(self, *args: Any) -> None:
             pass
@@ -144,28 +178,31 @@ except CheckpointError as error:
 """
 
 
+def settings(hub: Hub, cache: Path, **more: str) -> dict[str, str]:
+    """The environment of a process that fetches."""
+    found = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+    found |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
+    return {**found, **more}
+
+
 def fetch(
     hub: Hub, cache: Path, *, repo: str = "made/up", offline: bool = False, connections: int | None = None, **more: str
 ) -> tuple[str, str]:
     """Directory and error text, one of them empty: one line; with the `connections` made until then."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
-    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
-    environment |= {**more, **({"HF_HUB_OFFLINE": "1"} if offline else {})}
     done = subprocess.run(
         [sys.executable, "-c", FETCH, repo, REVISION],
         capture_output=True,
         text=True,
-        env=environment,
-        cwd=Path(__file__).parents[2],
+        env=settings(hub, cache, **more, **({"HF_HUB_OFFLINE": "1"} if offline else {})),
+        cwd=ROOT,
     )
     assert done.returncode in (0, 3), done.stderr
     if done.returncode == 0:
-        return done.stdout.strip(), done.stderr.strip().rpartition("\n")[2]
-    lines = [line for line in done.stderr.splitlines() if "%" not in line]  # bars of what was being downloaded
-    assert len(lines) == 1, done.stderr
+        return done.stdout.strip(), done.stderr.strip()
+    (line,) = done.stderr.splitlines()
     if connections is not None:
         assert int(done.stdout) == connections
-    return "", lines[0]
+    return "", line
 
 
 def assert_whole(directory: str) -> None:
@@ -209,7 +246,8 @@ def test_hub_that_takes_no_connection(url: str, tmp_path: Path) -> None:
         closed.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else gets it
         hub = Hub(tmp_path, url=url.format(port=closed.getsockname()[1]))
         _, error = fetch(hub, tmp_path / "cache", connections=1)
-    assert error.startswith(f"made/up at {REVISION}: config.json is not in the cache and the hub cannot be reached (")
+    what = f"{SINGLE} or {SINGLE}.index.json"
+    assert error.startswith(f"made/up at {REVISION}: {what} is not in the cache and the hub cannot be reached (")
     assert "(ConnectError: " in error
     for remedy in ("check the network or the proxy", "--checkpoint DIR", "HF_HUB_OFFLINE=1"):
         assert remedy in error
@@ -257,7 +295,8 @@ def test_no_such_repository_and_no_safetensors_in_it(tmp_path: Path) -> None:
     (tmp_path / "repo").mkdir()
     with serving(tmp_path / "repo") as hub:
         _, error = fetch(hub, tmp_path / "cache", repo="made/wrong")
-        assert error.startswith(f"made/wrong at {REVISION}: config.json was not downloaded (RepositoryNotFound")
+        what = "config.json or a file beside it"
+        assert error.startswith(f"made/wrong at {REVISION}: {what} was not downloaded (RepositoryNotFound")
         _, error = fetch(hub, tmp_path / "cache")
         assert f"{SINGLE} or {SINGLE}.index.json: the repository has no such file" in error
 
@@ -276,6 +315,45 @@ def test_interrupted_download(tmp_path: Path, shards: int) -> None:
         hub.break_at = 1.0
         directory, _ = fetch(hub, tmp_path / "cache")
         assert_whole(directory)
+
+
+def test_ctrl_c_during_a_download(tmp_path: Path) -> None:
+    """It ends there and then, though the rest of the file does not come."""
+    save_checkpoint(tmp_path / "repo", TENSORS.items())
+    cache = tmp_path / "cache"
+    with serving(tmp_path / "repo") as hub:
+        hub.stall, hub.break_at = True, 0.6
+        command = [sys.executable, "-c", FETCH, "made/up", REVISION]
+        environment = settings(hub, cache)
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
+            assert hub.sent.wait(60)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGINT
+        assert "KeyboardInterrupt" in told
+        assert not list(cache.rglob("snapshots/**/*.safetensors"))
+        hub.stall, hub.break_at = False, 1.0
+        assert_whole(fetch(hub, cache)[0])
+
+
+@pytest.mark.parametrize("announced", ["right", "wrong"])
+def test_file_that_repositories_share(tmp_path: Path, announced: str) -> None:
+    """The library links the name that the hub announced to a store, where the file's name is another hash."""
+    content = b"weights"
+    name = hashlib.sha256(content if announced == "right" else b"others").hexdigest()
+    store, blob, path = tmp_path / "blobs" / ("7" * 64), tmp_path / "repo" / "blobs" / name, tmp_path / "repo" / SINGLE
+    for folder in (store.parent, blob.parent):
+        folder.mkdir(parents=True)
+    store.write_bytes(content)
+    blob.symlink_to(Path("../..", "blobs", store.name))
+    path.symlink_to(Path("blobs", name))
+    if announced == "right":
+        check(path, "it")
+        assert path.read_bytes() == content
+    else:
+        with pytest.raises(CheckpointError, match=rf"it: SHA-256 {hashlib.sha256(content).hexdigest()} is not the"):
+            check(path, "it")
+        assert not any(os.path.lexists(gone) for gone in (store, blob, path))
 
 
 def test_what_came_is_not_what_was_announced(tmp_path: Path) -> None:
@@ -297,6 +375,8 @@ def test_extras_that_the_repository_has(tmp_path: Path) -> None:
         (tmp_path / "repo" / name).write_text(f"this is {name}")
     with serving(tmp_path / "repo") as hub:
         directory, _ = fetch(hub, tmp_path / "cache")
+        for name in ("README.md", "generation_config.json", "vocab.txt"):
+            assert not any(name in request for request in hub.requests)
         hub.requests.clear()
         assert fetch(hub, tmp_path / "cache") == (directory, "")
         assert hub.requests == []  # what the repository has not is remembered too
@@ -314,12 +394,13 @@ def test_cache_without_extras(tmp_path: Path) -> None:
         directory, _ = fetch(hub, tmp_path / "cache")
         snapshot = Path(directory)
         (snapshot / "vocab.txt").unlink()
-        for path in (snapshot.parents[1] / ".no_exist" / REVISION).iterdir():
-            if path.name not in ("config.json", "model.safetensors.index.json"):
-                path.unlink()
+        (snapshot.parents[1] / "trees" / f"{REVISION}.json").unlink()  # what the repository has
         assert fetch(hub, tmp_path / "cache", offline=True) == (directory, "")
         assert not (snapshot / "vocab.txt").exists()
-    assert fetch(hub, tmp_path / "cache")[0] == directory  # the hub is gone, of which its library warns
+    assert fetch(hub, tmp_path / "cache") == (directory, "")  # the hub is gone
     with serving(tmp_path / "repo") as hub:
+        hub.overloaded = 1000
+        assert fetch(hub, tmp_path / "cache") == (directory, "")
+        hub.overloaded = 0
         assert fetch(hub, tmp_path / "cache") == (directory, "")
         assert (snapshot / "vocab.txt").read_text() == "words"

@@ -1,1 +1,1 @@
-"""Scores of language models by EleutherAI's lm-eval, on any mesh: ``python -m zoo eval``. Needs the extra ``eval``."""
+"""Evaluation of language models with EleutherAI's lm-eval, on any mesh: ``python -m zoo eval``. Extra ``eval``."""

@@ -121,8 +121,8 @@ def evaluated(model: Model, named: str | None, options: argparse.Namespace) -> s
         tokenizer = read_tokenizer(stage.directory, *_older(model))
         if tokenizer.get_vocab_size() > config.vocab_size:
             raise DemoError(
-                f"{stage.directory}: its tokenizer has {tokenizer.get_vocab_size()} tokens, the weights know "
-                f"{config.vocab_size}: they do not belong together"
+                f"{stage.directory}: its tokenizer has {tokenizer.get_vocab_size()} tokens, the weights have "
+                f"{config.vocab_size}: tokenizer and weights do not match"
             )
         stops = stop_tokens(stage.directory)
         with refused(KeyError, ValueError):
@@ -202,7 +202,7 @@ def _config(stage: Stage, options: argparse.Namespace) -> Any:
             config = replace(config, dtype=options.dtype)
     if options.tokens >= config.max_position_embeddings:
         raise DemoError(
-            f"--tokens {options.tokens}: {stage.variant} knows {config.max_position_embeddings} positions in all"
+            f"--tokens {options.tokens}: {stage.variant} has {config.max_position_embeddings} positions in all"
         )
     return config
 

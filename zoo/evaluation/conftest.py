@@ -60,7 +60,7 @@ def qwen2_5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same of GPT-2."""
+    """The same for GPT-2."""
     directory, config = tmp_path_factory.mktemp("gpt2"), model("gpt2").config("tiny")
     write_tokenizer(directory, config.vocab_size)
     facts = {**gpt2_config(config), "eos_token_id": None, "bos_token_id": None}
@@ -78,7 +78,7 @@ def questions(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Whatever looks up or calls another machine fails."""
+    """Make every look-up and call of another machine fail."""
 
     def refuse(*address: Any, **others: Any) -> Any:
         raise AssertionError(f"network: {address}")

@@ -1,4 +1,4 @@
-"""lm-eval's view of a language model of the zoo. Imports lm-eval: the extra ``eval``."""
+"""A language model of the zoo as lm-eval's model class. Imports lm-eval (extra ``eval``)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class ZooLM(TemplateLM):  # type: ignore[misc] # lm-eval is installed only where models are evaluated
-    """A model and the tokenizer beside its weights.
+    """A model and the tokenizer of its checkpoint.
 
-    stops: the tokens that end a text. prefix: the token before a text that is scored from its first token on.
-    new_tokens: how long continuations may get where a task does not say.
+    stops: the tokens that end a text. prefix: the token before a text that is scored from its first token.
+    new_tokens: the most tokens of a continuation if the task does not say.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ZooLM(TemplateLM):  # type: ignore[misc] # lm-eval is installed only where
 
     @property
     def prefix_token_id(self) -> int:
-        """What stands before a text without context."""
+        """The token before a text without context."""
         return self._prefix
 
     @property
@@ -69,13 +69,13 @@ class ZooLM(TemplateLM):  # type: ignore[misc] # lm-eval is installed only where
         return str(self._directory.resolve()).replace("/", "__")
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
-        """The tokens of a text; none are added at its ends unless asked for."""
+        """The tokens of a text, without special tokens unless `add_special_tokens`."""
         return list(self._tokenizer.encode(string, add_special_tokens=bool(add_special_tokens)).ids)
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The messages as the checkpoint's chat template shows them.
+        """The messages as the checkpoint's chat template renders them.
 
-        Without `add_generation_prompt` the last message is an answer that the model shall go on with.
+        Without `add_generation_prompt` the last message is the beginning of an answer that the model continues.
         """
         text = chat_text(self._directory, chat_history, reply=add_generation_prompt)
         if add_generation_prompt:
@@ -102,7 +102,7 @@ class ZooLM(TemplateLM):  # type: ignore[misc] # lm-eval is installed only where
         for context in contexts:
             tokens = self.tok_encode(context) or [self._prefix]
             prompts.append(maybe_truncate(tokens, new_tokens, self.max_length)[0])
-        # A stop text that is a token has no text of its own in the continuation.
+        # A stop text that is a token does not appear in the decoded continuation.
         named = {self._tokenizer.token_to_id(text) for text in until} - {None}
 
         def ended(_: int, tokens: Sequence[int]) -> bool:
@@ -127,7 +127,7 @@ class ZooLM(TemplateLM):  # type: ignore[misc] # lm-eval is installed only where
                 count = len(continuation)
                 answer = (float(logs[-count:].sum(dtype="float64")), bool(likeliest[-count:].all()))
                 found[asked[place]] = answer
-                if pair != ("", ""):  # a window of a longer text is no request of its own
+                if pair != ("", ""):  # a window of a longer text is not a request
                     self.cache_hook.add_partial("loglikelihood", pair, answer)
                 bar.update()
         return [found[number] for number in range(len(requests))]
@@ -157,7 +157,7 @@ class ZooLM(TemplateLM):  # type: ignore[misc] # lm-eval is installed only where
 
 
 def _alike(settings: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], list[int]]]:
-    """Equal settings, and the numbers of the requests that have them."""
+    """Each distinct settings, with the numbers of the requests that have them."""
     groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
     for number, wanted in enumerate(settings):
         groups.setdefault(repr(sorted(wanted.items())), (wanted, []))[1].append(number)
@@ -165,7 +165,7 @@ def _alike(settings: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], lis
 
 
 def _sampling(known: dict[str, Any], seed: int) -> Sampling | None:
-    """How tokens are drawn; None for the likeliest. ValueError for settings that mean nothing."""
+    """How tokens are drawn; None for the likeliest. ValueError for invalid settings."""
     if not known["do_sample"] or not known.get("temperature"):
         return None
     return Sampling(temperature=known["temperature"], top_k=known.get("top_k"), top_p=known.get("top_p"), seed=seed)

@@ -1,4 +1,4 @@
-"""A language model on a mesh that continues and scores texts of any length, with few programs to compile.
+"""A language model on a mesh that continues and scores texts of any length with few compiled programs.
 
 What a model of the zoo needs for it: a config with `vocab` and `positions`; a module ``generate`` beside its model with
 ``Generator(config, params, mesh, prompt_slots=…, slots=…)``, a `zoo.text.generation.Generator`; a `forward` that takes
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from zoo.text.sampling import Sampling
 
 MASKED = -1e9
-"""Logit of what is no token."""
+"""Logit of rows that are not tokens."""
 
 SHORTEST = 32
 LOGITS = 1 << 28
-"""Bytes of logits on a chip beyond which a batch to be scored has fewer rows."""
+"""Bytes of logits on a chip above which a scored batch gets fewer rows."""
 
 
 def bucket(length: int) -> int:
-    """The slots that texts of `length` tokens get: powers of two from `SHORTEST` on, and what lies half-way."""
+    """The slots for texts of `length` tokens: powers of two from `SHORTEST` on, and the numbers half-way between."""
     size = SHORTEST
     while size < length:
         half_way = size + size // 2
@@ -58,8 +58,8 @@ def generator_of(model: Model) -> Callable[..., Generator] | None:
 class LanguageModel:
     """A model with its parameters on the chips of `mesh`.
 
-    config: not fitted. params: as `zoo.checkpoints.placement` puts them there. rows: texts that are worked on at
-    once; rounded up where the mesh spreads rows. jit: jax.jit, or ``tt_jit``. ValueError if the model writes no text.
+    config: not fitted. params: as `zoo.checkpoints.placement` puts them there. rows: texts in one
+    batch, rounded up if the mesh shards rows. jit: jax.jit, or ``tt_jit``. ValueError if the model writes no text.
     """
 
     def __init__(
@@ -100,12 +100,12 @@ class LanguageModel:
         """Number and continuation of each prompt, up to `new_tokens` tokens, as batches are done: the longest first.
 
         A continuation ends before a token of `stops`, and where `ended` (number of the prompt, its continuation so
-        far) says so. ValueError for prompts that with `new_tokens` are longer than the model's positions, or empty.
+        far) is true. ValueError for empty prompts, and if one with `new_tokens` exceeds the model's positions.
         """
         order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
         for batch in _batches(order, self.rows):
             generator = self._generator(len(prompts[batch[0]]), new_tokens)
-            # Prompts that nobody asked for keep the shape of the program.
+            # Repeated prompts fill the batch, so that the program keeps its shape.
             filled = [*batch, *[batch[-1]] * (min(self.rows, len(prompts)) - len(batch))]
             found: list[list[int]] = [[] for _ in batch]
             running = set(range(len(batch)))
@@ -140,7 +140,7 @@ class LanguageModel:
         """Number of each text and, for each token after its first, the logarithm of its probability and whether it is
         the likeliest, float32 and bool [length - 1]; the longest texts first.
 
-        ValueError for texts of more tokens than the model's positions and one, or of fewer than two.
+        ValueError for texts of fewer than two tokens, or more than one above the model's positions.
         """
         for text in texts:
             if not 2 <= len(text) <= self.config.max_position_embeddings + 1:
@@ -164,7 +164,7 @@ class LanguageModel:
         rows = -(-rows // self._row_multiple) * self._row_multiple
         self._scored.add((rows, length))
         tokens, mask = np.zeros((rows, length + 1), np.int32), np.zeros((rows, length), np.int32)
-        mask[:, 0] = 1  # a row of no text attends to something too
+        mask[:, 0] = 1  # a row without text must attend to something too
         for row, text in enumerate(texts):
             tokens[row, : len(text)] = text
             mask[row, : len(text) - 1] = 1

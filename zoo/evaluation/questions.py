@@ -1,4 +1,4 @@
-"""Questions of one's own in the form of GSM8K: a file of JSON lines, asked and judged as lm-eval does GSM8K."""
+"""Your own questions in the format of GSM8K: a file of JSON lines, asked and scored as lm-eval does for GSM8K."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TASKS = ("gsm8k", "gsm8k_cot", "gsm8k_cot_zeroshot", "gsm8k_cot_llama")
-"""lm-eval's tasks that can be asked from a file."""
+"""lm-eval's tasks that can take their questions from a file."""
 
 MARK = "#### "
-"""Before the number that is the answer."""
+"""What precedes the number that is the answer."""
 
 
 class QuestionsError(ValueError):
-    """A file that holds no questions of this form; the text is one line that names the file and the line."""
+    """A file without questions in this format; the text is one line that names the file and the line."""
 
 
 def read_questions(path: Path) -> list[dict[str, str]]:
@@ -63,10 +63,10 @@ def write_task(
     *,
     shots: int | None = None,
 ) -> Path:
-    """A task for lm-eval, as a file in `directory`: that of the file `base`, asked of `questions`.
+    """A task for lm-eval, as a file in `directory`: the task of the file `base`, with these `questions`.
 
     examples: those shown before each question, `shots` of them (default: as many as the task shows, at most all).
-    Without, the task's own are shown where its file has some, else none. QuestionsError for more shots than examples.
+    Without `examples`, those of the task's file are shown, if it has any. QuestionsError for more shots than examples.
     """
     import yaml
 

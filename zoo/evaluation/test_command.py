@@ -111,7 +111,7 @@ def test_prompts_are_those_of_gsm8k(qwen2_5: Path, questions: Path, tmp_path: Pa
         (["--file", "nowhere"], "nowhere: cannot be read"),
         (["--file", "{questions}", "--shots", "2"], "2 examples before each question: there are 0"),
         (["--file", "{questions}", "--dtype", "int8"], "tiny-28-4: dtype is 'int8': expected one of bfloat16, float32"),
-        (["--file", "{questions}", "--tokens", "64"], "--tokens 64: tiny-28-4 knows 64 positions in all"),
+        (["--file", "{questions}", "--tokens", "64"], "--tokens 64: tiny-28-4 has 64 positions in all"),
         (["--file", "{questions}", "--tokens", "2", "--system", "a"], "--system is for chats"),
         (["--file", "{questions}", "--mesh", "3x3"], "mesh 3x3 is none that qwen2_5 claims"),
         (["--file", "{questions}", "--checkpoint", "nowhere"], "--checkpoint nowhere: no such directory"),
@@ -152,7 +152,7 @@ def test_a_tokenizer_of_another_checkpoint(
         )
     with pytest.raises(SystemExit):
         main(["eval", "gpt2", "--checkpoint", str(tmp_path), "--file", str(questions), "--tokens", "2"])
-    assert "its tokenizer has 131 tokens, the weights know 97" in capsys.readouterr().err
+    assert "its tokenizer has 131 tokens, the weights have 97" in capsys.readouterr().err
     (tmp_path / "tokenizer_config.json").write_text("{}")
     (tmp_path / "tokenizer.json").write_bytes((gpt2 / "tokenizer.json").read_bytes())
     with pytest.raises(SystemExit):
@@ -161,7 +161,7 @@ def test_a_tokenizer_of_another_checkpoint(
 
 
 @needs_lm_eval
-def test_importing_calls_nobody() -> None:
+def test_importing_needs_no_network() -> None:
     code = (
         "import socket, sys\n"
         "def refuse(*_): raise AssertionError(_)\n"

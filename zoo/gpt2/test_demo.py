@@ -148,12 +148,10 @@ def test_what_is_refused(directory: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "top_p is 2.0" in refusal("--prompt", "a", "--top-p", "2")
     assert "--top 98: there are 97 tokens" in refusal("--prompt", "a", "--top", "98")
     told = refusal("--prompt", "a" * 30)
-    assert told.endswith(
-        "a prompt of 30 tokens and 20 new ones: tiny knows 48 positions; shorten the prompt or --tokens"
-    )
+    assert told.endswith("a prompt of 30 tokens and 20 new ones: tiny has 48 positions; shorten the prompt or --tokens")
     (directory / "vocab.json").write_text(json.dumps({"a": 1, "b": 97}))
     (directory / "merges.txt").write_text("#version: 0.2\n")
-    assert "its tokenizer gives token 97, the weights know 0 to 96" in refusal("--prompt", "ab")
+    assert "its tokenizer gives token 97, the weights have 0 to 96" in refusal("--prompt", "ab")
     (directory / "merges.txt").unlink()
     assert f"{directory}: has no tokenizer; expected tokenizer.json, or vocab.json" in refusal("--prompt", "a")
 

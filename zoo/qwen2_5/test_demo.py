@@ -135,7 +135,7 @@ def test_chat(run: Callable[..., list[str]], directory: Path) -> None:
     [
         (("--prompt", ""), "--prompt is empty"),
         (("--prompt", "hi", "--system", "x"), "--system is for chats, and tiny-28-4 continues texts"),
-        (("--prompt", "hi" * 40), "knows 64 positions"),
+        (("--prompt", "hi" * 40), "has 64 positions"),
     ],
 )
 def test_what_cannot_be_run(

@@ -1,1 +1,1 @@
-"""What the independent references share. Their functions need the extra `reference`."""
+"""Code that the independent references share. Its functions need the extra `reference`."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SILENT = "TRANSFORMERS_NO_ADVISORY_WARNINGS"
 
 BATCH, LENGTH = 8, 16
-"""Of `ragged_inputs`."""
+"""The shape of `ragged_inputs`."""
 
 
 def ragged_inputs(model: str, variant: str, vocab: int) -> dict[str, np.ndarray]:
@@ -38,9 +38,9 @@ def ragged_inputs(model: str, variant: str, vocab: int) -> dict[str, np.ndarray]
 
 
 def kept_logits(logits: np.ndarray, attention_mask: np.ndarray, *, every: int) -> dict[str, np.ndarray]:
-    """What a golden holds of a decoder's logits [batch, length, vocab]: those of tokens that are no padding.
+    """The part of a decoder's logits [batch, length, vocab] that a golden holds: those of tokens, not of padding.
 
-    Of large vocabularies every so manieth of them, and all of the last position of the first row. Needs no torch.
+    For large vocabularies one in `every` of them, and all logits at the last position of the first row. Needs no torch.
     """
     real = logits[attention_mask != 0]
     if logits.shape[-1] < 1000:
@@ -49,7 +49,7 @@ def kept_logits(logits: np.ndarray, attention_mask: np.ndarray, *, every: int) -
 
 
 def loaded_model(kind: str, tensors: Iterable[tuple[str, np.ndarray]], config: Mapping[str, Any]) -> Any:
-    """The model of class `kind` in float32, eager, read from a checkpoint that holds `tensors` and `config`."""
+    """The model of class `kind`, float32 and eager, loaded from a checkpoint with `tensors` and `config`."""
     import transformers
     from transformers.utils import logging
 
@@ -61,7 +61,7 @@ def loaded_model(kind: str, tensors: Iterable[tuple[str, np.ndarray]], config: M
 
 
 def logits_of(model: Any, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The logits of `inputs` (whole numbers)."""
+    """The logits of `inputs` (integers)."""
     import torch
 
     with torch.no_grad():
@@ -75,7 +75,7 @@ def made_by(
     weights: Mapping[str, Any],
     packages: Sequence[str] = ("torch", "transformers"),
 ) -> dict[str, Any]:
-    """Where a golden comes from, for its `info`: `weights` say which ones and their digest."""
+    """The provenance of a golden, for its `info`: `weights` has their kind and digest."""
     from importlib.metadata import version
 
     return {
@@ -90,10 +90,10 @@ def made_by(
 
 
 class Generated:
-    """Continuations that transformers' generate gives for `prompts`, the likeliest tokens, `new_tokens` each.
+    """Continuations of `prompts` by transformers' generate: the likeliest tokens, `new_tokens` each.
 
     tokens: int32 [prompts, new_tokens]. margins: float32 of the same shape, by how much each token won over the next,
-    in standard deviations of the logits. ValueError where two tokens nearly tie, because rounding would decide.
+    in standard deviations of the logits. ValueError if two tokens nearly tie, because rounding would decide.
     """
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
@@ -115,7 +115,7 @@ class Generated:
         self.margins = margins.astype(np.float32)
 
     def stopped(self, stop: int | list[int]) -> np.ndarray:
-        """The same where a token of `stop` ends a row, int32 [prompts, new_tokens]; what comes after it is 0."""
+        """The same with rows that end at a token of `stop`, int32 [prompts, new_tokens]; 0 after it."""
         padded = np.zeros_like(self.tokens)
         found = self._new(self._generate(eos_token_id=stop))
         padded[:, : found.shape[1]] = found

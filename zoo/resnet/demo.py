@@ -10,7 +10,7 @@ import jax
 
 from zoo.cli.demo import Demo, DemoError, Shown, Stage, measured, refused, whole_number
 from zoo.cli.table import percent, table
-from zoo.resnet.classify import Classifier
+from zoo.resnet.classify import Classifier, Guess
 from zoo.vision.images import read_image
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
-
-    from zoo.vision.labels import Guess
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +34,8 @@ def run(stage: Stage, options: argparse.Namespace) -> Shown:
     with refused(ValueError):
         classifier = Classifier.load(directory, mesh)
     stage.has_loaded(jax.block_until_ready(classifier.params), time.perf_counter() - start)
-    guesses = measured(lambda: classifier(images, options.top))
+    with refused(ModuleNotFoundError):
+        guesses = measured(lambda: classifier(images, options.top))
     preparing = measured(lambda: [classifier.preparation(image) for image in images], rounds=2)
     return Shown(
         text=_labelled(options.images, guesses.result),

@@ -13,7 +13,6 @@ from zoo.checkpoints.config_keys import refusals
 from zoo.checkpoints.loading import KeyMap, Rule, Unused, convert_tensors
 from zoo.checkpoints.synthetic import integers, uniform
 from zoo.resnet.config_keys import KEYS
-from zoo.resnet.inputs import example
 from zoo.resnet.model import REDUCTION, ResNet, ResNetConfig
 
 if TYPE_CHECKING:
@@ -145,6 +144,11 @@ def rounded(tensors: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np
 def rounded_params(config: ResNetConfig) -> dict[str, Any]:
     """As `synthetic`, of the `rounded` checkpoint."""
     return convert_tensors(dict(rounded(synthetic_checkpoint(config))), config, key_map(config), shapes(config))
+
+
+def example(config: ResNetConfig) -> dict[str, np.ndarray]:
+    """Inputs by name: one small image (any size from 32 on gives the same parameters)."""
+    return {"pixel_values": np.zeros((1, 32, 32, config.num_channels), np.float32)}
 
 
 def shapes(config: ResNetConfig) -> Any:

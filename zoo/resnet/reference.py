@@ -1,7 +1,7 @@
 """The independent reference: transformers' PyTorch ResNet, and its image processor on Pillow.
 
 The net computes in float64 and is rounded to float32 at the end: in float32 its result moves by 1e-6 with the number of
-threads, as much as goldens may. Needs the extra ``reference``, and Pillow for the images.
+threads, as much as goldens may. Needs the extra ``reference``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from zoo.authoring import published
 from zoo.checkpoints.loading import save_checkpoint
 from zoo.checkpoints.synthetic import integers, uniform
 from zoo.references.huggingface import made_by
-from zoo.resnet.inputs import made_up_images
 from zoo.resnet.model import CONFIGS
 from zoo.resnet.params import hub_config, rounded, rounded_params, synthetic_checkpoint, synthetic_params
 
@@ -74,6 +73,22 @@ def photo(height: int, width: int) -> np.ndarray:
     noise = integers(f"{name}/noise", (height, width, 3), 41) - 20
     image: np.ndarray = np.clip(np.floor(squares) + noise, 0, 255).astype(np.uint8)
     return image
+
+
+PATCH = 8
+"""Side of the squares of one colour in `made_up_images`, in pixels."""
+
+
+def made_up_images(name: str, count: int, height: int, width: int, channels: int = 3) -> np.ndarray:
+    """Float32 [count, height, width, channels] with about the range of normalised pixels (-2 to 2).
+
+    Squares of one colour under fine noise: of noise alone all images would look alike to a net that ends in a mean.
+    """
+    rows, columns = -(-height // PATCH), -(-width // PATCH)
+    squares = uniform(f"{name}/squares", (count, rows, columns, channels), low=-1.5, high=1.5)
+    images = squares.repeat(PATCH, axis=1).repeat(PATCH, axis=2)[:, :height, :width]
+    images += uniform(f"{name}/noise", (count, height, width, channels), low=-0.5, high=0.5)
+    return images
 
 
 def load(directory: Path) -> Any:

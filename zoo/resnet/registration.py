@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from zoo.checkpoints.hub import Source
 from zoo.registry import GoldenCase, Model, apply_as, images_of
 from zoo.resnet import config_keys, reference
-from zoo.resnet.inputs import example
 from zoo.resnet.model import CONFIGS, ResNet
-from zoo.resnet.params import hub_config, key_map, rounded_params, synthetic_checkpoint, synthetic_params
+from zoo.resnet.params import example, hub_config, key_map, rounded_params, synthetic_checkpoint, synthetic_params
 from zoo.resnet.sharding import input_specs, output_specs, param_specs
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,6 @@ from zoo.vision.images import Preparation
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-needs_pillow = pytest.mark.skipif(importlib.util.find_spec("PIL") is None, reason="Pillow is not installed")
 
 
 @pytest.fixture
@@ -45,7 +42,6 @@ def refusal(directory: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...
     return call
 
 
-@needs_pillow
 @pytest.mark.tt(mesh=["1x1", "1x8"])
 def test_labels(directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], tt_run: Any) -> None:
     from PIL import Image
@@ -87,7 +83,6 @@ def test_images_that_cannot_be_read(refusal: Callable[..., str], tmp_path: Path)
     assert "none.npy: an image of 4x0 pixels" in refusal(tmp_path / "none.npy")
 
 
-@needs_pillow
 def test_image_files_that_are_damaged(refusal: Callable[..., str], tmp_path: Path) -> None:
     from PIL import Image
 

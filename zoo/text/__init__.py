@@ -1,1 +1,1 @@
-"""What language models share: tokenizers, chat templates, generation, embeddings."""
+"""Code that language models share: tokenizers, chat templates, generation, embeddings."""

@@ -1,4 +1,4 @@
-"""A prompt continued by a language model: what the demos of all of them share."""
+"""Continuing a prompt: the code that the demos of all language models share."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from zoo.text.generation import Generator
 
 ROUND = 16
-"""Slots come in multiples of this."""
+"""The number of cache slots is a multiple of this."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--prompt``, how long the continuation is and how its tokens are chosen."""
-    parser.add_argument("--prompt", required=True, metavar="TEXT", help="what to continue")
+    """Add ``--prompt``, the length of the continuation, and how its tokens are chosen."""
+    parser.add_argument("--prompt", required=True, metavar="TEXT", help="text to continue")
     parser.add_argument("--tokens", type=whole_number(1), default=20, help="length of the continuation (default: 20)")
     parser.add_argument("--top", type=whole_number(1), default=5, help="how many next tokens to show (default: 5)")
     drawing = parser.add_argument_group("drawing tokens (default: always the likeliest)")
     drawing.add_argument("--temperature", type=float, help="divide the logits by this, above 0")
     drawing.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest tokens only")
     drawing.add_argument("--top-p", type=float, metavar="P", help="draw from those that together have probability P")
-    drawing.add_argument("--seed", type=whole_number(0), help="of the random numbers (default: 0)")
+    drawing.add_argument("--seed", type=whole_number(0), help="seed of the random numbers (default: 0)")
 
 
 def read_sampling(options: argparse.Namespace) -> Sampling | None:
-    """How to draw; None for the likeliest token. DemoError for settings that mean nothing."""
+    """How to draw; None for the likeliest token. DemoError for invalid settings."""
     given = {name: getattr(options, name) for name in ("temperature", "top_k", "top_p", "seed")}
     given = {name: value for name, value in given.items() if value is not None}
     with refused(ValueError):
@@ -60,7 +60,7 @@ def stop_tokens(directory: Path) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continuation:
-    """What is to be continued, and how. DemoError if it does not fit the model: made before anything is loaded.
+    """The prompt to continue, and how. DemoError if it does not fit the model, before anything is loaded.
 
     `max_position_embeddings` and `vocab_size` are those of the variant; `tokens`, `top` and `sampling` the user's.
     """
@@ -79,12 +79,12 @@ class Continuation:
         beyond = [token for token in self.prompt if token >= self.vocab_size]
         if beyond:
             raise DemoError(
-                f"{self.stage.directory}: its tokenizer gives token {beyond[0]}, the weights know 0 to "
-                f"{self.vocab_size - 1}: they do not belong together"
+                f"{self.stage.directory}: its tokenizer gives token {beyond[0]}, the weights have 0 to "
+                f"{self.vocab_size - 1}: tokenizer and weights do not match"
             )
         if self._needed > self.max_position_embeddings:
             raise DemoError(
-                f"a prompt of {len(self.prompt)} tokens and {self.tokens} new ones: {self.stage.variant} knows "
+                f"a prompt of {len(self.prompt)} tokens and {self.tokens} new ones: {self.stage.variant} has "
                 f"{self.max_position_embeddings} positions; shorten the prompt or --tokens"
             )
         if self.top > self.vocab_size:
@@ -96,12 +96,12 @@ class Continuation:
 
     @property
     def slots(self) -> int:
-        """Of the cache, for prompt and continuation; two tokens fit in any case, so that both programs compile."""
+        """Cache slots for prompt and continuation; at least for two tokens, so that both programs compile."""
         return min(self.max_position_embeddings, _rounded(max(self._needed, len(self.prompt) + 1)))
 
     @property
     def prompt_slots(self) -> int:
-        """For the prompt."""
+        """Cache slots for the prompt."""
         return min(self.slots, _rounded(len(self.prompt)))
 
     def shown(self, make: Callable[..., Generator]) -> Shown:
@@ -137,7 +137,7 @@ class Continuation:
         )
 
     def notes(self) -> dict[str, str]:
-        """A row for the settings of the checkpoint that are not applied, where there are some."""
+        """A row for the checkpoint's settings that are not applied, if there are any."""
         told = not_applied(self.stage.directory, self.sampling)
         return {"not applied": f"{told} (by the checkpoint's settings of generation)"} if told else {}
 

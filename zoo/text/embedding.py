@@ -1,8 +1,8 @@
-"""The embedding of language models: one table, spread by vocabulary over chips, which a tied head multiplies by too.
+"""The embedding of language models: one table, sharded by vocabulary over chips, which a tied head uses too.
 
-As in Megatron-LM (Shoeybi et al., 2019, section 3): each chip looks up those rows that it holds, and their sum is the
-row. Upstream's TT compiler can neither tell a chip its number nor look up in a table that the partitioner spreads, so
-the number of each chip's first row is data, a parameter, and the look-up is local.
+As in Megatron-LM (Shoeybi et al., 2019, section 3): each chip looks up the rows that it holds, and the sum over chips
+is the row. Upstream's TT compiler has no axis index and no gather from a sharded axis, so the number of each chip's
+first row is data (a parameter), and the look-up is local.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Embedding(nn.Module):
-    """A table [rows, width], of which the first `tokens` rows are those of tokens and the others padding.
+    """A table [rows, width]: its first `tokens` rows belong to tokens, the others are padding.
 
-    Rows lie over the `axes` of `mesh`, ids over its axis `batch`; `mesh` None: on one chip. `rows` must be a multiple
-    of the chips.
+    Rows are sharded over the `axes` of `mesh`, ids over its axis `batch`; `mesh` None: on one chip. `rows` must be a
+    multiple of the chips.
     """
 
     tokens: int
@@ -41,9 +41,9 @@ class Embedding(nn.Module):
         self.first_row = self.param("first_row", lambda key: jnp.asarray(first_rows(self.rows, chips)))
 
     def __call__(self, ids: jax.Array) -> jax.Array:
-        """`ids` int32 [batch, length] to [batch, length, width] in the table's dtype; NaN for ids that are no tokens.
+        """`ids` int32 [batch, length] to [batch, length, width] in the table's dtype; NaN for ids that are not tokens.
 
-        TypeError, on several chips, if the numbers of the first rows were made floats.
+        TypeError, on several chips, if the numbers of the first rows were converted to floats.
         """
         if self.mesh is None or self._chips() == 1 or self.is_initializing():
             rows = jnp.take(self.embedding, ids, axis=0, mode="clip")
@@ -51,7 +51,7 @@ class Embedding(nn.Module):
         if not jnp.issubdtype(self.first_row.dtype, jnp.integer):
             raise TypeError(
                 f"{'/'.join(self.path)}/first_row is {self.first_row.dtype.name}, expected int32: it holds numbers of "
-                "rows; change the dtype of those parameters only that are floats"
+                "rows; change the dtype of floating-point parameters only"
             )
         found: jax.Array = jax.shard_map(
             lambda table, first_row, ids: jax.lax.psum(own_rows(table, first_row, ids, self.tokens), self.axes),
@@ -67,9 +67,9 @@ class Embedding(nn.Module):
 
 
 def own_rows(table: jax.Array, first_row: jax.Array, ids: jax.Array, tokens: int) -> jax.Array:
-    """Rows `ids` of a table of which `table` is the part that begins at `first_row` [1].
+    """Rows `ids` of a table, of which `table` is the part that begins at `first_row` [1].
 
-    Zeros for those of other parts, NaN for what is not one of `tokens`.
+    Zeros for rows of other parts, NaN for ids that are not among the `tokens`.
     """
     places = ids - first_row
     known = is_token(ids, tokens)
@@ -79,7 +79,7 @@ def own_rows(table: jax.Array, first_row: jax.Array, ids: jax.Array, tokens: int
 
 
 def is_token(ids: jax.Array, tokens: int) -> jax.Array:
-    """Whether each of `ids` is one of `tokens`."""
+    """Whether each of `ids` is one of the `tokens`."""
     return (ids >= 0) & (ids < tokens)
 
 

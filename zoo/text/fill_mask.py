@@ -1,4 +1,4 @@
-"""What stands behind a [MASK]: the demo of masked language models, and what it shares with those of other encoders."""
+"""Filling in [MASK]: the demo of masked language models, and the code it shares with demos of other encoders."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ SENTENCES = (
     "She opened the [MASK] and went [MASK].",
     "Bread is baked in an [MASK].",
 )
-"""To fill in, where none are given."""
+"""The default sentences."""
 
 LENGTHS = 8
-"""Sentences are padded to a multiple of so many tokens."""
+"""Sentences are padded to a multiple of this many tokens."""
 
 
 def arguments(parser: argparse.ArgumentParser, *, sentences: str = f"with {MASK} for each word to fill in") -> None:
-    """What a demo of sentences takes; `sentences` is the help of theirs."""
+    """Add the arguments of a demo that takes sentences; `sentences` is their help text."""
     parser.add_argument("sentences", nargs="*", metavar="SENTENCE", help=f"{sentences} (default: some of ours)")
     parser.add_argument("--top", type=whole_number(1), default=5, help=f"how many words for a {MASK} (default: 5)")
 
 
 def fill_in(stage: Stage, config: Any, tokenizer: Any, sentences: Sequence[str], top: int) -> Shown:
-    """Load, and find the `top` likeliest words for each [MASK]. DemoError for what cannot be filled in.
+    """Load, and find the `top` likeliest words for each [MASK]. DemoError for sentences that cannot be filled in.
 
     The model has an output ``logits`` [sentences, tokens, words], its config `vocab_size` and
     `max_position_embeddings`.
@@ -53,7 +53,7 @@ def fill_in(stage: Stage, config: Any, tokenizer: Any, sentences: Sequence[str],
 
 
 def tokenizer_of(stage: Stage) -> Any:
-    """The tokenizer of the checkpoint: tokenizer.json, else vocab.txt. DemoError where it cannot be used."""
+    """The tokenizer of the checkpoint: tokenizer.json, else vocab.txt. DemoError if it cannot be used."""
     with refused(ValueError):
         return read_tokenizer(stage.directory, {("vocab.txt",): from_vocabulary})
 
@@ -68,11 +68,11 @@ def inputs_of(stage: Stage, config: Any, tokenizer: Any, sentences: Sequence[str
     lengths = inputs["attention_mask"].sum(axis=1)
     if lengths.max() > longest:
         number = int(lengths.argmax()) + 1
-        raise DemoError(f"sentence {number} has more than the {longest} tokens that {stage.variant} knows: shorten it")
+        raise DemoError(f"sentence {number} has more than the {longest} tokens that {stage.variant} takes: shorten it")
     if inputs["input_ids"].max() >= config.vocab_size:
         raise DemoError(
-            f"{stage.directory}: its tokenizer gives token {inputs['input_ids'].max()}, the weights know 0 to "
-            f"{config.vocab_size - 1}: they do not belong together"
+            f"{stage.directory}: its tokenizer gives token {inputs['input_ids'].max()}, the weights have 0 to "
+            f"{config.vocab_size - 1}: tokenizer and weights do not match"
         )
     inputs = encode(tokenizer, sentences, longest=longest, multiple=math.gcd(LENGTHS, longest))
     missing = -len(sentences) % stage.mesh.shape["batch"]
@@ -95,7 +95,7 @@ def output_of(stage: Stage, config: Any, inputs: dict[str, np.ndarray], output: 
 
 
 def shown(text: str, sentences: Sequence[str], inputs: dict[str, np.ndarray], outputs: Measured[np.ndarray]) -> Shown:
-    """`text`, with how long `outputs` took."""
+    """`text` with the times of `outputs`."""
     return Shown(
         text=text,
         compile_s=outputs.compile_s,
@@ -107,15 +107,17 @@ def shown(text: str, sentences: Sequence[str], inputs: dict[str, np.ndarray], ou
 
 
 def _blanks(tokenizer: Any, inputs: dict[str, np.ndarray], sentences: Sequence[str]) -> list[list[int]]:
-    """Where each sentence has [MASK]: positions among its tokens."""
+    """The positions of [MASK] among the tokens of each sentence."""
     mask = tokenizer.token_to_id(MASK)
     if mask is None:
-        raise DemoError(f"the checkpoint's tokenizer has no token {MASK}: it is not that of a masked language model")
+        raise DemoError(
+            f"the checkpoint's tokenizer has no token {MASK}: it does not belong to a masked language model"
+        )
     found = [np.flatnonzero(row == mask).tolist() for row in inputs["input_ids"][: len(sentences)]]
     for number, places in enumerate(found):
         if not places:
             raise DemoError(
-                f"{sentences[number]!r} has no {MASK}: write {MASK} for a word to be filled in; to compare sentences, "
+                f"{sentences[number]!r} has no {MASK}: write {MASK} for each word to fill in; to compare sentences, "
                 "run all-MiniLM-L6-v2"
             )
     return found
@@ -129,7 +131,7 @@ def _filled(
     logits: np.ndarray,
     count: int,
 ) -> str:
-    """Under each sentence the likeliest words for its blanks, and the sentence with the first of them."""
+    """Each sentence with the likeliest words for its blanks, and the sentence filled in with the first of them."""
     blocks = []
     for row, (sentence, places) in enumerate(zip(sentences, blanks, strict=True)):
         filled = ids[row].copy()

@@ -1,4 +1,4 @@
-"""What a checkpoint's generation_config.json asks for when text is written, and what of it is not done here."""
+"""Settings for generation in a checkpoint's generation_config.json, and which of them are not applied here."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "remove_invalid_values": (False,), "renormalize_logits": (False,), "repetition_penalty": (1.0,),
     "temperature": (1.0,), "top_h": (1.0,), "top_k": (0,), "top_p": (1.0,), "typical_p": (1.0,),
 }  # fmt: skip
-"""Values with which a setting changes no text."""
+"""Values with which a setting does not change the text."""
 
 _ELSEWHERE = (
     "_from_model_config", "bos_token_id", "cache_implementation", "decoder_start_token_id", "eos_token_id",
     "max_length", "max_new_tokens", "output_attentions", "output_hidden_states", "output_logits", "output_scores",
     "pad_token_id", "return_dict_in_generate", "transformers_version", "use_cache",
 )  # fmt: skip
-"""Settings that are said otherwise here (how long a text gets, the tokens that end it), or that change no text."""
+"""Settings given in other ways here (length, tokens that end a text), or that do not change the text."""
 
 
 def not_applied(directory: Path, sampling: Sampling | None) -> str:
-    """Settings of the checkpoint that change a text and are not applied, in words; empty where there are none.
+    """The checkpoint's settings that change the text and are not applied, e.g. ``num_beams 4``; empty if none.
 
-    They are those of generation_config.json, and of config.json as older versions wrote them. `sampling` is what is
-    done instead of the checkpoint's; None: always the likeliest token. CheckpointError if a file is damaged.
+    They are those of generation_config.json, and of config.json as older versions wrote them. `sampling` replaces the
+    checkpoint's; None: always the likeliest token. CheckpointError if a file is damaged.
     """
     wanted: dict[str, Any] = {}
     for name in (CONFIG, NAME):

@@ -1,4 +1,4 @@
-"""Which token comes next: the likeliest, or one drawn. On the host, as the chips have no usable random numbers."""
+"""Choosing the next token: the likeliest, or a drawn one. On the host: the chips have no usable random numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sampling:
 
 
 def probabilities(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
-    """Of each token, [rows, tokens] float64, from `logits` [rows, tokens]."""
+    """Probabilities [rows, tokens] float64 from `logits` [rows, tokens]."""
     scores = logits.astype(np.float64) / sampling.temperature
     if sampling.top_k is not None and sampling.top_k < scores.shape[-1]:
         least = np.partition(scores, -sampling.top_k, axis=-1)[:, -sampling.top_k, None]
@@ -48,14 +48,14 @@ def probabilities(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
 
 
 def draw(logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> np.ndarray:
-    """One token a row, int32; takes one number a row from `random`."""
+    """One token per row, int32 [rows]; takes one number per row from `random`."""
     upto = np.cumsum(probabilities(logits, sampling), axis=-1)
     drawn = random.random(len(logits))[:, None] * upto[:, -1:]
     return np.asarray((upto <= drawn).sum(axis=-1), np.int32)
 
 
 def likeliest(logits: np.ndarray) -> np.ndarray:
-    """The token of the largest logit of each row, the first of equal ones, int32."""
+    """The token with the largest logit in each row, the first of equal ones, int32 [rows]."""
     return np.asarray(logits.argmax(axis=-1), np.int32)
 
 

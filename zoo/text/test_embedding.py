@@ -1,4 +1,4 @@
-"""The table that look-up and head share: the same rows on any mesh, and NaN for what is no token."""
+"""The table that look-up and head share: the same rows on any mesh, and NaN for ids that are not tokens."""
 
 from __future__ import annotations
 

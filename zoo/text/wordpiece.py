@@ -1,4 +1,4 @@
-"""Sentences as the token ids that an encoder such as BERT was trained on, by the tokenizer beside its weights."""
+"""Sentences as token ids for an encoder such as BERT, by the tokenizer of its checkpoint."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def from_vocabulary(vocabulary: str) -> Any:
-    """The tokenizer of a BERT from the path of its vocab.txt, which is all that its first checkpoints have.
+    """The tokenizer of a BERT from the path of its vocab.txt, the only tokenizer file of its first checkpoints.
 
-    Uncased, unless a tokenizer_config.json beside it says otherwise. ValueError if that asks for what is not done here.
+    Uncased, unless a tokenizer_config.json beside it says otherwise. ValueError if that has unsupported settings.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
@@ -46,8 +46,8 @@ def encode(
 ) -> dict[str, np.ndarray]:
     """`sentences` or pairs of them as ``input_ids``, ``attention_mask``, ``token_type_ids``: int32 [sentences, tokens].
 
-    `tokenizer` is a tokenizer.json or what was read from it. What is longer than `longest` tokens is cut, the rest
-    padded to the longest sentence, rounded up to a `multiple`: programs are compiled for one length.
+    `tokenizer` is a tokenizer.json or a loaded one. Sentences of more than `longest` tokens are truncated, the others
+    padded to the longest one, rounded up to a `multiple`: a program is compiled for one length.
     """
     from tokenizers import Tokenizer
 

@@ -1,1 +1,1 @@
-"""What models of images share: preparation of images and labels."""
+"""What models of images share: the preparation of images."""

@@ -1,4 +1,4 @@
-"""From an image file to the net's input, exactly as the checkpoint's image processor does it."""
+"""From an image file to the net's input, bit by bit as the checkpoint's image processor does it on Pillow."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from zoo.vision.resampling import FILTERS, resize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +37,8 @@ class Preparation:
     def __post_init__(self) -> None:
         if self.size < 1 or not 0.0 < self.crop_pct <= 1.0:
             raise ValueError(f"size {self.size} and crop_pct {self.crop_pct}: expected at least 1, and 0 to 1")
-        if self.resample not in FILTERS:
-            raise ValueError(f"resample is {self.resample!r}, expected one of {', '.join(FILTERS)}")
+        if self.resample not in _RESAMPLE.values():
+            raise ValueError(f"resample is {self.resample!r}, expected one of {', '.join(_RESAMPLE.values())}")
         if len(self.mean) != len(self.std):
             raise ValueError(f"mean {self.mean} and std {self.std} must hold one number a channel each")
 
@@ -77,11 +75,11 @@ class Preparation:
         )
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """`image` uint8 [height, width, channels] to float32 [size, size, channels]."""
+        """`image` uint8 [height, width, 3] to float32 [size, size, 3]."""
         return self.normalise(self.crop(image))
 
     def crop(self, image: np.ndarray) -> np.ndarray:
-        """The scaled centre of `image`, uint8 [size, size, channels]."""
+        """The scaled centre of `image`, uint8 [size, size, 3]."""
         if self.size >= WARP_FROM:
             return resize(image, self.size, self.size, self.resample)
         height, width = image.shape[:2]
@@ -124,22 +122,41 @@ _WITHOUT_EFFECT = (
 """How PyTorch gets the images, whose class it is, and sizes of what `_FIXED` switches off; images are RGB anyway."""
 
 
+def resize(image: np.ndarray, height: int, width: int, resample: str) -> np.ndarray:
+    """`image` uint8 [height, width, 3] at the new size, by Pillow; `resample` is ``bilinear`` or ``bicubic``.
+
+    ValueError for another array. ModuleNotFoundError that says so if Pillow is not installed.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 [height, width, 3]")
+    pillow = _pillow("resizing images")
+    return np.asarray(pillow.fromarray(image).resize((width, height), pillow.Resampling[resample.upper()]))
+
+
 def read_image(path: Path) -> np.ndarray:
     """The image in a file as uint8 [height, width, 3], turned as its camera says; ``.npy`` files hold just that array.
 
-    Other formats need Pillow: ModuleNotFoundError that says so. ValueError if the file is no image.
+    Other formats are read by Pillow: ModuleNotFoundError that says so. ValueError if the file is not an image.
     """
     if path.suffix == ".npy":
         image = np.load(path, allow_pickle=False)
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(f"{path}: holds {image.dtype} {image.shape}, expected uint8 [height, width, 3]")
         return np.asarray(image)
+    pillow = _pillow(f"{path}: reading it")
+    from PIL import ImageOps, UnidentifiedImageError
+
     try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{path}: reading it needs Pillow: pip install pillow", name=error.name) from None
-    try:
-        with Image.open(path) as file:
+        with pillow.open(path) as file:
             return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not an image that Pillow can read") from None
+
+
+def _pillow(what: str) -> Any:
+    """Pillow's module `Image`. ModuleNotFoundError that says that `what` needs it."""
+    try:
+        from PIL import Image
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{what} needs Pillow: pip install pillow", name=error.name) from None
+    return Image
