@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 
 FEW = 8
-TWO = 2
 """Compiling what makes parameters takes XLA many seconds for more chips."""
 
 
@@ -68,13 +67,13 @@ def _variants(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
             yield pytest.param(model, variant, id=f"{model.name}-{variant}")
 
 
-def _small(config: pytest.Config, models: Iterable[Model], chips: int = TWO) -> Iterable[Any]:
-    """Variants for tests (all of a model that has no others), on the largest mesh of up to `chips`."""
+def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
+    """Variants for tests (all of a model that has no others), on the largest mesh of up to `FEW` chips."""
     for model in models:
         tiny = [variant for variant in model.variants if variant.startswith("tiny")]
         meshes = selected(config, model.meshes)
         if len(meshes) > 1 and not os.environ.get(registry.SLOW):
-            meshes = tuple(mesh for mesh in meshes if MeshShape.parse(mesh).chips <= chips) or meshes
+            meshes = tuple(mesh for mesh in meshes if MeshShape.parse(mesh).chips <= FEW) or meshes
         for variant in tiny or model.variants:
             mesh = meshes[-1]
             mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=variant)
@@ -101,7 +100,7 @@ def _written(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
 
 def _checkpoints(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """The small variants of models that load checkpoints and make them up."""
-    return _small(config, [model for model in models if model.keys is not None and model.synthetic is not None], FEW)
+    return _small(config, [model for model in models if model.keys is not None and model.synthetic is not None])
 
 
 def _published(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
