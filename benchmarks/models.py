@@ -262,15 +262,16 @@ def _product(side: str) -> float:
 
 def _mesh(text: str) -> Any:
     """Simulated chips, as tests get them."""
-    import jax
+    import jax  # noqa: F401 - it must be there when chips are attached
 
     from pytest_tt.targets.mesh import build_mesh
-    from pytest_tt.targets.simulated import SimulatedChips, attached
+    from pytest_tt.targets.process import PROCESS
+    from pytest_tt.targets.simulated import SimulatedTarget
 
-    shape = MeshShape.parse(text)
-    if attached() is None:
-        SimulatedChips(max(shape.chips, 1)).attach()
-    return build_mesh(shape, ("batch", "model"), jax.devices("tt"))
+    target, shape = SimulatedTarget.of_size(None, MeshShape.parse(text), "benchmark")
+    if PROCESS.target is None:
+        target.attach(print)
+    return build_mesh(shape, ("batch", "model"), target.devices())
 
 
 if __name__ == "__main__":

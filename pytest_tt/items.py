@@ -83,7 +83,7 @@ def run_of(item: pytest.Item) -> TTRun:
                 "can run on several, by a marker on them, their class or their module; name one mesh"
             )
         chosen_by = "marker" if by_parameter is None else "parameter"
-        run = resolve_run(session.settings, session.ground, marker, chosen, chosen_by)
+        run = resolve_run(session.settings, session.target, marker, chosen, chosen_by)
         if run.model is None:
             run = replace(run, model=item.ihook.pytest_tt_model(item=item))
         item.stash[_RUN] = run
@@ -168,7 +168,9 @@ def recorder_of(item: pytest.Item) -> Recorder:
         from pytest_tt.results.recorder import Recorder
         from pytest_tt.results.row import Row
 
-        item.stash[_RECORDER] = Recorder(Row.begin(item.nodeid, run_of(item)), session_of(item.config).tell_phase)
+        item.stash[_RECORDER] = Recorder(
+            Row.begin(item.nodeid, run_of(item)), session_of(item.config).reporting.phase_reached
+        )
     return item.stash[_RECORDER]
 
 
