@@ -26,6 +26,18 @@ PROJECT = PYPROJECT["project"]
 # The middle corner: the last jax that runs on Python 3.11.
 MIDDLE_JAX = "jax==0.10.2"
 
+# The zoo on the corners of the versions: what depends on them. All of it runs on the middle corner, readme(tests), and
+# on one mesh with the newest versions, readme(job).
+ZOO_OF_CORNERS = {
+    "floor": (
+        "zoo/checkpoints", "zoo/text", "zoo/vision", "zoo/cli", "zoo/mlp", "zoo/cnn", "zoo/bert/test_saved.py",
+        "zoo/gpt2/test_demo.py", "zoo/qwen2_5/test_demo.py", "zoo/test_discovery.py", "zoo/test_registry.py",
+        "zoo/test_contract.py",
+    ),
+    "newest": ("zoo/mlp", "zoo/test_contract.py"),
+}  # fmt: skip
+CONTRACT_OF_CORNERS = "not test_contract or tiny or mlp"  # not the published sizes
+
 # The plugin of the package index that registers the platform `tt` with jax; there are wheels for one system only.
 OTHER_PLUGIN = "jax-tt-plugin; sys_platform == 'linux' and platform_machine == 'x86_64'"
 
@@ -122,13 +134,19 @@ def lint(session: nox.Session) -> None:
     ],
 )
 def tests(session: nox.Session, corner: str) -> None:
-    """The suite at one corner of the supported versions. Arguments after `--` go to pytest."""
+    """The plugin's tests, and the zoo's as far as versions matter, at a corner of the supported versions.
+
+    The whole suite at the middle one. Arguments after `--` go to pytest in place of that choice.
+    """
     if corner != "newest":
         constrain(session, floors() if corner == "floor" else [MIDDLE_JAX])
     session.install("-e", ".[dev]")
     install_minilm(session)
     show_versions(session, "pytest", "jax", "jaxlib", "flax", "numpy")
-    session.run("pytest", "-n", "2", *session.posargs)
+    chosen = session.posargs
+    if not chosen and corner in ZOO_OF_CORNERS:
+        chosen = ["tests", *ZOO_OF_CORNERS[corner], "-k", CONTRACT_OF_CORNERS]
+    session.run("pytest", "-n", "2", *chosen)
 
 
 @nox.session(python="3.13")
@@ -238,6 +256,9 @@ def readme(session: nox.Session, command: str) -> None:
     if command == "tests":
         constrain(session, [MIDDLE_JAX])
     with tempfile.TemporaryDirectory(prefix="pytest-tt-readme-") as name:
+        # Nothing is compiled yet, as in a new checkout: `tests` is the first to run with the middle versions.
+        if command == "job":
+            session.env["PYTEST_TT_COMPILE_CACHE"] = None
         follow_readme(session, Path(name), line, present=[OTHER_PLUGIN] if command == "job" else [])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from device_tree import make_system
-from fake_plugins import Environment, make_environment
+from fake_plugins import Environment, make_environment, plugins_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No setting of the machine or of the outer run reaches the inner ones, and no real card is found."""
+    """No setting of the machine or of the outer run reaches the inner ones, and no real card is found.
+
+    Inner runs load no plugins but ours and those that they name: finding the others takes a third of their time.
+    """
     for name in list(os.environ):
         if name.startswith(("PYTEST_TT_", "JAX_", "TT_")) or name in (
             "CI",
@@ -25,7 +28,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
             "XLA_FLAGS",
         ):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_TT_DEVICE_ROOT", str(tmp_path_factory.getbasetemp() / "no-devices"))
+
+
+@pytest.fixture
+def autoload(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inner runs load every plugin that is installed, as those of users do."""
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
 
 
 @pytest.fixture
@@ -33,7 +43,7 @@ def run_tt(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
     """Run pytest with the plugin in a process of its own: jax can be started only once in a process."""
 
     def run(*args: str | Path) -> pytest.RunResult:
-        return pytester.runpytest_subprocess("-p", "pytest_tt", "-W", "error", *args)
+        return pytester.runpytest_subprocess("-p", "pytest_tt", *plugins_of(args), "-W", "error", *args)
 
     return run
 

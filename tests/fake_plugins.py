@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest_tt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pytest
 
 FAKE_PLUGINS = Path(__file__).parent / "fake_plugin"
@@ -32,7 +34,13 @@ class Environment:
 
     def command(self, *args: str) -> list[str]:
         """The command line of `run`."""
-        return [str(self.python), "-m", "pytest", "-p", "pytest_tt", "-W", "error", "-p", "no:cacheprovider", *args]
+        plugins = ["-p", "pytest_tt", "-p", "no:cacheprovider", *plugins_of(args)]
+        return [str(self.python), "-m", "pytest", *plugins, "-W", "error", *args]
+
+
+def plugins_of(args: Iterable[str | Path]) -> list[str]:
+    """The options that load pytest-xdist where `args` ask for it: inner runs load no other plugins by themselves."""
+    return ["-p", "xdist"] if any(str(arg).startswith("-n") for arg in args) else []
 
 
 def make_environment(folder: Path, fake: str | None) -> Environment:

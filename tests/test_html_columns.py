@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     RunTT = Callable[..., pytest.RunResult]
 
 pytest.importorskip("pytest_html")
+pytestmark = pytest.mark.usefixtures("autoload")
 
 
 def cells(page: str) -> dict[str, list[str]]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     RunTT = Callable[..., pytest.RunResult]
 
+pytestmark = pytest.mark.usefixtures("autoload")
+
 INSTALLED = any(entry.name == "pytest_tt" for entry in metadata.entry_points(group="pytest11"))
 
 TEST = """

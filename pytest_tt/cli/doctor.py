@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the diagnoses. Returns 1 where one of them blocks, else 0."""
     from pytest_tt.ci.doctor.diagnosis import BLOCKS, WARNING
     from pytest_tt.ci.doctor.examination import examine
-    from pytest_tt.targets.device_root import device_root
+    from pytest_tt.targets.detection import device_root
 
     diagnoses = examine(device_root(), os.environ, open_them=arguments.open)
     blocking = sum(diagnosis.severity == BLOCKS for diagnosis in diagnoses)

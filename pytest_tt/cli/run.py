@@ -67,10 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the program. Returns 0 at its end; its own exit code and errors pass through."""
     import pytest
 
-    from pytest_tt.box import ChipsError
     from pytest_tt.cli.script import ScriptError, load_file, load_module
     from pytest_tt.options import read_outside_pytest
     from pytest_tt.standalone import SCRIPT_SETTINGS, prepare_script
+    from pytest_tt.targets.target import ChipsError
 
     module, words = (True, arguments.rest[1:]) if arguments.rest[:1] == ["-m"] else (False, arguments.rest)
     if not words:

@@ -77,9 +77,14 @@ def defaults_of(declared: ConfigKeys) -> dict[str, Any]:
     return found
 
 
+def declared_by(model: Model) -> ConfigKeys | None:
+    """What a model says of the keys of its config.json; None where it says nothing."""
+    return None if model.checkpoint is None else model.checkpoint.config_keys
+
+
 def audit(model: Model) -> tuple[str, list[str]]:
     """The table of a model that declares `config_keys`, and what is wrong with it."""
-    declared = model.config_keys
+    declared = declared_by(model)
     assert declared is not None
     defaults = defaults_of(declared)
     rows = list(audited(declared, defaults))

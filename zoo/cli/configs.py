@@ -19,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables. Returns 0, or 1 if a key has no verdict."""
     from zoo import registry
-    from zoo.authoring.config_audit import audit, describe
+    from zoo.authoring.config_audit import audit, declared_by, describe
     from zoo.checkpoints.config_keys import COMMON
 
-    known = {name: model for name, model in registry.models().items() if model.config_keys is not None}
+    known = {name: model for name, model in registry.models().items() if declared_by(model) is not None}
     unknown = [name for name in arguments.models if name not in known]
     if unknown:
         raise UnusableError(f"{', '.join(unknown)}: expected some of {', '.join(known)}")

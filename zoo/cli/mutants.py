@@ -35,11 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise UnusableError(f"no mutants of {', '.join(unknown)}; expected some of {', '.join(models)}")
     count, wrong = 0, []
     for name in chosen:
-        try:
-            known = mutation.mutants_of(models[name])
-        except ModuleNotFoundError as error:
-            wrong.append(f"{name}: {error}: write down known mutants")
+        mutants = models[name].mutants
+        if mutants is None:
+            wrong.append(f"{name}: {mutation.NO_MUTANTS}")
             continue
+        known = mutants()
         found = []
         print(f"{name}, golden case {known.case}")
         print(f"  {'mutant':52} {'rel L2':>9} {'PCC':>9}  sim     hw bounds")
@@ -52,13 +52,17 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"  {row.name:52} {_word(row.caught):>19}  {row.told[:60]}", flush=True)
             else:
                 print(f"  {row.name:52} {row.told}  {_word(row.caught)}  {_word(row.caught_hw)}", flush=True)
-        mutants = [row for row in found if not row.name.startswith(mutation.NONE)]
-        if models[name].folder is None and len(mutants) < mutation.LEAST:
-            wrong.append(f"{name}: {len(mutants)} mutants, expected at least {mutation.LEAST}")
+        tried = [row for row in found if not row.name.startswith(mutation.NONE)]
+        if models[name].folder is None and len(tried) < mutation.LEAST:
+            wrong.append(f"{name}: {len(tried)} mutants, expected at least {mutation.LEAST}")
         wrong += [f"{name}: {text}" for text in mutation.wrong_rows(found, known.within_hw_bounds)]
-        count += len(mutants)
-    print("\n".join([f"{count} mutants of {len(chosen)} models, {len(wrong)} wrong", *wrong]))
+        count += len(tried)
+    print("\n".join([f"{_count(count, 'mutant')} of {_count(len(chosen), 'model')}, {len(wrong)} wrong", *wrong]))
     return int(bool(wrong))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _word(caught: bool) -> str:
