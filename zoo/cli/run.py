@@ -143,14 +143,14 @@ def _mesh(text: str) -> meshes.MeshShape:
 
 def speed(stage: ModelStage, shown: Shown) -> str:
     """The table of what it ran on and how fast."""
-    ground = stage.chips.ground
-    simulated = ground.backend == "sim"
-    chips = f"{stage.shape.chips} simulated chip{'s' * (stage.shape.chips > 1)}" if simulated else ground.description
+    target = stage.chips.target
+    simulated = target.name == "sim"
+    chips = f"{stage.shape.chips} simulated chip{'s' * (stage.shape.chips > 1)}" if simulated else target.description
     caveat = " (of chips simulated on this machine's CPU: not what real ones do)" if simulated else ""
     rows = {
         "model": f"{stage.model.name}, {stage.variant}",
         "weights": str(stage.directory),
-        "chips": f"mesh {stage.shape}, {chips} ({ground.why})",
+        "chips": f"mesh {stage.shape}, {chips} ({target.why})",
         "parameters": f"{short(stage.bytes_per_chip).strip()}B per chip",
         **({"rounded": stage.rounded} if stage.rounded else {}),
         "load": f"{stage.load_s:.2f} s",

@@ -241,16 +241,16 @@ def _facts(
     stage: ModelStage, network: LanguageModel, harness: ZooLM, results: Mapping[str, Any], chat: bool, seconds: float
 ) -> str:
     """What it ran on."""
-    ground = stage.chips.ground
-    simulated = ground.backend == "sim"
-    chips = f"{stage.shape.chips} simulated chip{'s' * (stage.shape.chips > 1)}" if simulated else ground.description
+    target = stage.chips.target
+    simulated = target.name == "sim"
+    chips = f"{stage.shape.chips} simulated chip{'s' * (stage.shape.chips > 1)}" if simulated else target.description
     asked = sum(count["effective"] for count in results["n-samples"].values())
     dtype = getattr(network.config, "dtype", "")
     shots = ", ".join(f"{count}" for count in results["n-shot"].values())
     rows = {
         "model": f"{stage.model.name}, {stage.variant}",
         "weights": str(stage.directory),
-        "chips": f"mesh {stage.shape}, {chips} ({ground.why})",
+        "chips": f"mesh {stage.shape}, {chips} ({target.why})",
         "parameters": f"{short(stage.bytes_per_chip).strip()}B per chip{f', {dtype}' if dtype else ''}",
         "asked": f"{asked} questions, {shots} examples before each{', as messages' if chat else ''}",
         "time": f"load {stage.load_s:.1f} s, evaluation {seconds:.1f} s with compiling {network.programs} programs",
