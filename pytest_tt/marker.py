@@ -95,7 +95,7 @@ def _systems(value: object) -> tuple[str, ...]:
 
 
 def _options(value: object) -> dict[str, str]:
-    from pytest_tt.compiler import options
+    from pytest_tt.targets import compiler_options as options
 
     if not isinstance(value, dict):
         raise ValueError(f'{value!r} is not a dict of TT compiler options such as {{"optimization_level": 1}}')

@@ -84,7 +84,7 @@ def _flag(text: str) -> bool:
 
 
 def _compiler_option(text: str) -> tuple[str, str]:
-    from pytest_tt.compiler import options
+    from pytest_tt.targets import compiler_options as options
 
     key, value = options.parse(text)
     return next(iter(options.check({key: value}).items()))

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from pytest_tt.compiler import options
 from pytest_tt.compiler.arguments import Arguments, bind
 from pytest_tt.compiler.artifacts import file_name
 from pytest_tt.compiler.memory import is_out_of_memory
 from pytest_tt.compiler.placement import describe_arguments
 from pytest_tt.compiler.program import Program, bytes_per_chip, count_collectives
 from pytest_tt.files import write_atomically
+from pytest_tt.targets import compiler_options as options
 from pytest_tt.targets import jax_private
 from pytest_tt.text import short_bytes
 
