@@ -34,7 +34,7 @@ import pytest_tt
 assert "jax" not in sys.modules
 chips = pytest_tt.open_chips("1x2")
 assert chips.mesh.devices.shape == (1, 2) and chips.mesh.axis_names == ("batch", "model")
-assert chips.ground.backend == "sim" and chips.ground.why == "auto: no card found"
+assert chips.ground is chips.target and chips.ground.backend == "sim" and chips.target.why == "auto: no card found"
 import jax, numpy
 assert len(jax.devices("tt")) == 8 and jax.default_backend() == "cpu"
 assert list(chips.mesh.devices.flat) == jax.devices("tt")[:2]

@@ -136,9 +136,9 @@ def _mesh(text: str) -> meshes.MeshShape:
 
 def speed(stage: ModelStage, shown: Shown) -> str:
     """The table of what it ran on and how fast."""
-    ground = stage.chips.ground
-    simulated = ground.backend == "sim"
-    chips = f"{stage.shape.chips} simulated chip{'s' * (stage.shape.chips > 1)}" if simulated else ground.description
+    target = stage.chips.target
+    simulated = target.name == "sim"
+    chips = f"{stage.shape.chips} simulated chip{'s' * (stage.shape.chips > 1)}" if simulated else target.description
     caveat = " (of chips simulated on this machine's CPU: not what real ones do)" if simulated else ""
     rows = {
         "model": f"{stage.model.name}, {stage.variant}",

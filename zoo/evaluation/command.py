@@ -242,9 +242,9 @@ def _facts(
     stage: ModelStage, network: LanguageModel, harness: ZooLM, results: Mapping[str, Any], chat: bool, seconds: float
 ) -> str:
     """What it ran on."""
-    ground = stage.chips.ground
-    simulated = ground.backend == "sim"
-    chips = f"{stage.shape.chips} simulated chip{'s' * (stage.shape.chips > 1)}" if simulated else ground.description
+    target = stage.chips.target
+    simulated = target.name == "sim"
+    chips = f"{stage.shape.chips} simulated chip{'s' * (stage.shape.chips > 1)}" if simulated else target.description
     asked = sum(count["effective"] for count in results["n-samples"].values())
     dtype = getattr(network.config, "dtype", "")
     shots = ", ".join(f"{count}" for count in results["n-shot"].values())
