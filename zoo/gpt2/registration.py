@@ -81,7 +81,7 @@ MODEL = Model(
     work=tokens_of,
     cases={
         "tiny": _logits_case("tiny"),
-        "gpt2": _logits_case("gpt2", quick=("1x2", "1x8")),
+        "gpt2": _logits_case("gpt2", quick=("1x8",)),
         "gpt2-medium-1-layer": _one_layer("gpt2-medium", ("1x2",)),
         "gpt2-large-1-layer": _one_layer("gpt2-large", ()),
         "gpt2-xl-1-layer": _one_layer("gpt2-xl", ()),

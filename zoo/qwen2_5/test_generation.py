@@ -31,7 +31,7 @@ NEAR_TIE = 0.1
 
 def ways() -> list[Any]:
     """Variant and spread on each mesh; rows lie over two axes only where there are two."""
-    meshes = {"tiny-28-4": MESHES, "tiny-14-2": MESHES}
+    meshes: dict[str, tuple[str, ...]] = {"tiny-28-4": MESHES, "tiny-14-2": MESHES}
     if not os.environ.get(SLOW):
         meshes = {"tiny-28-4": ("1x2", "1x8", "2x4"), "tiny-14-2": ("2x4", "1x32")}
     return [
