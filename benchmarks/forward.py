@@ -24,13 +24,15 @@ def compiled_forward(
     import jax
     from jax.sharding import NamedSharding
 
-    fitted = model.fit(config, mesh)
+    architecture, sharding = model.architecture, model.sharding
+    fitted = sharding.fit(config, mesh)
 
     def placed(specs: Mapping[str, Any]) -> dict[str, NamedSharding]:
         return {name: NamedSharding(mesh, spec) for name, spec in specs.items()}
 
-    given = jax.device_put(dict(inputs), placed(model.input_specs(fitted, mesh)))
-    program = jax.jit(model.forward(model.build(fitted)), out_shardings=placed(model.output_specs(fitted, mesh)))
+    given = jax.device_put(dict(inputs), placed(sharding.input_specs(fitted, mesh)))
+    forward = architecture.forward(architecture.build(fitted))
+    program = jax.jit(forward, out_shardings=placed(sharding.output_specs(fitted, mesh)))
     compiled = program.lower(params, given).compile()
 
     def run() -> dict[str, jax.Array]:

@@ -75,7 +75,7 @@ def load(model_name: str, variant: str, directory: Path, mesh_text: str) -> None
     jax.config.update("jax_num_cpu_devices", shape.chips)
     mesh = build_mesh(shape, ("batch", "model"), jax.devices())
     model = registry.model(model_name)
-    model.shapes(model.config(variant))
+    model.architecture.shapes(model.config(variant))
     loaded: list[object] = []
     start = time.perf_counter()
     peak = peak_of(lambda: loaded.append(jax.block_until_ready(load_params(model, variant, mesh, directory))))

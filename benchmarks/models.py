@@ -219,10 +219,12 @@ def _load(work: Workload, checkpoint: Path, mesh: Any) -> dict[str, float]:
     model = registry.model(work.model)
     config = model.config(work.variant)
     if mesh is None:  # what is imported is not loading
-        kind = model.hub_config(config)["model_type"] if model.hub_config else work.model
+        checkpoint_of = model.checkpoint
+        told = checkpoint_of.hub_config(config) if checkpoint_of and checkpoint_of.hub_config else {}
+        kind = told.get("model_type", work.model)
         importlib.import_module(f"transformers.models.{kind}.modeling_{kind}")
     else:
-        model.shapes(config)
+        model.architecture.shapes(config)
     start = time.perf_counter()
     peak = peak_of(lambda: work.load_pytorch(checkpoint) if mesh is None else work.load_zoo(checkpoint, mesh))
     return {"seconds": time.perf_counter() - start, "anonymous": peak.anonymous, "resident": peak.resident}
@@ -260,15 +262,16 @@ def _product(side: str) -> float:
 
 def _mesh(text: str) -> Any:
     """Simulated chips, as tests get them."""
-    import jax
+    import jax  # noqa: F401 - it must be there when chips are attached
 
     from pytest_tt.targets.mesh import build_mesh
-    from pytest_tt.targets.simulated import SimulatedChips, attached
+    from pytest_tt.targets.process import PROCESS
+    from pytest_tt.targets.simulated import SimulatedTarget
 
-    shape = MeshShape.parse(text)
-    if attached() is None:
-        SimulatedChips(max(shape.chips, 1)).attach()
-    return build_mesh(shape, ("batch", "model"), jax.devices("tt"))
+    target, shape = SimulatedTarget.of_size(None, MeshShape.parse(text), "benchmark")
+    if PROCESS.target is None:
+        target.attach(print)
+    return build_mesh(shape, ("batch", "model"), target.devices())
 
 
 if __name__ == "__main__":

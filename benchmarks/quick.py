@@ -31,11 +31,12 @@ def write(model_name: str, variant: str, directory: Path, *, shards: int = 1) ->
     from zoo.checkpoints.tensor_files import save_checkpoint
 
     model = registry.model(model_name)
-    facts = model.hub_config(model.config(variant)) if model.hub_config else None
+    hub_config = model.checkpoint.hub_config if model.checkpoint else None
+    facts = hub_config(model.config(variant)) if hub_config else None
     with _drawn_by(model, variant, blank):
-        layout = dict(registry.synthetic_checkpoint(model, variant))
+        layout = dict(model.synthetic_checkpoint(variant))
     with _drawn_by(model, variant, uniform):
-        tensors = registry.synthetic_checkpoint(model, variant)
+        tensors = model.synthetic_checkpoint(variant)
         save_checkpoint(directory, tensors, shards=shards, config=facts, layout=layout)
     return sum(tensor.nbytes for tensor in layout.values())
 
@@ -46,7 +47,7 @@ def size_of(model_name: str, variant: str) -> int:
 
     model = registry.model(model_name)
     with _drawn_by(model, variant, blank):
-        return sum(tensor.nbytes for _, tensor in registry.synthetic_checkpoint(model, variant))
+        return sum(tensor.nbytes for _, tensor in model.synthetic_checkpoint(variant))
 
 
 def uniform(
@@ -90,6 +91,6 @@ def _numpy(dtype: str) -> np.dtype[Any]:
 
 def _drawn_by(model: Any, variant: str, draw: Any) -> AbstractContextManager[object]:
     """Within it `draw` gives the numbers of the model's made-up checkpoints, in the dtype of the variant at once."""
-    module = sys.modules[model.synthetic.__module__]
+    module = sys.modules[model.checkpoint.synthetic.__module__]
     name = next(name for name in ("coarse_uniform", "uniform") if hasattr(module, name))
     return mock.patch.object(module, name, partial(draw, dtype=getattr(model.config(variant), "dtype", "float32")))

@@ -126,8 +126,8 @@ def check(options: argparse.Namespace) -> int:
         config, shape = model.config(options.variant), MeshShape.parse(options.mesh)
     except ValueError as error:
         raise RefusedError(str(error)) from None
-    if str(shape) not in model.meshes:
-        raise RefusedError(f"--mesh {shape}: expected one of {', '.join(model.meshes)}")
+    if str(shape) not in model.sharding.meshes:
+        raise RefusedError(f"--mesh {shape}: expected one of {', '.join(model.sharding.meshes)}")
     size = quick.size_of(MODEL, options.variant)
     directory = (options.directory or Path(tempfile.gettempdir())).resolve()
     on_ram = 0
@@ -155,7 +155,7 @@ def check(options: argparse.Namespace) -> int:
 def is_there(variant: str, directory: Path, size: int) -> bool:
     """Whether `directory` has a checkpoint of `variant`. RefusedError if it has another, or a damaged one."""
     from zoo import registry
-    from zoo.checkpoints.config_keys import contradictions
+    from zoo.checkpoints.config_check import contradictions
     from zoo.checkpoints.tensor_files import INDEX, SINGLE, CheckpointError, TensorFiles
 
     facts = directory / "config.json"
@@ -209,13 +209,14 @@ def zoo_side(variant: str, mesh_text: str, directory: Path, room: Path) -> None:
     from zoo import registry
     from zoo.checkpoints.placement import bytes_per_chip, load_params
     from zoo.checkpoints.synthetic import integers
-    from zoo.cli.demo import bytes_on_fullest_chip
-    from zoo.qwen2_5.generate import Generator
+    from zoo.cli.stage import bytes_on_fullest_chip
+    from zoo.qwen2_5.sharding import decoder
+    from zoo.text.generation import Generator
 
     model = registry.model(MODEL)
     config = model.config(variant)
     mesh = open_chips(mesh_text, backend="sim").mesh
-    fitted = model.fit(config, mesh)
+    fitted = model.sharding.fit(config, mesh)
     load_s, params = timed(lambda: jax.block_until_ready(load_params(model, variant, mesh, directory)))
     found: dict[str, Any] = {
         "predicted": bytes_per_chip(model, config, mesh),
@@ -234,7 +235,7 @@ def zoo_side(variant: str, mesh_text: str, directory: Path, room: Path) -> None:
     times, logits = zip(*(timed(lambda: np.asarray(forward()["logits"])) for _ in range(3)), strict=True)
     found["forward_s"] = median(times)
 
-    generator = Generator(config, params, mesh, prompt_slots=PROMPT, slots=PROMPT + NEW)
+    generator = Generator(decoder(config, mesh), params, mesh, prompt_slots=PROMPT, slots=PROMPT + NEW)
     first_s, _ = timed(lambda: generator([prompt], 2))  # compiles both programs
     steps = generator.stream([prompt], NEW + 1)
     pairs = [timed(lambda: int(next(steps)[0])) for _ in range(NEW + 1)]

@@ -7,8 +7,6 @@ that need them.
 from __future__ import annotations
 
 import importlib
-import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,7 +24,7 @@ from pytest_tt.fixtures import (
     tt_run,
     tt_shared_mesh,
 )
-from pytest_tt.isolation.options import choose_isolation, is_child
+from pytest_tt.isolation.options import ISOLATION, choose_isolation, is_child
 from pytest_tt.items import (
     MESH_PARAMETER,
     SESSION,
@@ -40,21 +38,22 @@ from pytest_tt.items import (
 from pytest_tt.marker import check_places
 from pytest_tt.options import add_options, read_settings
 from pytest_tt.parameters import SHARED_MESH, TAKE_A_MESH, mesh_id, on_other_meshes, parametrized
+from pytest_tt.reporting import Reporting
 from pytest_tt.run_hooks import install_run_hooks
-from pytest_tt.session import Session
+from pytest_tt.session import Session, choose_target
 from pytest_tt.targets.mesh import DEFAULT_AXES
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from pytest_tt.box import ChipsError
     from pytest_tt.compiler.tt_jit import TTJit
     from pytest_tt.golden import Golden, GoldenChecker
     from pytest_tt.options import Setting
     from pytest_tt.run import TTRun
     from pytest_tt.standalone import Chips, open_chips, simulate
     from pytest_tt.targets.mesh import MeshShape
+    from pytest_tt.targets.target import ChipsError
 
 __version__ = "0.1.0"
 
@@ -87,7 +86,7 @@ __all__ = [
 # Types of what the fixtures give, and what works outside pytest too; imported at first use.
 _LAZY = {
     "Chips": "pytest_tt.standalone",
-    "ChipsError": "pytest_tt.box",
+    "ChipsError": "pytest_tt.targets.target",
     "Golden": "pytest_tt.golden",
     "GoldenChecker": "pytest_tt.golden",
     "TTJit": "pytest_tt.compiler.tt_jit",
@@ -128,14 +127,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if SESSION not in config.stash:
         _start(config, config.option)
     session = session_of(config)
-    session.isolation = choose_isolation(config, session.settings, session.ground.backend)
-    session.refuse_workers(getattr(config.option, "numprocesses", None), hasattr(config, "workerinput"))
-    session.say = partial(_say, config)
-    if getattr(config.option, "numprocesses", None):
+    config.stash[ISOLATION] = choose_isolation(config, session.settings, session.target)
+    processes = getattr(config.option, "numprocesses", None)
+    if isinstance(processes, int) and not hasattr(config, "workerinput"):
+        try:
+            session.target.check_workers(processes)
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+    if processes:
         install_run_hooks(config)
-    if session.settings.artifacts.value is not None:
-        artifacts = session.settings.artifacts
-        session.artifacts = usable_directory(_place(config, str(artifacts.value)), artifacts.source)
     if session.settings.results.value is not None:
         from pytest_tt.results.plugin import register
 
@@ -161,19 +161,25 @@ def _use_statuses(config: pytest.Config, setting: Setting[str | None]) -> None:
 
 
 def _start(config: pytest.Config, namespace: argparse.Namespace) -> None:
-    config.stash[SESSION] = Session(read_settings(config, namespace))
-    if is_child(config):
-        session_of(config).become_child()
-    config.stash[SESSION].prepare_jax()
+    settings = read_settings(config, namespace)
+    target, child = choose_target(settings), is_child(config)
+    artifacts = None
+    if settings.artifacts.value is not None:
+        artifacts = usable_directory(_place(config, settings.artifacts.value), settings.artifacts.source)
+    session = config.stash[SESSION] = Session(settings, target, Reporting(config, quiet=child), artifacts)
+    if child:
+        target.borrow()
+    target.prepare_jax(session.reporting.say)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if SESSION in config.stash:
-        session_of(config).close()
+        session_of(config).cache.close()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return session_of(config).header(__version__)
+    note = config.stash[ISOLATION].note
+    return session_of(config).header(__version__) + (f", {note}" if note else "")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -230,8 +236,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             from pytest_tt.status.plugin import apply_statuses
 
             apply_statuses(config, ours)
-        if session.ground.backend == "hw":
-            # TT's client closes and reopens the mesh whenever its shape changes.
+        if session.target.groups_meshes:
             shapes = {item: str(run_of(item).mesh) for item in ours}
             order = {shape: place for place, shape in enumerate(dict.fromkeys(shapes.values()))}
             items.sort(key=lambda item: order.get(shapes.get(item, ""), -1))
@@ -239,10 +244,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             return
         if ours:
             install_run_hooks(config)
-        session.provide([run_of(item) for item in ours])
-        cache = getattr(config, "cache", None)
-        session.use_compile_cache(lambda: None if cache is None else cache.mkdir("tt-compiled"), _place(config, ""))
-        if session.in_use and not _isolate(config, session, items):
+        needed = bool(ours) or session.settings.wanted
+        session.provide([run_of(item) for item in ours], needed=needed)
+        if needed and session.target.caches_programs:
+            cache = getattr(config, "cache", None)
+            default = lambda: None if cache is None else cache.mkdir("tt-compiled")  # noqa: E731
+            session.cache.open(session.settings.compile_cache, default, _place(config, ""))
+        if needed and not _isolate(config, session, items):
             session.hold_chips()
             _watch_interrupts(config, session)
     except pytest.UsageError as error:
@@ -256,27 +264,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     recorders = [recorder for recorder in map(find_recorder, session.items) if recorder is not None]
-    session_of(session.config).begin_rows([recorder.row for recorder in recorders])
+    if session_of(session.config).settings.results.value is not None:
+        from pytest_tt.results.plugin import begin_rows
+
+        begin_rows(session.config, [recorder.row for recorder in recorders])
 
 
 def _isolate(config: pytest.Config, session: Session, items: list[pytest.Item]) -> bool:
     """Have other processes run the tests, if that is wanted and possible."""
-    isolation = session.isolation
-    if isolation is None or not isolation.on or not session.may_isolate(isolation):
+    isolation = config.stash[ISOLATION]
+    if not isolation.on:
         return False
     from pytest_tt.isolation.neighbours import needs_one_process
     from pytest_tt.isolation.parent import isolate
 
-    why = needs_one_process(config, items)
+    why, hint = session.target.why_not_lent(), "move that code into a fixture"
+    if why is None:
+        why, hint = needs_one_process(config, items), "run these tests with --no-tt-isolate"
     if why is not None:
         if isolation.asked:
-            raise pytest.UsageError(f"tests cannot be isolated: {why}; run these tests with --no-tt-isolate")
-        session.say(f"tt: isolate off: {why}")
+            raise pytest.UsageError(f"tests cannot be isolated: {why}; {hint}")
+        session.reporting.say(f"tt: isolate off: {why}")
         return False
-
     cache = getattr(config, "cache", None)
     chips = session.lend_chips(None if cache is None else Path(cache.mkdir("tt-metal")))
-    isolate(config, session, chips)
+    isolate(config, session, isolation.timeout, chips)
     return True
 
 
@@ -286,7 +298,7 @@ def _watch_interrupts(config: pytest.Config, session: Session) -> None:
         return
     from pytest_tt.interrupt import InterruptWatch
 
-    config.pluginmanager.register(InterruptWatch(session), "pytest_tt_interrupt")
+    config.pluginmanager.register(InterruptWatch(session.target.interrupt_s, session.reporting), "pytest_tt_interrupt")
 
 
 # Options that end a run after collection.
@@ -296,16 +308,3 @@ _RUN_NO_TEST = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupp
 def _place(config: pytest.Config, path: str) -> Path:
     """Where `path` of an option is: relative to where pytest was started, ``~`` is the home directory."""
     return Path(config.invocation_params.dir, Path(path).expanduser())
-
-
-def _say(config: pytest.Config, line: str) -> None:
-    """Show `line` at once; an xdist worker has no terminal of its own, but its stderr is the user's."""
-    if session_of(config).is_child:
-        return  # its parent has said the same
-    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or hasattr(config, "workerinput"):
-        print(line, file=sys.__stderr__, flush=True)
-    else:
-        reporter.ensure_newline()
-        reporter.write_line(line)
-        reporter.flush()

@@ -1,4 +1,8 @@
-"""Models of other packages, by the hook ``pytest_tt_zoo_models`` or a function of that name, and their origin."""
+"""Models of other packages and their origin: by the hook ``pytest_tt_zoo_models``, or by entry points.
+
+The value of an entry point of the group ``pytest_tt_zoo`` is a module or object with a function
+``pytest_tt_zoo_models()`` that returns a list of `zoo.registry.Model`, as the pytest hook of that name does.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_tt.packages import distribution, entry_points
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from importlib.metadata import EntryPoint
 
     import pytest
 
 HOOK = "pytest_tt_zoo_models"
+
+GROUP = "pytest_tt_zoo"
+"""Of entry points."""
 
 
 class ZooError(ValueError):
@@ -66,6 +76,28 @@ def hooked(config: pytest.Config, without: Callable[..., Any] | None = None) -> 
             origin, remedy = f"{name}", "fix it there"
         alone = manager.subset_hook_caller(HOOK, everyone - {plugin})
         yield ask(origin, remedy, partial(_sole, alone))
+
+
+def installed() -> Iterator[Zoo]:
+    """The models of each entry point of `GROUP`. Raises ZooError as `ask` does, and for one that cannot be imported."""
+    for point in entry_points(GROUP):
+        yield _of_entry_point(point)
+
+
+def _of_entry_point(point: EntryPoint) -> Zoo:
+    if point.dist is None:
+        origin, remedy = f"entry point {point.name} = {point.value} of an unknown package", "fix or uninstall it"
+    else:
+        origin, remedy = distribution(point), fix_or_uninstall(point.dist.name)
+    about = f"its entry point {point.name!r} of {GROUP}, {point.value!r},"
+    try:
+        found = point.load()
+    except Exception as error:
+        raise ZooError(f"{origin}: {about} cannot be loaded ({words(error)}); {remedy}") from error
+    give = getattr(found, HOOK, None)
+    if not callable(give):
+        raise ZooError(f"{origin}: {about} is {of_type(found)} without the function {HOOK}(); {remedy}")
+    return ask(origin, remedy, give)
 
 
 def _sole(alone: Callable[[], list[Any]]) -> Any:

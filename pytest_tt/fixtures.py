@@ -10,10 +10,10 @@ import pytest
 from pytest_tt.items import MESH_PARAMETER, STATUS_BOUNDS, find_recorder, late_marker, recorder_of, run_of, session_of
 from pytest_tt.parameters import SHARED_MESH, TAKE_A_MESH, TAKE_NONE, check_request
 from pytest_tt.targets.mesh import MeshShape
-from pytest_tt.targets.platforms import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import jax
     from jax.sharding import Mesh
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pytest_tt.compiler.tt_jit import TTJit
     from pytest_tt.golden import GoldenChecker
     from pytest_tt.run import TTRun
+    from pytest_tt.targets.target import Target
+
+# Goldens that this run has recorded so far.
+_RECORDED: pytest.StashKey[set[Path]] = pytest.StashKey()
 
 FIXTURES = frozenset({*TAKE_A_MESH, *TAKE_NONE})
 
@@ -51,7 +55,7 @@ def tt_run(request: pytest.FixtureRequest) -> TTRun:
 def tt_mesh(request: pytest.FixtureRequest, tt_run: TTRun) -> Mesh:
     """jax.sharding.Mesh of this test's chips, axes ("batch", "model") unless the marker names others."""
     check_request(request)
-    devices = _chips(tt_run.mesh, tt_run.backend)
+    devices = _chips(tt_run.mesh, session_of(request.config).target)
     from pytest_tt.targets.mesh import build_mesh
 
     return build_mesh(tt_run.mesh, tt_run.axes, devices)
@@ -74,7 +78,7 @@ def tt_shared_mesh(request: pytest.FixtureRequest, _tt_mesh: tuple[MeshShape | N
         )
     shape, axes = _tt_mesh
     shape = MeshShape.of(request.param) if shape is None else shape
-    devices = _chips(shape, session_of(request.config).ground.backend)
+    devices = _chips(shape, session_of(request.config).target)
     from pytest_tt.targets.mesh import build_mesh
 
     return build_mesh(shape, axes, devices)
@@ -97,7 +101,7 @@ def tt_jit(request: pytest.FixtureRequest, tt_run: TTRun, tt_mesh: Mesh) -> TTJi
 
     root = session_of(request.config).artifacts
     directory = None if root is None else artifacts_of(root, request.node.nodeid)
-    return TTJit(tt_run, tt_mesh, recorder_of(request.node), directory)
+    return TTJit(tt_run, tt_mesh, recorder_of(request.node), directory, session_of(request.config).target)
 
 
 @pytest.fixture
@@ -113,7 +117,7 @@ def tt_golden(request: pytest.FixtureRequest, tt_run: TTRun) -> GoldenChecker:
         backend=tt_run.backend,
         update=session_of(request.config).settings.golden_update.value,
         record=recorder_of(node).record,
-        recorded=session_of(request.config).recorded_goldens,
+        recorded=request.config.stash.setdefault(_RECORDED, set()),
         status=node.stash.get(STATUS_BOUNDS, None),
     )
 
@@ -141,24 +145,22 @@ def cpu_init_params(request: pytest.FixtureRequest, tt_mesh: Mesh) -> Callable[.
     return init
 
 
-def _chips(shape: MeshShape, backend: str) -> Sequence[jax.Device]:
+def _chips(shape: MeshShape, target: Target) -> Sequence[jax.Device]:
     """The run's chips, at least as many as `shape` needs; fails the test if there are fewer."""
     __tracebackhide__ = True
     problem = None
     try:
-        import jax
-
-        devices = jax.devices(PLATFORM)
+        devices = target.devices()
     except ImportError as error:
         problem = f"this test needs jax, which cannot be imported here ({error}): pip install jax"
     except RuntimeError as error:
-        problem = f"jax could not start the chips ({backend}): {error}"
+        problem = f"jax could not start the chips ({target.name}): {error}"
     if problem is not None:
         pytest.fail(problem, pytrace=False)
     if len(devices) < shape.chips:
         hint = f" (JAX_PLATFORMS={os.environ['JAX_PLATFORMS']})" if "JAX_PLATFORMS" in os.environ else ""
         pytest.fail(
-            f"mesh {shape} needs {shape.chips} chips, but jax has {len(devices)} on platform tt{hint}",
+            f"mesh {shape} needs {shape.chips} chips, but jax has {len(devices)} on platform {target.platform}{hint}",
             pytrace=False,
         )
     return devices

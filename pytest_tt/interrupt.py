@@ -32,11 +32,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import FrameType
 
-    from pytest_tt.session import Session
+    from pytest_tt.reporting import Reporting
 
-# How long the main thread may stand still after Ctrl-C: without chips, and with chips that may be about to close.
-STILL_S = 3.0
-STILL_HW_S = 15.0
 _POLL_S = 0.1
 # Asks the main thread whether it reacts to signals. Where nobody has a handler it is ignored.
 _QUESTION = signal.SIGURG
@@ -44,11 +41,14 @@ _ANSWER_S = 0.5
 
 
 class InterruptWatch:
-    """A plugin of a process that runs tests on chips itself."""
+    """A plugin of a process that runs tests on chips itself.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._still_s = STILL_HW_S if session.ground.backend == "hw" else STILL_S
+    The main thread may stand still for `still_s` seconds after Ctrl-C: chips may be about to close.
+    """
+
+    def __init__(self, still_s: float, reporting: Reporting) -> None:
+        self._still_s = still_s
+        self._reporting = reporting
         self._main = threading.main_thread()
         self._item: pytest.Item | None = None
         self._interrupted = False
@@ -162,9 +162,9 @@ class InterruptWatch:
         line = f"tt: interrupted, but this process waits in native code {where}: it is ended"
         with suppress(OSError):
             os.write(self._stderr, f"\n{line}\n{dump}\n".encode(errors="replace"))
-        if self._session.collector is not None and self._item is not None:
+        if self._item is not None:
             recorder = find_recorder(self._item)
-            self._session.collector.interrupted(nodeid, "setup" if recorder is None else recorder.row.phase)
+            self._reporting.interrupted(nodeid, "setup" if recorder is None else recorder.row.phase)
         os._exit(pytest.ExitCode.INTERRUPTED)
 
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_tt.parameters import SHARED_MESH, mesh_by_parameter, parameters
+from pytest_tt.targets.mesh import MeshShape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pytest_tt.compare.bounds import Bounds
     from pytest_tt.marker import TTMarker
     from pytest_tt.results.recorder import Recorder
     from pytest_tt.run import TTRun
     from pytest_tt.session import Session
-    from pytest_tt.targets.mesh import MeshShape
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _RUN: pytest.StashKey[TTRun] = pytest.StashKey()
@@ -40,8 +40,20 @@ def meshes_to_run(marker: TTMarker | None, session: Session) -> tuple[MeshShape,
     """The meshes of a test that lists several, else empty. ``--tt-mesh`` picks one if it is listed."""
     if marker is None or marker.mesh is None or len(marker.mesh) < 2:
         return ()
+    return _chosen(session, marker.mesh)
+
+
+def chosen_meshes(config: pytest.Config, meshes: Sequence[str]) -> tuple[str, ...]:
+    """`meshes`, as a test lists them, or only the one of ``--tt-mesh`` if it is one of them.
+
+    For hooks that make a test case for each mesh themselves.
+    """
+    return tuple(map(str, _chosen(session_of(config), tuple(map(MeshShape.parse, meshes)))))
+
+
+def _chosen(session: Session, meshes: tuple[MeshShape, ...]) -> tuple[MeshShape, ...]:
     wanted = session.settings.mesh
-    return (wanted.value,) if wanted.given and wanted.value in marker.mesh else marker.mesh
+    return (wanted.value,) if wanted.given and wanted.value in meshes else meshes
 
 
 def uses_tt(item: pytest.Item, fixtures: frozenset[str]) -> bool:
@@ -71,7 +83,7 @@ def run_of(item: pytest.Item) -> TTRun:
                 "can run on several, by a marker on them, their class or their module; name one mesh"
             )
         chosen_by = "marker" if by_parameter is None else "parameter"
-        run = resolve_run(session.settings, session.ground, marker, chosen, chosen_by)
+        run = resolve_run(session.settings, session.target, marker, chosen, chosen_by)
         if run.model is None:
             run = replace(run, model=item.ihook.pytest_tt_model(item=item))
         item.stash[_RUN] = run
@@ -156,7 +168,9 @@ def recorder_of(item: pytest.Item) -> Recorder:
         from pytest_tt.results.recorder import Recorder
         from pytest_tt.results.row import Row
 
-        item.stash[_RECORDER] = Recorder(Row.begin(item.nodeid, run_of(item)), session_of(item.config).tell_phase)
+        item.stash[_RECORDER] = Recorder(
+            Row.begin(item.nodeid, run_of(item)), session_of(item.config).reporting.phase_reached
+        )
     return item.stash[_RECORDER]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pytest
 
+from pytest_tt.targets.choice import AUTO, KINDS, check_name
 from pytest_tt.targets.mesh import MeshShape
 from pytest_tt.text import nearest
 
@@ -19,8 +20,6 @@ T = TypeVar("T")
 
 # Variables that are not for users: our tests and commands set them.
 _NO_SETTINGS = ("PYTEST_TT_DEVICE_ROOT", "PYTEST_TT_MATRIX_OUTPUT")
-
-BACKENDS = ("auto", "sim", "hw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +65,7 @@ def _mesh(text: str) -> MeshShape:
 
 
 def _backend(text: str) -> str:
-    if text not in BACKENDS:
-        raise ValueError(f"{text!r} is not a backend: expected auto, sim or hw")
-    return text
+    return check_name(text)
 
 
 def _system(text: str) -> str:
@@ -142,9 +139,9 @@ OPTIONS = (
     Option("mesh", _mesh, MeshShape(1, 1), "ROWSxCOLS",
            "Mesh for tests that do not name one; if a test lists several and this is one of them, run only this one "
            "(default: 1x1)"),
-    Option("backend", _backend, "auto", "{auto,sim,hw}",
-           "What executes: simulated chips (sim) or Tenstorrent chips (hw); auto takes hw if chips are found and a "
-           "plugin for them, such as pjrt-plugin-tt, is installed (default: auto)"),
+    Option("backend", _backend, AUTO, f"{{{','.join((AUTO, *KINDS))}}}",
+           f"What executes: {' or '.join(f'{kind.title} ({name})' for name, kind in KINDS.items())}; auto takes hw if "
+           "chips are found and a plugin for them, such as pjrt-plugin-tt, is installed (default: auto)"),
     Option("system", _system, None, "NAME",
            "System to simulate, or on hw the system that must be present: n150, n300, t3k, galaxy, p100, p150, qb2, "
            "lb-blackhole, galaxy-bh"),

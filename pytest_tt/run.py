@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_tt.targets.mesh import DEFAULT_AXES, MeshShape
-from pytest_tt.targets.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_tt.marker import TTMarker
     from pytest_tt.options import Settings
-    from pytest_tt.targets.target import Ground
+    from pytest_tt.targets.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +35,12 @@ class TTRun:
 
 def resolve_run(
     settings: Settings,
-    ground: Ground,
+    target: Target,
     marker: TTMarker | None,
     chosen: MeshShape | None,
     chosen_by: str = "marker",
 ) -> TTRun:
-    """Merge a test's `marker` with the run's `settings`.
+    """Merge a test's `marker` with the run's `settings`, for `target`.
 
     `chosen` is its mesh where the marker lists several or a parameter gives it, as `chosen_by` says.
     """
@@ -61,39 +60,21 @@ def resolve_run(
         wanted = marker.system or ()
     if chosen is not None:
         mesh, mesh_source = chosen, chosen_by
-    system, system_source, chips = ground.system, settings.system.source, ground.chips
-    if ground.backend == "hw":
-        system_source = "detected"
-    elif system is None and wanted:
-        fitting = [name for name in wanted if SYSTEMS[name].chips >= mesh.chips]
-        system, system_source = (fitting or list(wanted))[0], "marker"
-        chips = SYSTEMS[system].chips
+    place = target.resolve(mesh, wanted)
     return TTRun(
-        backend=ground.backend,
-        system=system,
+        backend=target.name,
+        system=place.system,
         mesh=mesh,
         axes=axes,
         options=options,
         sources={
-            "backend": ground.why,
-            "system": system_source,
+            "backend": target.why,
+            "system": place.source,
             "mesh": mesh_source,
             "axes": axes_source,
             "options": options_source,
         },
-        obstacle=_obstacle(ground, mesh, system, chips, wanted),
+        obstacle=place.obstacle,
         model=None if marker is None else marker.model,
         variant=None if marker is None else marker.variant,
     )
-
-
-def _obstacle(
-    ground: Ground, mesh: MeshShape, system: str | None, chips: int | None, wanted: tuple[str, ...]
-) -> str | None:
-    place = ground.description if ground.system is None and ground.backend == "hw" else f"{system}"
-    if wanted and system not in wanted:
-        return f"meant for {' or '.join(wanted)}, but this run is on {place}"
-    if chips is not None and mesh.chips > chips:
-        what = "simulated " * (ground.backend == "sim") + place
-        return f"mesh {mesh} needs {mesh.chips} chips, but {what} has {chips}"
-    return None

@@ -88,7 +88,7 @@ def test_quick_checkpoints_have_the_tensors_of_the_made_up_ones(
     model = registry.model(name)
     variant = next(variant for variant in model.variants if variant.startswith("tiny"))
     quick.write(name, variant, tmp_path)
-    wanted = {name: (tensor.shape, tensor.dtype) for name, tensor in registry.synthetic_checkpoint(model, variant)}
+    wanted = {name: (tensor.shape, tensor.dtype) for name, tensor in model.synthetic_checkpoint(variant)}
     assert {name: (tensor.shape, tensor.dtype) for name, tensor in TensorFiles(tmp_path).items()} == wanted
 
 
@@ -115,7 +115,8 @@ def test_the_plain_model_computes_what_the_zoo_does(tmp_path: Path, monkeypatch:
         mesh = jax.sharding.Mesh(np.array([[host]]), ("batch", "model"))
         positions = np.arange(12, dtype=np.int32)[None]
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "position_ids": positions}
-        expected = MODEL.forward(MODEL.build(config))(load_params(MODEL, variant, mesh, tmp_path), inputs)["logits"]
+        forward = MODEL.architecture.forward(MODEL.architecture.build(config))
+        expected = forward(load_params(MODEL, variant, mesh, tmp_path), inputs)["logits"]
     for found, wanted in ((at_once, expected), (by_cache[:, -1], expected[:, -1])):
         difference = np.asarray(found, np.float64) - np.asarray(wanted)
         assert np.linalg.norm(difference) < 1e-5 * np.linalg.norm(wanted)

@@ -55,7 +55,7 @@ def test_description(cards: list[str], description: str, count: int, system: str
 
 
 def test_machine_without_driver(tmp_path: Path) -> None:
-    assert detection.detect(tmp_path) == detection.Box.none()
+    assert detection.detect(tmp_path) == detection.DetectedSystem.none()
 
 
 @pytest.mark.parametrize("arch", ["wormhole_b0", "blackhole"])

@@ -19,8 +19,7 @@ from device_tree import bdf, make_healthy, make_system, make_tree, set_holders
 from pytest_tt.ci.doctor import machine, opening, software, users
 from pytest_tt.ci.doctor.finding import BLOCKS, OK, WARNING, ok
 from pytest_tt.cli import main
-from pytest_tt.targets import device_root
-from pytest_tt.targets.detection import Box, detect
+from pytest_tt.targets.detection import ROOT_VARIABLE, DetectedSystem, detect
 from pytest_tt.targets.lock import ChipLock
 
 if TYPE_CHECKING:
@@ -406,10 +405,10 @@ def test_jax_that_starts_with_python(install: Callable[..., Path]) -> None:
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     root = healthy(tmp_path, "t3k")
-    monkeypatch.setenv(device_root.ROOT_VARIABLE, str(root))
+    monkeypatch.setenv(ROOT_VARIABLE, str(root))
     calls: list[str] = []
 
-    def open_chips(root: Path, box: Box) -> Finding:
+    def open_chips(root: Path, box: DetectedSystem) -> Finding:
         calls.append(str(box.system))
         return ok("open", "8 chips")
 

@@ -332,7 +332,7 @@ def test_rules_come_from_pyproject(gate: Gate, tmp_path: Path) -> None:
     assert lines[0].endswith("Rules: pyproject.toml [tool.pytest-tt.gate].")
     assert gate(with_metric("pcc", 0.99), "--rule", "pcc_drop=0.001")[0] == 1, "the command line counts more"
     rules = read_rules(config, required=True)
-    assert (rules.sim.pcc_drop, rules.hw.pcc_drop, rules.hw.top_drop) == (0.05, 0.0, 0.01)
+    assert (rules.of("sim").pcc_drop, rules.of("hw").pcc_drop, rules.of("hw").top_drop) == (0.05, 0.0, 0.01)
     config.write_text("[project]\nname = 'x'\n[tool.pytest-tt.matrix]\n", encoding="utf-8")
     assert gate(with_metric("pcc", 0.99))[0] == 1
     assert gate(None, "--config", "pyproject.toml") == (

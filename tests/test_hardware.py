@@ -11,9 +11,25 @@ import pytest
 from device_tree import bdf, make_system, make_tree
 
 from pytest_tt.targets import card, provider
-from pytest_tt.targets.detection import Box, detect
+from pytest_tt.targets.card import CardTarget
+from pytest_tt.targets.choice import choose as choose_target
+from pytest_tt.targets.choice import choose_for
+from pytest_tt.targets.detection import DetectedSystem, detect
+from pytest_tt.targets.target import Request, Target
 
-NO_CARD = Box.none()
+NO_CARD = DetectedSystem.none()
+
+
+def choose(backend: str, detected: DetectedSystem) -> tuple[str, str]:
+    """The target on a machine with `detected`, and why it was chosen."""
+    request = Request(backend, "requested")
+    if backend == "hw":
+        target: Target = CardTarget.of(detected, request)
+    else:
+        target = choose_for(detected, request) if backend == "auto" else choose_target(request)
+    return target.name, target.why
+
+
 SYS_PATH = tuple(sys.path)
 
 
@@ -45,7 +61,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def n300(tmp_path: Path) -> Box:
+def n300(tmp_path: Path) -> DetectedSystem:
     return detect(make_system(tmp_path / "n300", "n300"), None)
 
 
@@ -77,10 +93,12 @@ def test_jax_tt_plugin_is_known(site: Path) -> None:
     )
 
 
-def test_library_of_the_variable_is_a_provider(site: Path, monkeypatch: pytest.MonkeyPatch, n300: Box) -> None:
+def test_library_of_the_variable_is_a_provider(
+    site: Path, monkeypatch: pytest.MonkeyPatch, n300: DetectedSystem
+) -> None:
     monkeypatch.setenv("PJRT_NAMES_AND_LIBRARY_PATHS", "other:/x.so,tt:/opt/libtt.so")
     why = "auto: n300 (2 chips) found, /opt/libtt.so (PJRT_NAMES_AND_LIBRARY_PATHS)"
-    assert card.choose("auto", n300) == ("hw", why)
+    assert choose("auto", n300) == ("hw", why)
 
 
 REGISTERS = """
@@ -93,7 +111,7 @@ def initialize():
 """
 
 
-def test_unknown_plugins_are_known_by_what_they_register(site: Path, n300: Box) -> None:
+def test_unknown_plugins_are_known_by_what_they_register(site: Path, n300: DetectedSystem) -> None:
     """One whose entry point says nothing, one of the namespace package without any, and others of no interest."""
     for name, entry, platform in (("odd", "odd = odd_one", "tt"), ("even", "even = even_one", "cuda")):
         make_distribution(site, name=name, entry_point=entry, modules=())
@@ -104,7 +122,7 @@ def test_unknown_plugins_are_known_by_what_they_register(site: Path, n300: Box) 
     sys.path += [entry for entry in SYS_PATH if entry not in sys.path]  # the children need jax
     found = {str(each) for each in provider.find_providers()}
     assert found == {"odd 1.3.0", "module jax_plugins.mine"}
-    assert card.choose("auto", n300)[0] == "hw"
+    assert choose("auto", n300)[0] == "hw"
     assert not {"odd_one", "jax_plugins.mine", "even_one"} & set(sys.modules)
 
 
@@ -125,10 +143,10 @@ def test_whose_entry_point(name: str, entry_point: str, ours: bool, site: Path) 
     assert len(provider.known_providers()) == ours
 
 
-def test_entry_point_to_a_missing_module(site: Path, n300: Box) -> None:
+def test_entry_point_to_a_missing_module(site: Path, n300: DetectedSystem) -> None:
     make_distribution(site, modules=())
     assert provider.find_providers() == ()
-    _, why = card.choose("auto", n300)
+    _, why = choose("auto", n300)
     assert why == (
         "auto: n300 (2 chips) found but pjrt-plugin-tt 1.3.0 is broken (no importable entry point in group jax_plugins)"
     )
@@ -136,39 +154,39 @@ def test_entry_point_to_a_missing_module(site: Path, n300: Box) -> None:
 
 def test_choice_without_a_card(site: Path) -> None:
     make_distribution(site)
-    assert card.choose("auto", NO_CARD) == ("sim", "auto: no card found")
-    assert card.choose("sim", NO_CARD)[0] == "sim"
+    assert choose("auto", NO_CARD) == ("sim", "auto: no card found")
+    assert choose("sim", NO_CARD)[0] == "sim"
     with pytest.raises(ValueError) as caught:
-        card.choose("hw", NO_CARD)
+        choose("hw", NO_CARD)
     assert str(caught.value).startswith("backend hw: no card found: expected device nodes below /dev/tenstorrent;")
 
 
-def test_choice_without_the_wheel(site: Path, n300: Box) -> None:
-    assert card.choose("auto", n300) == ("sim", "auto: n300 (2 chips) found but pjrt-plugin-tt is not installed")
-    assert card.choose("sim", n300)[0] == "sim"
+def test_choice_without_the_wheel(site: Path, n300: DetectedSystem) -> None:
+    assert choose("auto", n300) == ("sim", "auto: n300 (2 chips) found but pjrt-plugin-tt is not installed")
+    assert choose("sim", n300)[0] == "sim"
     with pytest.raises(ValueError) as caught:
-        card.choose("hw", n300)
+        choose("hw", n300)
     text = str(caught.value)
     assert text.startswith("backend hw: n300 (2 chips) found but pjrt-plugin-tt is not installed: pip install ")
     assert "--tt-backend sim" in text
 
 
-def test_choice_with_card_and_wheel(site: Path, n300: Box) -> None:
+def test_choice_with_card_and_wheel(site: Path, n300: DetectedSystem) -> None:
     make_distribution(site)
-    assert card.choose("auto", n300) == ("hw", "auto: n300 (2 chips) found, pjrt-plugin-tt 1.3.0")
-    assert card.choose("hw", n300) == ("hw", "requested, pjrt-plugin-tt 1.3.0")
-    assert card.choose("sim", n300)[0] == "sim"
+    assert choose("auto", n300) == ("hw", "auto: n300 (2 chips) found, pjrt-plugin-tt 1.3.0")
+    assert choose("hw", n300) == ("hw", "requested, pjrt-plugin-tt 1.3.0")
+    assert choose("sim", n300)[0] == "sim"
     with pytest.raises(ValueError, match="'gpu' is not a backend"):
-        card.choose("gpu", n300)
+        choose("gpu", n300)
 
 
 def test_hidden_card_is_named(site: Path, tmp_path: Path) -> None:
     make_distribution(site)
     box = detect(make_system(tmp_path / "tree", "n300"), "")
-    assert card.choose("auto", box) == ("sim", "auto: no card, 0 of 1 devices by TT_VISIBLE_DEVICES= found")
+    assert choose("auto", box) == ("sim", "auto: no card, 0 of 1 devices by TT_VISIBLE_DEVICES= found")
 
 
-def test_expected_system(n300: Box, tmp_path: Path) -> None:
+def test_expected_system(n300: DetectedSystem, tmp_path: Path) -> None:
     card.expected_system(n300, "n300")
     with pytest.raises(ValueError) as caught:
         card.expected_system(n300, "t3k")
@@ -222,7 +240,7 @@ import sys
 from pytest_tt.compiler import options
 from pytest_tt.targets import card, detection, lock
 assert not {"jax", "flax", "numpy"} & set(sys.modules)
-card.prepare(detection.Box.none())
+card.prepare(detection.DetectedSystem.none())
 assert "flax.linen" in sys.modules
 from jax._src import xla_bridge
 assert not xla_bridge._backends, "a backend was started"

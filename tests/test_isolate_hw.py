@@ -10,8 +10,8 @@ import pytest
 from device_tree import bdf, set_holders
 from fake_plugins import Environment, events
 
-from pytest_tt.isolation.chips import HeldChips
 from pytest_tt.targets.detection import detect
+from pytest_tt.targets.lent import LentChips
 from pytest_tt.targets.lock import ChipLock
 
 if TYPE_CHECKING:
@@ -137,17 +137,17 @@ def test_reset_where_it_is_allowed(
 def test_reset_leaves_others_alone(n300: Path, tt_smi: Path) -> None:
     box = detect(n300)
     set_holders(n300, 0, [1])
-    problem = HeldChips(box, (), may_reset=True, cache=None).reset()
+    problem = LentChips(box, (), may_reset=True, cache=None).reset()
     assert problem is not None
     assert problem.startswith("not run: pid 1 (")
     assert not tt_smi.exists()
     set_holders(n300, 0, [])
-    assert HeldChips(box, (), may_reset=True, cache=None).reset() is None
+    assert LentChips(box, (), may_reset=True, cache=None).reset() is None
     assert tt_smi.read_text() == "-r 0\n"
 
 
 def test_a_reset_that_fails_says_why(n300: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chips = HeldChips(detect(n300), (), may_reset=True, cache=None)
+    chips = LentChips(detect(n300), (), may_reset=True, cache=None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert chips.reset() == "tt-smi is not installed (not on PATH)"
     (tmp_path / "tt-smi").write_text("#!/bin/sh\necho first\necho no such board >&2\nexit 3\n")
@@ -157,7 +157,7 @@ def test_a_reset_that_fails_says_why(n300: Path, tmp_path: Path, monkeypatch: py
 
 def test_every_child_has_directories_of_its_own(n300: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    chips = HeldChips(detect(n300), (), may_reset=False, cache=tmp_path / "kept")
+    chips = LentChips(detect(n300), (), may_reset=False, cache=tmp_path / "kept")
     (first, made), (second, others) = chips.environment(), chips.environment()
     assert first["TMPDIR"] != second["TMPDIR"]
     assert (first["TMPDIR"], second["TMPDIR"]) == (*made, *others)

@@ -15,7 +15,7 @@ import pytest
 from device_tree import make_system, set_holders
 
 from pytest_tt.targets import lock as lock_module
-from pytest_tt.targets.detection import Box, command_of, detect
+from pytest_tt.targets.detection import DetectedSystem, command_of, detect
 from pytest_tt.targets.lock import ChipLock
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def box(root: Path) -> Box:
+def box(root: Path) -> DetectedSystem:
     return detect(root)
 
 
@@ -90,7 +90,7 @@ def other(root: Path) -> Iterator[Other]:
             pipe.close()
 
 
-def make_lock(box: Box, root: Path, timeout_s: float = 60) -> tuple[ChipLock, list[str]]:
+def make_lock(box: DetectedSystem, root: Path, timeout_s: float = 60) -> tuple[ChipLock, list[str]]:
     said: list[str] = []
     return ChipLock(box, timeout_s=timeout_s, root=root, say=said.append), said
 
@@ -99,7 +99,7 @@ def lock_files(root: Path) -> list[Path]:
     return sorted((root / "tmp").iterdir())
 
 
-def test_free_chips_are_taken_without_a_word(box: Box, root: Path) -> None:
+def test_free_chips_are_taken_without_a_word(box: DetectedSystem, root: Path) -> None:
     lock, said = make_lock(box, root)
     with lock:
         assert lock.held
@@ -111,7 +111,9 @@ def test_free_chips_are_taken_without_a_word(box: Box, root: Path) -> None:
     assert [path.read_text() for path in lock_files(root)] == [""] * 4
 
 
-def test_xdist_worker_names_the_run_it_belongs_to(box: Box, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_xdist_worker_names_the_run_it_belongs_to(
+    box: DetectedSystem, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
     monkeypatch.setattr(sys, "argv", ["-c"])
     with make_lock(box, root)[0]:
@@ -120,12 +122,12 @@ def test_xdist_worker_names_the_run_it_belongs_to(box: Box, root: Path, monkeypa
 
 
 def test_box_without_chips_needs_no_file(tmp_path: Path) -> None:
-    lock, _ = make_lock(Box.none(), tmp_path)
+    lock, _ = make_lock(DetectedSystem.none(), tmp_path)
     with lock:
         assert not (tmp_path / "tmp").exists()
 
 
-def test_files_are_for_every_user(box: Box, root: Path) -> None:
+def test_files_are_for_every_user(box: DetectedSystem, root: Path) -> None:
     before = os.umask(0o077)
     try:
         with make_lock(box, root)[0]:
@@ -135,7 +137,7 @@ def test_files_are_for_every_user(box: Box, root: Path) -> None:
     assert [path.stat().st_mode & 0o777 for path in lock_files(root)] == [0o666] * 4
 
 
-def test_waiting_says_who_holds_and_ends_with_the_chips(box: Box, root: Path, other: Other) -> None:
+def test_waiting_says_who_holds_and_ends_with_the_chips(box: DetectedSystem, root: Path, other: Other) -> None:
     lock, said = make_lock(box, root, timeout_s=600)
     first_word = threading.Event()
     lock._say = lambda line: (said.append(line), first_word.set())
@@ -154,7 +156,7 @@ def test_waiting_says_who_holds_and_ends_with_the_chips(box: Box, root: Path, ot
     assert re.fullmatch(r"tt: got t3k \(4 x n300, 8 chips\) after \d+ s", said[1])
 
 
-def test_waiting_is_repeated(box: Box, root: Path, other: Other, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_is_repeated(box: DetectedSystem, root: Path, other: Other, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock_module, "REPEAT_S", 0.3)
     lock, said = make_lock(box, root, timeout_s=1)
     with pytest.raises(TimeoutError):
@@ -164,7 +166,7 @@ def test_waiting_is_repeated(box: Box, root: Path, other: Other, monkeypatch: py
 
 
 @pytest.mark.parametrize("timeout_s", [0, 0.4])
-def test_deadline(timeout_s: float, box: Box, root: Path, other: Other) -> None:
+def test_deadline(timeout_s: float, box: DetectedSystem, root: Path, other: Other) -> None:
     lock, said = make_lock(box, root, timeout_s)
     with pytest.raises(TimeoutError) as caught:
         lock.acquire()
@@ -177,7 +179,7 @@ def test_deadline(timeout_s: float, box: Box, root: Path, other: Other) -> None:
     assert "--tt-lock-timeout" in text
 
 
-def test_killed_holder_blocks_nobody(box: Box, root: Path, other: Other) -> None:
+def test_killed_holder_blocks_nobody(box: DetectedSystem, root: Path, other: Other) -> None:
     other.kill()
     lock, said = make_lock(box, root, timeout_s=0)
     with lock:
@@ -220,7 +222,7 @@ def test_giving_up_lets_go_of_what_was_taken(root: Path) -> None:
     last.finish()
 
 
-def test_process_that_does_not_know_the_lock(box: Box, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_that_does_not_know_the_lock(box: DetectedSystem, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock_module, "REPEAT_S", 0.0)
     command = [sys.executable, "-c", "input('ready\\n')"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
@@ -245,7 +247,7 @@ def test_process_that_does_not_know_the_lock(box: Box, root: Path, monkeypatch: 
     assert said[-1].startswith("tt: got t3k")
 
 
-def test_chips_of_the_parent_are_not_waited_for(box: Box, root: Path) -> None:
+def test_chips_of_the_parent_are_not_waited_for(box: DetectedSystem, root: Path) -> None:
     with make_lock(box, root)[0]:
         child = Other(root, timeout_s=600)
         said = child.finish()
@@ -254,20 +256,20 @@ def test_chips_of_the_parent_are_not_waited_for(box: Box, root: Path) -> None:
     assert "waiting would never end" in said
 
 
-def test_chips_of_this_process_are_not_waited_for(box: Box, root: Path) -> None:
+def test_chips_of_this_process_are_not_waited_for(box: DetectedSystem, root: Path) -> None:
     with make_lock(box, root)[0], pytest.raises(TimeoutError, match="waiting would never end"):
         make_lock(box, root, timeout_s=600)[0].acquire()
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe", b"[1]", b'{"pid": "x"}'])
-def test_unreadable_owner(text: bytes, box: Box, root: Path, other: Other) -> None:
+def test_unreadable_owner(text: bytes, box: DetectedSystem, root: Path, other: Other) -> None:
     lock_files(root)[0].write_bytes(text)
     with pytest.raises(TimeoutError, match="/dev/tenstorrent/0 is held by another process; gave up"):
         make_lock(box, root, timeout_s=0)[0].acquire()
     assert other.process.poll() is None
 
 
-def test_symbolic_link_is_not_followed(box: Box, root: Path, tmp_path: Path) -> None:
+def test_symbolic_link_is_not_followed(box: DetectedSystem, root: Path, tmp_path: Path) -> None:
     with make_lock(box, root)[0]:
         pass
     victim = tmp_path / "victim"

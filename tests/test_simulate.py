@@ -35,7 +35,7 @@ assert chips.mesh.devices.shape == (1, 8) and chips.mesh.axis_names == ("batch",
 system = chips.system
 assert (system.name, system.arch, system.chips) == ("t3k", "wormhole_b0", 8)
 assert system.dram_bytes_per_chip == 12 * (1_073_136_064 - 2_968_640)
-assert chips.ground.backend == "sim" and chips.ground.description == "simulated t3k (8 chips)", chips.ground
+assert chips.target.name == "sim" and chips.target.description == "simulated t3k (8 chips)", chips.target
 
 # As on the card: what says nothing of devices is on the first chip, the host is where it is asked for.
 assert jnp.ones(3).devices() == {jax.devices("tt")[0]}
@@ -50,7 +50,7 @@ assert pytest_tt.simulate("t3k").devices == chips.devices
 assert pytest_tt.simulate("t3k", mesh="2x4", axes=("x", "y")).mesh.axis_names == ("x", "y")
 assert pytest_tt.simulate("1x8").system is None
 assert pytest_tt.open_chips("1x2").mesh.devices.shape == (1, 2)
-assert pytest_tt.open_chips("1x2").ground == pytest_tt.simulate("1x8").ground
+assert pytest_tt.open_chips("1x2").target == pytest_tt.simulate("1x8").target
 
 for call, kind, text in (
     (lambda: pytest_tt.simulate("n300"), pytest_tt.ChipsError,
@@ -92,8 +92,8 @@ def test_before_jax_starts_the_last_call_counts() -> None:
 import os
 os.environ["JAX_PLATFORMS"] = "cpu"
 import jax
-from pytest_tt.box import describe_box, provide_box
-provide_box(describe_box("galaxy", None, "test")[0])
+from pytest_tt.targets.simulated import SimulatedTarget
+SimulatedTarget.of_size("galaxy", None, "test")[0].attach_for_script(print, first=True)
 import pytest_tt
 chips = pytest_tt.simulate("n300")
 assert jax.devices() == list(chips.devices) and len(chips.devices) == 2 and chips.mesh.devices.shape == (1, 2)
@@ -191,8 +191,8 @@ else:
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_usual_mesh_of_every_system(name: str) -> None:
-    from pytest_tt.box import describe_box
+    from pytest_tt.targets.simulated import SimulatedTarget
 
-    ground, shape = describe_box(name, None, "test")
+    target, shape = SimulatedTarget.of_size(name, None, "test")
     assert str(shape) == SYSTEMS[name].meshes[0]
-    assert ground.chips == SYSTEMS[name].chips >= shape.chips
+    assert target.chips == SYSTEMS[name].chips >= shape.chips

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tt.targets.simulated import COLLECTIVE_TIMEOUTS, set_collective_timeouts
+from pytest_tt.targets.simulated_chips import COLLECTIVE_TIMEOUTS, set_collective_timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -47,7 +47,7 @@ for mesh, backend, kind, text in (
     ("1x64", "auto", pytest_tt.ChipsError, "mesh 1x64 has 64 chips, and arrays of this process are on the fewer ones"),
     ("1x2", "hw", pytest_tt.ChipsError, "this process simulates chips already"),
     ("1y2", "sim", ValueError, "'1y2' is not a mesh"),
-    ("1x2", "gpu", ValueError, "'gpu' is not a backend: expected auto, sim, hw"),
+    ("1x2", "gpu", ValueError, "'gpu' is not a backend: expected auto, sim or hw"),
 ):
     try:
         pytest_tt.open_chips(mesh, backend=backend)
@@ -110,7 +110,7 @@ import os
 from pathlib import Path
 import pytest_tt
 chips = pytest_tt.open_chips("1x2")
-assert (chips.ground.backend, chips.ground.system, chips.ground.chips) == ("hw", "n300", 2), chips.ground
+assert (chips.target.name, chips.target.system, chips.target.chips) == ("hw", "n300", 2), chips.target
 (lock,) = Path(os.environ["PYTEST_TT_DEVICE_ROOT"], "tmp").glob("*.lock")
 assert f'"pid": {os.getpid()}' in lock.read_text()
 assert pytest_tt.open_chips("1x1", backend="hw").mesh.devices.flat[0] == chips.mesh.devices.flat[0]

@@ -83,7 +83,7 @@ def follow(clone: Path, tools: Path) -> None:
                 run(block, command, shown, clone, environment)
     lacking = sorted(name for name in wanted if not (clone / name).is_file())
     if lacking:
-        raise Astray(f"{PAGE}: at its end there is no {', '.join(lacking)}: show these files, or how they are made")
+        raise Astray(f"{PAGE}: at its end {', '.join(lacking)} is missing: show these files, or how they are made")
 
 
 def write(block: Block, clone: Path, kept: Mapping[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The contract test runs on every golden case of every registered model, on each mesh that it claims."""
+"""The cases of the contract test: every golden case of every registered model, on each mesh that it claims."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.discovery import ZooError, hooked
+from pytest_tt.items import chosen_meshes
 from pytest_tt.targets.mesh import MeshShape
 from zoo import registry
 from zoo.authoring import published
@@ -35,7 +36,7 @@ def pytest_tt_model(item: pytest.Item) -> str | None:
 
 
 def all_models(config: pytest.Config) -> dict[str, Model]:
-    """Ours and those of other packages. CollectError where two have one name, and where one package's are no use."""
+    """Ours and those of other packages. CollectError if two have the same name, or one package's cannot be used."""
     try:
         return registry.models(hooked(config, without=pytest_tt_zoo_models))
     except ZooError as error:
@@ -53,11 +54,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _cases(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """Every golden case on each of its usual meshes, or on the one that is asked for."""
     for model in models:
-        for case, about in model.cases.items():
+        for case, about in model.goldens.items():
             usual = model.meshes_of(case)
-            asked = selected(config, model.meshes if about.meshes is None else about.meshes)
+            asked = chosen_meshes(config, model.sharding.meshes if about.meshes is None else about.meshes)
             for mesh in asked if usual and len(asked) == 1 else usual:
-                mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=model.cases[case].variant)
+                mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=model.goldens[case].variant)
                 yield pytest.param(model, case, marks=mark, id=f"{model.name}-{case}-{mesh}")
 
 
@@ -71,7 +72,7 @@ def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """Variants for tests (all of a model that has no others), on the largest mesh of up to `FEW` chips."""
     for model in models:
         tiny = [variant for variant in model.variants if variant.startswith("tiny")]
-        meshes = selected(config, model.meshes)
+        meshes = chosen_meshes(config, model.sharding.meshes)
         if len(meshes) > 1 and not os.environ.get(registry.SLOW):
             meshes = tuple(mesh for mesh in meshes if MeshShape.parse(mesh).chips <= FEW) or meshes
         for variant in tiny or model.variants:
@@ -98,7 +99,8 @@ def _golden_folders(config: pytest.Config, models: Iterable[Model]) -> Iterable[
 def _written(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """Small variants of models that make up checkpoints as transformers reads them."""
     for model in models:
-        if model.synthetic is not None and model.hub_config is not None and model.keys is not None:
+        checkpoint = model.checkpoint
+        if checkpoint is not None and checkpoint.synthetic is not None and checkpoint.hub_config is not None:
             for variant in model.variants:
                 if variant.startswith("tiny"):
                     yield pytest.param(model, variant, id=f"{model.name}-{variant}")
@@ -106,7 +108,9 @@ def _written(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
 
 def _checkpoints(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """The small variants of models that load checkpoints and make them up."""
-    return _small(config, [model for model in models if model.keys is not None and model.synthetic is not None])
+    return _small(
+        config, [model for model in models if model.checkpoint is not None and model.checkpoint.synthetic is not None]
+    )
 
 
 def _published(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
@@ -126,13 +130,3 @@ _PARAMETERS: dict[str, Callable[[pytest.Config, Iterable[Model]], Iterable[Any]]
     "zoo_written": _written,
     "zoo_published": _published,
 }
-
-
-def selected(config: pytest.Config, meshes: tuple[str, ...]) -> tuple[str, ...]:
-    """As for a test that lists several meshes: the one that ``--tt-mesh`` asks for if it is among them, else all."""
-    wanted: Any = config.getoption("tt_mesh") or os.environ.get("PYTEST_TT_MESH") or config.getini("tt_mesh")
-    try:
-        mesh = str(wanted if isinstance(wanted, MeshShape) else MeshShape.parse(wanted))
-    except (TypeError, ValueError):
-        return meshes  # nothing is asked for; what is wrong with it, the plugin says
-    return (mesh,) if mesh in meshes else meshes

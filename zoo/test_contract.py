@@ -18,8 +18,8 @@ from zoo.authoring import placement_record, published
 from zoo.authoring.goldens import folder_problems
 from zoo.authoring.unsupported_ops import refused
 from zoo.checkpoints.loading import convert_tensors, save_checkpoint
-from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params, spec_of_leaf, tree_by_path
-from zoo.registry import synthetic_checkpoint
+from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params
+from zoo.parts.sharding import tree_by_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def weights_of(model: Model, case: str) -> tuple[Mapping[str, Any], str]:
     if key not in _last:
         _last.clear()
         try:
-            weights = model.cases[case].weights()
+            weights = model.weights_of(case)
         except ModuleNotFoundError as error:
             pytest.skip(str(error))
         _last[key] = (weights, digest(weights))
@@ -87,30 +87,29 @@ def share(arrays: Mapping[str, Any], specs: Mapping[str, PartitionSpec], mesh: A
 
 
 def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_golden: Any) -> None:
-    model, case = zoo_model, zoo_model.cases[zoo_case]
-    config = model.config_of(zoo_case)
-    fitted = model.fit(config, tt_mesh)
+    model, case = zoo_model, zoo_model.goldens[zoo_case]
+    architecture, sharding, config = model.architecture, model.sharding, model.config_of(zoo_case)
+    fitted = sharding.fit(config, tt_mesh)
     checker = tt_golden.at(model.golden_folder)
     golden = checker.load(zoo_case, reference=case.reference)
     weights, weights_digest = weights_of(model, zoo_case)
 
-    module = model.build(fitted)
     params = place_params(model, config, tt_mesh, weights)
-    assert described(params) == described(model.shapes(fitted))
-    specs = tree_by_path(model.specs(fitted, tt_mesh))
+    assert described(params) == described(architecture.shapes(fitted))
+    spec_of = sharding.param_spec_of(fitted, tt_mesh)
     for path, leaf in tree_by_path(params).items():
-        assert lies_as(leaf.sharding, tt_mesh, spec_of_leaf(path, specs, model.name), leaf.ndim), path
+        assert lies_as(leaf.sharding, tt_mesh, spec_of(path), leaf.ndim), path
     assert held(params) == dict.fromkeys(tt_mesh.devices.flat, bytes_per_chip(model, config, tt_mesh))
 
-    inputs, input_specs = dict(golden.inputs), model.input_specs(fitted, tt_mesh)
-    output_specs = model.output_specs(fitted, tt_mesh)
+    inputs, input_specs = dict(golden.inputs), sharding.input_specs(fitted, tt_mesh)
+    output_specs = sharding.output_specs(fitted, tt_mesh)
     assert set(input_specs) == set(inputs)
     forward = tt_jit(
-        model.forward(module),
-        in_shardings=(model.specs(fitted, tt_mesh), input_specs),
+        architecture.forward(architecture.build(fitted)),
+        in_shardings=(sharding.param_specs(fitted, tt_mesh), input_specs),
         out_shardings=output_specs,
     )
-    tt_jit.work(**model.work(inputs))
+    tt_jit.work(**architecture.work(inputs))
     outputs = forward(params, inputs)
 
     assert set(outputs) == set(output_specs)
@@ -123,15 +122,15 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_g
         assert lies_as(taken[name], tt_mesh, input_specs[name], value.ndim), name
     assert refused(program.stablehlo) == ()
     if program.collectives is not None:  # None: the backend does not tell
-        expected = model.collectives(fitted, tt_mesh, inputs)
+        expected = sharding.collectives(fitted, tt_mesh, inputs)
         assert program.collectives == {kind: count for kind, count in expected.items() if count}
-    compared = case.select({name: np.asarray(output) for name, output in outputs.items()})
+    compared = model.selected(zoo_case, {name: np.asarray(output) for name, output in outputs.items()})
     checker(compared, zoo_case, reference=case.reference, weights=weights_digest, **case.bounds)
 
 
 def test_golden_files(zoo_model: Model, zoo_golden_folder: list[Model]) -> None:
     """Each case has a golden file, and each golden file a case. After those that record goldens, where they do."""
-    declared = {model.name: tuple(model.cases) for model in zoo_golden_folder}
+    declared = {model.name: tuple(model.goldens) for model in zoo_golden_folder}
     problems = folder_problems(zoo_model.golden_folder, declared)
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
@@ -139,19 +138,19 @@ def test_golden_files(zoo_model: Model, zoo_golden_folder: list[Model]) -> None:
 
 def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:
     """Shapes and shardings agree, for the sizes too that no golden is of. Nothing is computed, no chip is needed."""
-    config = zoo_model.config(zoo_variant)
-    shapes = {config: zoo_model.shapes(config)}  # tracing the large ones takes seconds
+    architecture, sharding, config = zoo_model.architecture, zoo_model.sharding, zoo_model.config(zoo_variant)
+    shapes = {config: architecture.shapes(config)}  # tracing the large ones takes seconds
     names = set(described(shapes[config]))
     # One layer has the outputs of all of them, and is traced in a moment.
-    one = config if zoo_model.layer is None else replace(config, num_hidden_layers=1)
-    outputs = jax.eval_shape(zoo_model.forward(zoo_model.build(one)), zoo_model.shapes(one), zoo_model.example(one))
-    for text in zoo_model.meshes:
+    one = config if architecture.layer is None else replace(config, num_hidden_layers=1)
+    outputs = architecture.output_shapes(one, architecture.shapes(one))
+    for text in sharding.meshes:
         mesh, fitted = placement_record.fitted_to(zoo_model, config, text)
-        params = shapes[fitted] = shapes.get(fitted) or zoo_model.shapes(fitted)
+        params = shapes[fitted] = shapes.get(fitted) or architecture.shapes(fitted)
         assert set(described(params)) == names, f"{text}: fit changes the names"
-        check_fit(params, zoo_model.specs(fitted, mesh), mesh)
-        assert set(zoo_model.output_specs(fitted, mesh)) == set(outputs), text
-        assert set(zoo_model.input_specs(fitted, mesh)) == set(zoo_model.example(fitted)), text
+        check_fit(params, sharding.param_specs(fitted, mesh), mesh)
+        assert set(sharding.output_specs(fitted, mesh)) == set(outputs), text
+        assert set(sharding.input_specs(fitted, mesh)) == set(architecture.example(fitted)), text
     # Of models of other packages, those that write it down.
     if zoo_model.folder is None or placement_record.path_of(zoo_model).is_file():
         problems = placement_record.problems(zoo_model, zoo_variant, shapes)
@@ -165,22 +164,23 @@ def test_as_published(zoo_model: Model, zoo_published: Path) -> None:
 
 
 def test_initialised_on_the_host(zoo_model: Model, zoo_small: str, tt_mesh: Any, cpu_init_params: Any) -> None:
-    fitted = zoo_model.fit(zoo_model.config(zoo_small), tt_mesh)
-    module, inputs = zoo_model.build(fitted), zoo_model.example(fitted)
+    architecture, sharding = zoo_model.architecture, zoo_model.sharding
+    fitted = sharding.fit(zoo_model.config(zoo_small), tt_mesh)
+    module, inputs = architecture.build(fitted), architecture.example(fitted)
     arguments = [inputs[name] for name in inspect.signature(module.__call__).parameters if name in inputs]
     assert len(arguments) == len(inputs)
-    specs = zoo_model.specs(fitted, tt_mesh)
-    params = cpu_init_params(module, *arguments, shardings=specs)
-    assert described(params) == described(zoo_model.shapes(fitted))
+    params = cpu_init_params(module, *arguments, shardings=sharding.param_specs(fitted, tt_mesh))
+    assert described(params) == described(architecture.shapes(fitted))
     assert all(np.isfinite(leaf).all() for leaf in flatten(params).values())
     assert all(leaf.devices() == set(tt_mesh.devices.flat) for leaf in jax.tree.leaves(params))
 
 
 def test_checkpoint_becomes_the_parameters(zoo_model: Model, zoo_checkpoint: str, tt_mesh: Any, tmp_path: Path) -> None:
     """What upstream names and shapes, the key map turns into all of the parameters and nothing else."""
-    config, shapes = zoo_model.config(zoo_checkpoint), zoo_model.shapes(zoo_model.config(zoo_checkpoint))
-    tensors = dict(synthetic_checkpoint(zoo_model, zoo_checkpoint))
-    for name, tensor in synthetic_checkpoint(zoo_model, zoo_checkpoint):
+    architecture, config = zoo_model.architecture, zoo_model.config(zoo_checkpoint)
+    shapes = architecture.shapes(config)
+    tensors = dict(zoo_model.synthetic_checkpoint(zoo_checkpoint))
+    for name, tensor in zoo_model.synthetic_checkpoint(zoo_checkpoint):
         np.testing.assert_array_equal(tensor, tensors[name])
     params = convert_tensors(tensors, config, zoo_model.key_map(zoo_checkpoint), shapes)
     assert described(params) == described(shapes)
@@ -188,7 +188,7 @@ def test_checkpoint_becomes_the_parameters(zoo_model: Model, zoo_checkpoint: str
 
     save_checkpoint(tmp_path, tensors.items(), shards=3)
     loaded = load_params(zoo_model, zoo_checkpoint, tt_mesh, tmp_path)
-    assert described(loaded) == described(zoo_model.shapes(zoo_model.fit(config, tt_mesh)))
+    assert described(loaded) == described(architecture.shapes(zoo_model.sharding.fit(config, tt_mesh)))
     placed = flatten(place_params(zoo_model, config, tt_mesh, params))
     for path, leaf in flatten(loaded).items():
         np.testing.assert_array_equal(leaf, placed[path], err_msg=path)

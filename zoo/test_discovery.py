@@ -1,4 +1,4 @@
-"""Models of other packages: by entry point and by hook, what is said of those that are no use, and their goldens."""
+"""Models of other packages: by entry point and by hook, the errors of those that cannot be used, and their goldens."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_tt.discovery import HOOK, ZooError
+from pytest_tt.discovery import GROUP, HOOK, ZooError
 from pytest_tt.golden import load, save
 from zoo import registry
 from zoo.__main__ import main
 from zoo.authoring import goldens, mutation
 from zoo.cli import run
 from zoo.cli.demo import DemoError
-from zoo.discovery import GROUP
 from zoo.registry import models
 
 if TYPE_CHECKING:
@@ -36,8 +35,8 @@ def changed(name, of="mlp", **changes):
     return dataclasses.replace(registry.model(of), name=name, **{"folder": Path(__file__).parent, **changes})
 
 def sum_alone(name):
-    case = dataclasses.replace(registry.model("mlp").cases["sum"], meshes=("1x2", "2x4"))
-    return changed(name, cases={"sum": case}, variants={"sum": registry.model("mlp").config("sum")})
+    case = dataclasses.replace(registry.model("mlp").goldens["sum"], meshes=("1x2", "2x4"))
+    return changed(name, goldens={"sum": case}, mutants=None, variants={"sum": registry.model("mlp").config("sum")})
 """
 
 ZEBRA = f"{MODEL}\nMODELS = [sum_alone('zebra')]\ndef pytest_tt_zoo_models(): return MODELS\n"
@@ -170,17 +169,20 @@ def test_the_list_and_the_goldens(
 
 
 def test_demos_and_mutants(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = f"MODELS = [sum_alone('zebra'), changed('okapi', 'gpt2', cases={{}})]\ndef {HOOK}(): return MODELS\n"
+    code = f"MODELS = [sum_alone('zebra'), changed('okapi', 'gpt2', goldens={{}})]\ndef {HOOK}(): return MODELS\n"
     package = install(site, f"{MODEL}\n{code}")
     assert run.find("okapi") == (registry.model("okapi"), None)
     with pytest.raises(DemoError, match=r"zebra has no demo; these have one: bert, .*gpt2, okapi, "):
         run.find("zebra")
 
-    (package / "mutants.py").write_text("from zoo.bert.mutants import MUTANTS\nCASE = 'tiny'\n")
-    install(
-        site, f"{MODEL}\ndef {HOOK}(): return [changed('bert2', 'bert', mutants='zebra_zoo.mutants')]", name="b-zoo"
-    )
-    assert mutation.mutants_of(registry.model("bert2"))[0] == "tiny"
+    mutants = "from zoo.authoring.mutants import Mutants\nMUTANTS = Mutants(case='base', by_name={})\n"
+    (package / "mutants.py").write_text(mutants)
+    of_zebra = "def mutants():\n    from zebra_zoo.mutants import MUTANTS\n    return MUTANTS\n"
+    given = f"def {HOOK}(): return [changed('bert2', 'bert', mutants=mutants)]"
+    install(site, f"{MODEL}\n{of_zebra}\n{given}", name="b-zoo")
+    found = registry.model("bert2").mutants
+    assert found is not None
+    assert found().case == "base"
     with pytest.raises(SystemExit):
         mutation.main(["zebra"])
     assert "no mutants of zebra; expected some of bert, bert2, " in capsys.readouterr().err

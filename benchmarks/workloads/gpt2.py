@@ -91,12 +91,12 @@ def pytorch_decode(checkpoint: Path) -> Callable[[], np.ndarray]:
 
 def zoo_decode(checkpoint: Path, mesh: Mesh) -> Callable[[], np.ndarray]:
     """Greedy tokens by the zoo's generator."""
-    from zoo.gpt2.generate import Generator
     from zoo.gpt2.model import CONFIGS
+    from zoo.gpt2.sharding import decoder
+    from zoo.text.generation import Generator
 
-    generator = Generator(
-        CONFIGS[VARIANT], load_zoo(checkpoint, mesh), mesh, prompt_slots=PROMPT, slots=PROMPT + NEW_TOKENS
-    )
+    params = load_zoo(checkpoint, mesh)
+    generator = Generator(decoder(CONFIGS[VARIANT], mesh), params, mesh, prompt_slots=PROMPT, slots=PROMPT + NEW_TOKENS)
     return partial(generator, tokens(1, PROMPT).tolist(), NEW_TOKENS)
 
 

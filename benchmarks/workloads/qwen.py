@@ -51,11 +51,12 @@ def load_zoo(checkpoint: Path, mesh: Mesh, *, variant: str, dtype: str) -> Any:
     """Parameters of ours on `mesh`."""
     from zoo.checkpoints.loading import load_checkpoint
     from zoo.checkpoints.placement import placer
+    from zoo.qwen2_5.params import key_map
     from zoo.qwen2_5.registration import MODEL
 
-    assert MODEL.keys is not None
     config = config_of(variant, dtype)
-    return load_checkpoint(checkpoint, config, MODEL.keys(config), MODEL.shapes(config), placer(MODEL, config, mesh))
+    shapes = MODEL.architecture.shapes(config)
+    return load_checkpoint(checkpoint, config, key_map(config), shapes, placer(MODEL, config, mesh))
 
 
 def pytorch_prefill(checkpoint: Path, *, variant: str, dtype: str) -> Callable[[], np.ndarray]:
@@ -118,10 +119,11 @@ def zoo_decode(checkpoint: Path, mesh: Mesh, *, variant: str, dtype: str) -> Cal
 
 
 def _generator(checkpoint: Path, mesh: Mesh, variant: str, dtype: str, prompt_slots: int, slots: int) -> Any:
-    from zoo.qwen2_5.generate import Generator
+    from zoo.qwen2_5.sharding import decoder
+    from zoo.text.generation import Generator
 
     params = load_zoo(checkpoint, mesh, variant=variant, dtype=dtype)
-    return Generator(config_of(variant, dtype), params, mesh, prompt_slots=prompt_slots, slots=slots)
+    return Generator(decoder(config_of(variant, dtype), mesh), params, mesh, prompt_slots=prompt_slots, slots=slots)
 
 
 def _workloads(variant: str, name: str, dtype: str, prefill: float, decode: float) -> tuple[Workload, Workload]:

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the findings. Returns 1 where one of them blocks, else 0."""
     from pytest_tt.ci.doctor.examination import examine
     from pytest_tt.ci.doctor.finding import BLOCKS, WARNING
-    from pytest_tt.targets.device_root import device_root
+    from pytest_tt.targets.detection import device_root
 
     findings = examine(device_root(), os.environ, open_them=arguments.open)
     blocking = sum(finding.severity == BLOCKS for finding in findings)

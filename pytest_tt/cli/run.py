@@ -69,11 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the program. Returns 0 at its end, 2 where it cannot be run; its own exit code and errors pass through."""
     import pytest
 
-    from pytest_tt.box import ChipsError
     from pytest_tt.cli.script import ScriptError, load_file, load_module
     from pytest_tt.cli.unusable import refuse
     from pytest_tt.options import read_outside_pytest
     from pytest_tt.standalone import SCRIPT_SETTINGS, prepare_script
+    from pytest_tt.targets.target import ChipsError
 
     module, words = (True, arguments.program[1:]) if arguments.program[:1] == ["-m"] else (False, arguments.program)
     if not words:

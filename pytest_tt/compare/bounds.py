@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_tt.compare.dtypes import kind_of
+from pytest_tt.targets.choice import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +70,7 @@ class Bounds:
         """
         if not isinstance(value, dict):
             raise ValueError(f"bounds are {value!r}: expected an object with the keys {', '.join(METRICS)}")
-        if value and set(value) <= {"sim", "hw"}:
+        if value and set(value) <= set(KINDS):
             value = value.get(backend, {})
             if not isinstance(value, dict):
                 raise ValueError(f"bounds of {backend} are {value!r}: expected an object")
@@ -81,7 +82,7 @@ class Bounds:
 
 
 def default_bounds(backend: str, dtype: np.dtype[Any]) -> Bounds:
-    """Default bounds of a leaf of this dtype on `sim` or `hw`.
+    """Default bounds of a leaf of this dtype on the target called `backend`, e.g. `sim` or `hw`.
 
     Integers and bools must be equal. Float32 and wider on simulated chips: rel_l2 <= 1e-5. Narrower
     floats, and every float on real chips (they multiply in bfloat16): pcc >= 0.99. Correlation does not
@@ -90,7 +91,7 @@ def default_bounds(backend: str, dtype: np.dtype[Any]) -> Bounds:
     kind = kind_of(dtype)
     if kind in ("integer", "bool"):
         return Bounds(max_abs=0.0)
-    if backend == "hw" or kind == "low float":
+    if KINDS[backend].rounds_float32 or kind == "low float":
         return Bounds(pcc=LOW_PRECISION_PCC, rel_l2=SCALE_GUARD_REL_L2)
     return Bounds(rel_l2=FLOAT32_REL_L2)
 

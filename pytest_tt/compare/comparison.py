@@ -16,6 +16,8 @@ from pytest_tt.compare.leaf import Check, LeafComparison
 from pytest_tt.compare.mask import blank, check_names, counted, pick
 from pytest_tt.compare.metrics import Numbers, as_real, measure, top_agreement
 from pytest_tt.compare.verdict import footer_lines, leaf_lines, name_lines, wrap
+from pytest_tt.targets.choice import KINDS
+from pytest_tt.targets.simulated import SimulatedTarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +94,7 @@ def compare(
     actual: Mapping[str, Array],
     expected: Mapping[str, Array],
     *,
-    backend: str = "sim",
+    backend: str = SimulatedTarget.name,
     bounds: Bounds | None = None,
     recorded: Bounds | None = None,
     status: Bounds | None = None,
@@ -109,8 +111,8 @@ def compare(
     ValueError if bounds loosen without a reason, if they ask for top1 or top5 of leaves without an axis to choose
     along, and for a mask that does not fit.
     """
-    if backend not in ("sim", "hw"):
-        raise ValueError(f"backend {backend!r} is unknown: expected 'sim' or 'hw'")
+    if backend not in KINDS:
+        raise ValueError(f"backend {backend!r} is unknown: expected {' or '.join(map(repr, KINDS))}")
     layers = {"golden": recorded, "test": bounds, "status": status}
     both = [name for name in sorted(expected) if name in actual]
     named_logits = any(name.endswith("logits") for name in both)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
+import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from pytest_tt.compiler import options
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from pytest_tt.results.recorder import Recorder
     from pytest_tt.run import TTRun
+    from pytest_tt.targets.target import Target
 
 
 class TTArtifactWarning(UserWarning):
@@ -40,8 +42,9 @@ class TTArtifactWarning(UserWarning):
 class TTJit:
     """What the fixture ``tt_jit`` gives: call it like ``jax.jit``."""
 
-    def __init__(self, run: TTRun, mesh: Mesh, recorder: Recorder, artifacts: Path | None) -> None:
+    def __init__(self, run: TTRun, mesh: Mesh, recorder: Recorder, artifacts: Path | None, target: Target) -> None:
         self._run = run
+        self._target = target
         self._mesh = mesh
         self._recorder = recorder
         self._artifacts = artifacts
@@ -62,7 +65,9 @@ class TTJit:
         """
         if function is None:
             return functools.partial(self, **jit_options)
-        jitted = JittedFunction(function, jit_options, self._run, self._mesh, self._recorder, self._artifact)
+        jitted = JittedFunction(
+            function, jit_options, self._run, self._mesh, self._recorder, self._artifact, self._target
+        )
         self._functions.append(jitted)
         return jitted
 
@@ -106,6 +111,7 @@ class JittedFunction:
         mesh: Mesh,
         recorder: Recorder,
         artifact: Callable[[str], Path | None],
+        target: Target,
     ) -> None:
         options = dict(jit_options)
         for key in ("backend", "device"):
@@ -114,7 +120,7 @@ class JittedFunction:
         for key in ("in_shardings", "out_shardings"):
             if options.get(key) is not None:
                 options[key] = bind(options[key], mesh)
-        self._tt_options, passed = _compiler_options(options.get("compiler_options"), run)
+        self._tt_options, passed = _compiler_options(options.get("compiler_options"), run, target)
         self._function = function
         self._arguments = Arguments(function, options, mesh)
         # Within another function's trace the options of that one hold; jax refuses others there.
@@ -125,6 +131,7 @@ class JittedFunction:
         self._mesh = mesh
         self._recorder = recorder
         self._artifact = artifact
+        self._target = target
         self._programs: dict[int, Program] = {}
         self._seen: dict[object, Program] = {}
         functools.update_wrapper(self, function, updated=())
@@ -146,6 +153,8 @@ class JittedFunction:
         if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
             return jitted(*args, **kwargs)
         program = self._find(jitted, args, kwargs)
+        if not self._target.executes:
+            pytest.skip(f"{self.__name__} is compiled: {self._target.title} do not execute it")
         self._recorder.phase("execute")
         start = time.perf_counter()
         # jax's own call: a compiled program called directly would skip its checks, e.g. of jax_debug_nans.
@@ -259,21 +268,13 @@ class JittedFunction:
         )
         self._recorder.compiled(program.trace_s, program.compile_s, program.bytes_per_chip, program.collectives)
         self._recorder.placed(describe_arguments(self._arguments.named(args, kwargs)))
-        if artifact is not None and self._run.backend == "hw":
-            self._keep_tt_artifacts(artifact, args, kwargs)
+        if artifact is not None:
+            self._keep_artifacts(artifact, args, kwargs)
         return program
 
-    def _keep_tt_artifacts(self, artifact: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _keep_artifacts(self, artifact: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
-            from tt_jax import serialize_compiled_artifacts_to_disk
-
-            serialize_compiled_artifacts_to_disk(
-                self._function,
-                *args,
-                output_prefix=str(artifact),
-                compiler_options=jax_private.spelled(self._tt_options),
-                **kwargs,
-            )
+            self._target.write_artifacts(self._function, args, kwargs, artifact, self._tt_options)
         except Exception as error:
             text = f"--tt-artifacts: no TTIR, TTNN and flatbuffer of {self.__name__}: {type(error).__name__}: {error}"
             warnings.warn(TTArtifactWarning(text), stacklevel=6)
@@ -284,12 +285,9 @@ def _is_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return jax_private.tracing() or any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
 
 
-def _compiler_options(given: Any, run: TTRun) -> tuple[dict[str, str], dict[str, Any]]:
-    """TT's options in force for a function that is `given` some of its own, and what is passed to the compiler.
-
-    XLA's CPU compiler, which stands for TT's in sim, refuses options that are not its own, TT's those of XLA.
-    """
+def _compiler_options(given: Any, run: TTRun, target: Target) -> tuple[dict[str, str], dict[str, Any]]:
+    """TT's options in force for a function that is `given` some of its own, and what is passed to the compiler."""
     tt, xla = ({}, {}) if given is None else options.split(given)
     tt = {**run.options, **tt}
     options.check_together(tt)
-    return tt, jax_private.spelled(tt) if run.backend == "hw" else xla
+    return tt, target.compiler_options(tt, xla)

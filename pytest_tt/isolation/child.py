@@ -19,6 +19,7 @@ from pytest_tt.isolation.coverage import ChildCoverage, running_measurement
 from pytest_tt.isolation.neighbours import describe_failure, reruns_reported
 from pytest_tt.isolation.serialize import pack_report, pack_warning
 from pytest_tt.items import session_of
+from pytest_tt.reporting import Listener
 
 if TYPE_CHECKING:
     import socket
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _BALLAST = 16 << 20
 
 
-class ChildPlugin:
+class ChildPlugin(Listener):
     """Runs the tests that the parent asks for, and sends it reports, warnings and phases."""
 
     def __init__(self, sock: socket.socket, start: Message) -> None:
@@ -52,7 +53,7 @@ class ChildPlugin:
         self._coverage: ChildCoverage | None = None
         self._ballast = bytearray(_BALLAST)
 
-    def tell_phase(self, nodeid: str, phase: str) -> None:
+    def phase_reached(self, nodeid: str, phase: str) -> None:
         """The test has reached `phase`."""
         self._tell({"kind": "phase", "nodeid": nodeid, "phase": phase})
 
@@ -80,7 +81,6 @@ class ChildPlugin:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         sys.stdout = self._stdout
         self._session = session
-        session_of(session.config).tell_parent = self.tell_phase
         # After pytest's own faulthandler plugin, which writes to the terminal.
         faulthandler.enable(self._start["dump"])
         faulthandler.register(signal.SIGUSR1, self._start["dump"])
@@ -128,7 +128,7 @@ class ChildPlugin:
         except KeyboardInterrupt:
             self._tell({"kind": "interrupted"})
             raise
-        session_of(item.config).keep_compiled()
+        session_of(item.config).cache.keep()
         if self._coverage is not None:
             self._coverage.save()
         exhausted, self._exhausted = self._exhausted, False

@@ -11,9 +11,7 @@ from pytest_tt.options import Setting
 
 if TYPE_CHECKING:
     from pytest_tt.options import Settings
-
-# On hw, where nobody said how long a test may take: compiling a large model for the card takes minutes, not hours.
-HW_TIMEOUT_S = 1800.0
+    from pytest_tt.targets.target import Target
 
 # The plugin that a child has from its beginning.
 CHILD = "pytest_tt_isolated"
@@ -32,7 +30,10 @@ class Isolation:
     note: str = ""
     """What the report header says of it; empty where there is nothing to say."""
     asked: bool = False
-    """Whether somebody asked for it, rather than that it is the default on hw."""
+    """Whether somebody asked for it, rather than that it is the default of the target."""
+
+
+ISOLATION: pytest.StashKey[Isolation] = pytest.StashKey()
 
 
 def is_child(config: pytest.Config) -> bool:
@@ -40,17 +41,16 @@ def is_child(config: pytest.Config) -> bool:
     return config.pluginmanager.has_plugin(CHILD)
 
 
-def choose_isolation(config: pytest.Config, settings: Settings, backend: str) -> Isolation:
+def choose_isolation(config: pytest.Config, settings: Settings, target: Target) -> Isolation:
     """Whether to isolate. Raises pytest.UsageError for a time limit on the command line that could not be kept."""
     if is_child(config):
         return Isolation(False, Setting(0.0, "default"))
-    hw = backend == "hw"
     if settings.timeout.value is None:
-        timeout = Setting(HW_TIMEOUT_S if hw else 0.0, "default on hw" if hw else "default")
+        timeout = Setting(target.time_limit_s, f"default on {target.name}" if target.time_limit_s else "default")
     else:
         timeout = Setting(settings.timeout.value, settings.timeout.source)
     isolate = settings.isolate
-    if not (hw if isolate.value is None else isolate.value):
+    if not (target.isolates if isolate.value is None else isolate.value):
         if timeout.value and timeout.source == "--tt-timeout":
             raise pytest.UsageError(
                 f"--tt-timeout {timeout.value:g}: a test that hangs can be ended only in a process of its own: add "
@@ -62,7 +62,7 @@ def choose_isolation(config: pytest.Config, settings: Settings, backend: str) ->
         blocker = "plugin objects given to pytest.main"
     if blocker is not None:
         return Isolation(False, timeout, f"isolate off ({blocker})")
-    note = f"isolate ({isolate.source if isolate.given else 'default on hw'}"
+    note = f"isolate ({isolate.source if isolate.given else f'default on {target.name}'}"
     if timeout.value:
         note += f"; timeout {timeout.value:g} s, {timeout.source}"
     if settings.reset.value:

@@ -18,30 +18,28 @@ from pytest_tt.items import find_recorder
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from pytest_tt.isolation.chips import HeldChips
     from pytest_tt.isolation.crash import Crash
     from pytest_tt.isolation.dispatch import Key
     from pytest_tt.isolation.process import Child
     from pytest_tt.options import Setting
     from pytest_tt.session import Session
+    from pytest_tt.targets.lent import LentChips
 
 _NAME = "pytest_tt_isolate"
 
 
-def isolate(config: pytest.Config, session: Session, chips: HeldChips | None) -> None:
-    """Run the tests in children. `chips`: those that this process holds on hw."""
-    assert session.isolation is not None
-    timeout = session.isolation.timeout
+def isolate(config: pytest.Config, session: Session, timeout: Setting[float], chips: LentChips | None) -> None:
+    """Run the tests in children. `chips`: those that this process holds for them."""
     measurement = running_measurement()
     coverage = None if measurement is None else SharedCoverage(measurement, config)
 
     def forget(pid: int) -> None:
-        session.forget_process(pid)
+        session.cache.forget_process(pid)
         if coverage is not None:
             coverage.take(pid)
 
-    pool = Pool(config, chips, timeout.value, coverage=coverage, say=session.say, forget=forget)
-    isolator = Isolator(timeout, pool, coverage, session.say)
+    pool = Pool(config, chips, timeout.value, coverage=coverage, say=session.reporting.say, forget=forget)
+    isolator = Isolator(timeout, pool, coverage, session.reporting.say)
     config.pluginmanager.register(isolator, _NAME)
     config.add_cleanup(isolator.close)
 

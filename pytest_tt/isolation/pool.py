@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_tt.isolation.chips import HeldChips
     from pytest_tt.isolation.coverage import SharedCoverage
     from pytest_tt.isolation.crash import Crash
+    from pytest_tt.targets.lent import LentChips
 
 # How long a child may take to import and collect what the parent has collected.
 START_S = 600.0
@@ -46,7 +46,7 @@ class Pool:
     def __init__(
         self,
         config: pytest.Config,
-        chips: HeldChips | None,
+        chips: LentChips | None,
         timeout_s: float,
         *,
         coverage: SharedCoverage | None,
@@ -190,7 +190,7 @@ class Pool:
         assert chips is not None
         problem = self._open(child)
         if problem is not None:
-            hung = f"{chips.box.description} did not come back after {suspect}: {problem}"
+            hung = f"{chips.detected.description} did not come back after {suspect}: {problem}"
             if not chips.may_reset:
                 hung += f"; reset it with `{chips.reset_command}`, or let the run do so with --tt-reset"
                 self._give_up(hung)
@@ -198,7 +198,7 @@ class Pool:
             problem = chips.reset() or self._open(child := self._start())
             if problem is not None:
                 self._give_up(f"{hung}; after `{chips.reset_command}`: {problem}")
-            self._say(f"tt: {chips.box.description} is back")
+            self._say(f"tt: {chips.detected.description} is back")
         self._suspect = None
         return child
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.files import write_atomically
+from pytest_tt.reporting import Listener
 from pytest_tt.results.document import RunFacts, write_document
 from pytest_tt.results.row import PROPERTY_NAMES, Row, update_from_properties
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 ROWS_FILE = "rows.json"
 
 
-class ResultsCollector:
+class ResultsCollector(Listener):
     """Registered as a pytest plugin when ``--tt-results`` is given."""
 
     def __init__(self, path: Path, facts: RunFacts, exchange: Path) -> None:
@@ -116,7 +117,7 @@ class ResultsCollector:
         node.workerinput["tt_exchange"] = str(self._exchange)
 
 
-class WorkerNotes:
+class WorkerNotes(Listener):
     """What a worker leaves for the controller: the rows it collected, and how far its present test has come."""
 
     def __init__(self, exchange: Path, worker: str) -> None:
@@ -128,7 +129,7 @@ class WorkerNotes:
         if not path.exists():
             write_atomically(path, json.dumps([row.to_json() for row in rows]))
 
-    def phase(self, nodeid: str, phase: str) -> None:
+    def phase_reached(self, nodeid: str, phase: str) -> None:
         self._phase_file.write_text(f"{nodeid} {phase}", encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_tt.results.row import Row
-    from pytest_tt.targets.target import Ground
+    from pytest_tt.targets.target import Target
 
 SCHEMA = 1
 
@@ -38,7 +38,7 @@ _PACKAGES = {
 class RunFacts:
     """What the document says of the run as a whole."""
 
-    ground: Ground
+    target: Target
     root: Path
     start: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.perf_counter)
@@ -49,10 +49,10 @@ class RunFacts:
         versions["pytest_tt"] = sys.modules["pytest_tt"].__version__
         return {
             "versions": {**versions, "python": platform.python_version()},
-            "backend": self.ground.backend,
-            "backend_source": self.ground.why,
-            "system": self.ground.system,
-            "chips": self.ground.chips,
+            "backend": self.target.name,
+            "backend_source": self.target.why,
+            "system": self.target.system,
+            "chips": self.target.chips,
             "commit": _commit(self.root),
             "start": self.start.isoformat(timespec="seconds"),
             "duration_s": round(time.perf_counter() - self.clock, 3),

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from pytest_tt.results.arrays import EXPECTED, Array
 from pytest_tt.results.row import PHASES
+from pytest_tt.targets.choice import KINDS
 from pytest_tt.targets.mesh import MeshShape
 
 OUTCOMES = ("passed", "failed", "skipped", "xfailed", "xpassed", "rerun")
@@ -148,7 +149,7 @@ def _array(value: Any) -> str | None:
     return None
 
 
-_BACKEND = _one_of("sim", "hw")
+_BACKEND = _one_of(*KINDS)
 
 RUN: Form = {
     "versions": Mapped(Maybe(_text)),

@@ -11,9 +11,14 @@ from pytest_tt.results.collector import ResultsCollector, WorkerNotes
 from pytest_tt.results.document import RunFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
 
+    from pytest_tt.results.row import Row
     from pytest_tt.session import Session
+
+_NOTES, _RESULTS = "pytest_tt_notes", "pytest_tt_results"
 
 
 def register(config: pytest.Config, session: Session, path: Path) -> None:
@@ -21,12 +26,21 @@ def register(config: pytest.Config, session: Session, path: Path) -> None:
     workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
     if workerinput is not None:
         if "tt_exchange" in workerinput:
-            session.notes = WorkerNotes(Path(workerinput["tt_exchange"]), workerinput["workerid"])
+            notes = WorkerNotes(Path(workerinput["tt_exchange"]), workerinput["workerid"])
+            config.pluginmanager.register(notes, _NOTES)
         return
     if config.option.collectonly:
         return
     path = usable_file(path, session.settings.results.source)
     exchange = tempfile.TemporaryDirectory(prefix="pytest-tt-")
     config.add_cleanup(exchange.cleanup)
-    session.collector = ResultsCollector(path, RunFacts(session.ground, config.rootpath), Path(exchange.name))
-    config.pluginmanager.register(session.collector, "pytest_tt_results")
+    collector = ResultsCollector(path, RunFacts(session.target, config.rootpath), Path(exchange.name))
+    config.pluginmanager.register(collector, _RESULTS)
+
+
+def begin_rows(config: pytest.Config, rows: Sequence[Row]) -> None:
+    """The tests have been collected; `rows` says all of them failed until they are seen to pass."""
+    for name in (_NOTES, _RESULTS):
+        plugin: WorkerNotes | ResultsCollector | None = config.pluginmanager.get_plugin(name)
+        if plugin is not None:
+            plugin.begin(rows)

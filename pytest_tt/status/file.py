@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.status.entry import Status
+from pytest_tt.targets.choice import KINDS
 from pytest_tt.targets.mesh import MeshShape
 from pytest_tt.text import nearest
 
@@ -23,7 +24,6 @@ KEYS = (
     "model", "variant", "tests", "mesh", "system", "backend", "outcome", "bounds", "reason", "issue", "since",
 )  # fmt: skip
 OUTCOMES = ("xfail", "skip")
-BACKENDS = ("sim", "hw")
 
 _HEAD = re.compile(r"\s*\[\[\s*status\s*\]\]\s*(#.*)?")
 
@@ -105,7 +105,7 @@ def _entry(table: Mapping[str, Any], place: str, lines: tuple[str, ...]) -> Stat
             tests=_texts(table, "tests"),
             mesh=tuple(MeshShape.parse(text) for text in _texts(table, "mesh")),
             system=tuple(_system(text) for text in _texts(table, "system")),
-            backend=_choice(table, "backend", BACKENDS),
+            backend=_choice(table, "backend", tuple(KINDS)),
             outcome=_choice(table, "outcome", OUTCOMES),
             bounds=_bounds(table),
             reason=_text(table, "reason") or "",

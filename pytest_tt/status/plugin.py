@@ -138,7 +138,7 @@ class StatusPlugin:
         if hasattr(session.config, "workerinput"):
             if os.environ.get("PYTEST_XDIST_WORKER") == "gw0":  # the other workers find the same
                 for line in lines:
-                    session_of(session.config).say(f"tt: {line}")
+                    session_of(session.config).reporting.say(f"tt: {line}")
         else:
             self._unmatched = lines
 

@@ -1,95 +1,220 @@
-"""Tenstorrent chips through a plugin for jax: is there one, and what to do before jax starts.
+"""Tenstorrent chips, through a plugin for jax, as a target: are there any, and what to do before jax starts.
 
-Nothing here imports it: its native part opens every chip, and aborts the process where there is none.
+Nothing here imports the plugin: its native part opens every chip, and aborts the process where there is none.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING
+import sys
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from pytest_tt.targets import provider
-from pytest_tt.targets.detection import UNKNOWN, VISIBLE_VARIABLE, is_bdf_pattern
+from pytest_tt.targets.detection import UNKNOWN, VISIBLE_VARIABLE, DetectedSystem, detect, is_bdf_pattern
+from pytest_tt.targets.jax_import import when_imported
+from pytest_tt.targets.lent import LentChips
+from pytest_tt.targets.lock import ChipLock
+from pytest_tt.targets.platforms import use_host_only
+from pytest_tt.targets.process import PROCESS
 from pytest_tt.targets.systems import SYSTEMS
+from pytest_tt.targets.target import ChipsError, Resolved, Target
 
 if TYPE_CHECKING:
-    from pytest_tt.targets.detection import Box
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+    from typing import Self
 
-# Whether this process is to run on real chips.
-_prepared = False
+    from pytest_tt.targets.mesh import MeshShape
+    from pytest_tt.targets.target import Request, Say
+
 _INSTALL = 'pip install "pytest-tt[tt]" (the wheel needs Python 3.12)'
+_NO_NODES = (
+    "expected device nodes below /dev/tenstorrent; load the driver (tt-kmd), pass the devices into the container"
+)
 
 
-def choose(requested: str, box: Box) -> tuple[str, str]:
-    """The backend for `requested` (auto, sim or hw) on `box`, and why.
+@dataclass(frozen=True)
+class CardTarget(Target):
+    """The Tenstorrent chips of this machine."""
 
-    Of ``hw`` that names the plugin: ``"auto: n300 (2 chips) found, jax-tt-plugin 0.1.3"``. Raises ValueError where
-    ``hw`` is requested and cannot be: jax would abort the process, or not know the platform.
-    """
-    if requested == "sim":
-        return "sim", "requested"
-    if requested == "hw":
-        if not box.chips:
+    name = "hw"
+    title = "real chips"
+    occupied = "this process runs on real chips"
+    elsewhere = "open real ones in another one"
+    rounds_float32 = True
+    groups_meshes = True  # TT's client closes and reopens the mesh whenever its shape changes
+    isolates = True
+    time_limit_s = 1800.0  # compiling a large model for the card takes minutes, not hours
+    interrupt_s = 15.0
+
+    detected: DetectedSystem = field(default_factory=DetectedSystem.none)
+
+    @classmethod
+    def for_request(cls, request: Request) -> Self:
+        """The chips that this machine shows. Raises ValueError where jax would not get them."""
+        return cls.of(detect(), request)
+
+    @classmethod
+    def of(cls, detected: DetectedSystem, request: Request) -> Self:
+        """The chips of `detected`, which must be there: jax would abort the process, or not know the platform."""
+        why_not = missing(detected)
+        if why_not is not None:
+            hint = _INSTALL if detected.chips else _NO_NODES
+            raise ValueError(f"backend {cls.name}: {why_not}: {hint}, or use --tt-backend sim")
+        return cls.because(request.source, detected, request)
+
+    @classmethod
+    def because(cls, why: str, detected: DetectedSystem, request: Request) -> Self:
+        """The chips of `detected`, for the reason `why`. Raises ValueError unless they are the system asked for."""
+        if request.system is not None:
+            expected_system(detected, request.system)
+        why = f"{why}, {provider.names(provider.find_providers())}"
+        return cls(why, detected.system, detected.chips, detected.description, request, detected)
+
+    def attach(self, say: Say) -> None:
+        """Do what must happen before jax starts on the chips; whatever starts it waits for them first."""
+        from pytest_tt.targets import jax_private
+
+        PROCESS.target = self
+        prepare(self.detected)
+        self.allow_platform()
+        # A test or a conftest may start jax though no test asks for chips by marker or fixture.
+        with suppress(AttributeError, ImportError):
+            jax_private.around_discovery(partial(self._held, say))
+
+    @contextmanager
+    def _held(self, say: Say) -> Iterator[None]:
+        """While jax starts: hold the chips if it may open them."""
+        import jax
+
+        platforms: str | None = jax.config.jax_platforms  # type: ignore[attr-defined]
+        if not platforms or self.platform in platforms.split(","):
+            self.hold(say)
+        yield
+
+    @property
+    def settled(self) -> bool:
+        """Whether jax has started on the chips."""
+        return _has_client(self.platform)
+
+    def hold(self, say: Say) -> None:
+        """Wait for the chips and hold them as long as this process lives. Raises ChipsError if they stay taken."""
+        if PROCESS.lock is not None or PROCESS.lent:
+            return
+        lock = ChipLock(self.detected, timeout_s=self.request.lock_timeout_s, say=say)
+        try:
+            lock.acquire()
+        except OSError as error:  # TimeoutError too: the chips did not come free, or the lock cannot be used
+            raise ChipsError(str(error)) from None
+        PROCESS.lock = lock
+
+    def borrow(self) -> None:
+        """Do not wait for the chips: they are held for this process."""
+        PROCESS.lent = True
+
+    def check_workers(self, processes: int) -> None:
+        """One process at a time can open the chips."""
+        if processes > 1:
             raise ValueError(
-                f"backend hw: {box.description} found: expected device nodes below /dev/tenstorrent; load "
-                "the driver (tt-kmd), pass the devices into the container, or use --tt-backend sim"
+                f"-n {processes}: one process at a time can open the chips of {self.description}; use -n 1 or no -n, "
+                "or --tt-backend sim"
             )
-        found = provider.find_providers()
-        if not found:
-            raise ValueError(
-                f"backend hw: {box.description} found but {_what_is_missing()}: {_INSTALL}, or use --tt-backend sim"
-            )
-        return "hw", f"requested, {provider.names(found)}"
-    if requested != "auto":
-        raise ValueError(f"{requested!r} is not a backend: expected auto, sim or hw")
-    if not box.chips:
-        return "sim", f"auto: {box.description} found"
-    found = provider.find_providers()
-    if not found:
-        return "sim", f"auto: {box.description} found but {_what_is_missing()}"
-    return "hw", f"auto: {box.description} found, {provider.names(found)}"
+
+    def why_not_lent(self) -> str | None:
+        """This process must not have opened the chips itself."""
+        if not _has_client(self.platform):
+            return None
+        return "code that ran while tests were collected started jax, so this process has the chips"
+
+    def lend(self, say: Say, *, may_reset: bool, cache: Path | None) -> LentChips:
+        """Hold the chips for other processes; jax gets the host alone in this one."""
+        self.hold(say)
+        when_imported("jax", use_host_only)
+        assert PROCESS.lock is not None
+        return LentChips(self.detected, PROCESS.lock.descriptors, may_reset, cache)
+
+    def compiler_options(self, tt: Mapping[str, str], xla: Mapping[str, Any]) -> dict[str, Any]:
+        """TT's; XLA's own are left out."""
+        from pytest_tt.targets import jax_private
+
+        return dict(jax_private.spelled(tt))
+
+    def write_artifacts(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        prefix: Path,
+        options: Mapping[str, str],
+    ) -> None:
+        """TTIR, TTNN and flatbuffer, by the package that comes with TT's plugin."""
+        from tt_jax import serialize_compiled_artifacts_to_disk
+
+        from pytest_tt.targets import jax_private
+
+        serialize_compiled_artifacts_to_disk(
+            function, *args, output_prefix=str(prefix), compiler_options=jax_private.spelled(options), **kwargs
+        )
+
+    def resolve(self, mesh: MeshShape, wanted: tuple[str, ...]) -> Resolved:
+        """The system that was found, whatever was asked for."""
+        return replace(super().resolve(mesh, wanted), source="detected")
 
 
-def expected_system(box: Box, name: str) -> None:
-    """Raise ValueError unless `box` is the system called `name`: tests would run on chips not meant."""
-    if box.system == name:
+def missing(detected: DetectedSystem) -> str | None:
+    """Why jax would not get chips of `detected`; None where it would."""
+    if not detected.chips:
+        return f"{detected.description} found"
+    if not provider.find_providers():
+        return f"{detected.description} found but {_what_is_missing()}"
+    return None
+
+
+def _has_client(platform: str) -> bool:
+    """Whether jax has started `platform` in this process."""
+    if "jax" not in sys.modules:
+        return False
+    from pytest_tt.targets import jax_private
+
+    return jax_private.client_of(platform) is not None
+
+
+def expected_system(detected: DetectedSystem, name: str) -> None:
+    """Raise ValueError unless `detected` is the system called `name`: tests would run on chips not meant."""
+    if detected.system == name:
         return
     chips = SYSTEMS[name].chips
     wanted = f"{name} ({chips} chip{'s' if chips > 1 else ''})"
-    if any(board.card == UNKNOWN for board in box.boards):
+    if any(board.card == UNKNOWN for board in detected.boards):
         hint = "the driver does not tell the card's type; update tt-kmd and firmware, or leave the system out"
     else:
-        hint = f"name {box.system}, or leave the system out" if box.system else "leave the system out"
-    raise ValueError(f"system {wanted} expected, but this machine has {box.description}: {hint}")
+        hint = f"name {detected.system}, or leave the system out" if detected.system else "leave the system out"
+    raise ValueError(f"system {wanted} expected, but this machine has {detected.description}: {hint}")
 
 
-def prepare(box: Box) -> None:
-    """What must happen before jax starts its backends on the chips of `box`.
+def prepare(detected: DetectedSystem) -> None:
+    """What must happen before jax starts its backends on the chips of `detected`.
 
     Integers in TT_VISIBLE_DEVICES become PCI addresses, because every one but 0 is refused further down
     (tt-xla#5521); flax.linen is imported, because TT's plugin marks the weights of its modules only if it is
     there first.
     """
-    global _prepared
-    _prepared = True
     visible = os.environ.get(VISIBLE_VARIABLE)
     if visible is not None:
-        os.environ[VISIBLE_VARIABLE] = visible_addresses(visible, box)
+        os.environ[VISIBLE_VARIABLE] = visible_addresses(visible, detected)
     if provider.findable("flax"):
         importlib.import_module("flax.linen")
 
 
-def prepared() -> bool:
-    """Whether jax is to start on real chips in this process, or has."""
-    return _prepared
-
-
-def visible_addresses(visible: str, box: Box) -> str:
-    """`visible` of TT_VISIBLE_DEVICES with the PCI addresses of `box` in the place of indices, where they are known."""
+def visible_addresses(visible: str, detected: DetectedSystem) -> str:
+    """`visible` of TT_VISIBLE_DEVICES with the PCI addresses of `detected` for indices, where they are known."""
     tokens = [token.strip() for token in visible.split(",")]
-    addresses = [board.bdf for board in box.boards if board.bdf is not None]
-    if any(token and not is_bdf_pattern(token) for token in tokens) and len(addresses) == len(box.boards):
+    addresses = [board.bdf for board in detected.boards if board.bdf is not None]
+    if any(token and not is_bdf_pattern(token) for token in tokens) and len(addresses) == len(detected.boards):
         return ",".join(addresses)
     return visible
 

@@ -12,8 +12,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_tt.targets.device_root import device_root, nodes_directory
 from pytest_tt.targets.systems import BLACKHOLE, WORMHOLE
+
+# Where the machine's directories are; tests point this at a tree of their own.
+ROOT_VARIABLE = "PYTEST_TT_DEVICE_ROOT"
 
 VISIBLE_VARIABLE = "TT_VISIBLE_DEVICES"
 
@@ -88,7 +90,7 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class DetectedSystem:
     """What this machine lets us use: the visible boards in the order of their PCI addresses."""
 
     boards: tuple[Board, ...]
@@ -97,8 +99,8 @@ class Box:
     description: str
 
     @classmethod
-    def none(cls) -> Box:
-        """A box without a card."""
+    def none(cls) -> DetectedSystem:
+        """A machine without a card."""
         return cls((), 0, None, "no card")
 
 
@@ -111,7 +113,17 @@ class Holder:
     chip: int
 
 
-def detect(root: Path | None = None, visible: str | None = None) -> Box:
+def device_root(root: Path | None = None) -> Path:
+    """`root`, or the directory that PYTEST_TT_DEVICE_ROOT names, or ``/``."""
+    return root if root is not None else Path(os.environ.get(ROOT_VARIABLE) or "/")
+
+
+def nodes_directory(root: Path | None = None) -> Path:
+    """Where the driver puts one node for each PCIe device of Tenstorrent."""
+    return device_root(root) / "dev/tenstorrent"
+
+
+def detect(root: Path | None = None, visible: str | None = None) -> DetectedSystem:
     """The chips below `root` that `visible` lets us see, without opening any.
 
     `root` defaults to PYTEST_TT_DEVICE_ROOT or ``/``, `visible` to TT_VISIBLE_DEVICES. Raises ValueError when
@@ -126,14 +138,14 @@ def detect(root: Path | None = None, visible: str | None = None) -> Box:
     description = _describe(chosen, chips, system)
     if len(chosen) < len(boards):
         description += f", {len(chosen)} of {len(boards)} devices by {VISIBLE_VARIABLE}={visible}"
-    return Box(chosen, chips, system, description)
+    return DetectedSystem(chosen, chips, system, description)
 
 
-def holders(box: Box, root: Path | None = None) -> tuple[Holder, ...]:
-    """Other processes that have a device of `box` open, as the driver lists them (none where it does not)."""
+def holders(detected: DetectedSystem, root: Path | None = None) -> tuple[Holder, ...]:
+    """Other processes that have a device of `detected` open, as the driver lists them (none where it does not)."""
     base = device_root(root)
     found = []
-    for board in box.boards:
+    for board in detected.boards:
         text = _read(base / "proc/driver/tenstorrent" / str(board.node) / "pids") or ""
         pids = {int(word) for word in text.split() if word.isdigit()}
         found += [Holder(pid, command_of(pid), board.node) for pid in sorted(pids) if pid != os.getpid()]

@@ -21,8 +21,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_tt.targets.detection import Board, Box, command_of, holders
-from pytest_tt.targets.device_root import device_root
+from pytest_tt.targets.detection import Board, DetectedSystem, command_of, device_root, holders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,14 +51,16 @@ class Owner:
 
 
 class ChipLock:
-    """The right to use the chips of `box`, board by board, until released or until this process ends.
+    """The right to use the chips of `detected`, board by board, until released or until this process ends.
 
     Runs that see different boards (TT_VISIBLE_DEVICES) do not wait for each other. `timeout_s` is how long to
     wait, `say` gets every message for the user, `root` is where the machine's directories are.
     """
 
-    def __init__(self, box: Box, *, timeout_s: float, root: Path | None = None, say: Callable[[str], None]) -> None:
-        self._box = box
+    def __init__(
+        self, detected: DetectedSystem, *, timeout_s: float, root: Path | None = None, say: Callable[[str], None]
+    ) -> None:
+        self._detected = detected
         self._timeout_s = timeout_s
         self._root = device_root(root)
         self._say = say
@@ -84,14 +85,14 @@ class ChipLock:
         self._started, self._said = time.monotonic(), -1.0
         try:
             # All runs take the boards in the same order, so that two of them cannot wait for each other.
-            for board in sorted(self._box.boards, key=lambda board: (board.bdf or "", board.node)):
+            for board in sorted(self._detected.boards, key=lambda board: (board.bdf or "", board.node)):
                 self._take(board)
             self._wait_for_strangers()
         except BaseException:
             self.release()
             raise
         if self._said >= 0:
-            self._say(f"tt: got {self._box.description} after {self._waited():.0f} s")
+            self._say(f"tt: got {self._detected.description} after {self._waited():.0f} s")
 
     def release(self) -> None:
         """Give the chips back; nothing happens if they are not held."""
@@ -125,8 +126,8 @@ class ChipLock:
 
     def _wait_for_strangers(self) -> None:
         """Wait for processes that use the chips without our lock: other tools, runs in other containers."""
-        boards = {board.node: board for board in self._box.boards}
-        while found := holders(self._box, self._root):
+        boards = {board.node: board for board in self._detected.boards}
+        while found := holders(self._detected, self._root):
             self._wait_once(tuple(Owner(boards[who.chip], who.pid, command=who.command) for who in found))
 
     def _wait_once(self, owners: tuple[Owner, ...]) -> None:
@@ -137,19 +138,19 @@ class ChipLock:
         ours = set(by_pid) & {os.getpid(), *_ancestors()}
         if ours:
             raise TimeoutError(
-                f"{self._box.description}: {who}; that is this process or one that started it, so waiting "
+                f"{self._detected.description}: {who}; that is this process or one that started it, so waiting "
                 "would never end: run tests that need the chips in one process, or use --tt-backend sim here"
             )
         if waited >= self._timeout_s:
             raise TimeoutError(
-                f"{self._box.description}: {who}; gave up after {waited:.0f} s: wait for that process or end "
+                f"{self._detected.description}: {who}; gave up after {waited:.0f} s: wait for that process or end "
                 "it, let this run wait longer with --tt-lock-timeout, or use other boards with "
                 "TT_VISIBLE_DEVICES"
             )
         if self._said < 0 or waited - self._said >= REPEAT_S:
             self._said = waited
             self._say(
-                f"tt: waiting for {self._box.description}: {who}; waited {waited:.0f} s, "
+                f"tt: waiting for {self._detected.description}: {who}; waited {waited:.0f} s, "
                 f"giving up in {self._timeout_s - waited:.0f} s"
             )
         time.sleep(min(POLL_S, max(self._timeout_s - waited, 0.01)))

@@ -11,8 +11,8 @@ PLATFORM = "tt"
 HOST_DEVICES = 8
 
 
-def use_chips() -> None:
-    """Append what ``jax_platforms`` lacks of cpu and tt; the user's own entries and their order stay.
+def use_chips(platform: str = PLATFORM) -> None:
+    """Append what ``jax_platforms`` lacks of cpu and `platform`; the user's own entries and their order stay.
 
     An unset one becomes ``cpu,tt``, the order of TT-XLA's own tests (the first is jax's default).
     """
@@ -20,27 +20,27 @@ def use_chips() -> None:
 
     current: str | None = jax.config.jax_platforms  # type: ignore[attr-defined]
     names = current.split(",") if current else []
-    missing = [name for name in ("cpu", PLATFORM) if name not in names]
+    missing = [name for name in dict.fromkeys(("cpu", platform)) if name not in names]
     if missing:
         jax.config.update("jax_platforms", ",".join(names + missing))
 
 
-def put_chips_first() -> None:
+def put_chips_first(platform: str = PLATFORM) -> None:
     """Make the chips jax's default platform, as they are where Tenstorrent's plugin is installed; the host stays.
 
-    An order in which the user names tt himself stays as it is.
+    An order in which the user names `platform` himself stays as it is.
     """
     import jax
 
     current: str | None = jax.config.jax_platforms  # type: ignore[attr-defined]
     names = current.split(",") if current else []
-    if PLATFORM not in names:
+    if platform not in names:
         host = [] if "cpu" in names else ["cpu"]
-        jax.config.update("jax_platforms", ",".join([PLATFORM, *names, *host]))
+        jax.config.update("jax_platforms", ",".join([platform, *names, *host]))
 
 
-def allow_chips() -> None:
-    """Append tt to a ``jax_platforms`` that names the host but not the chips.
+def allow_chips(platform: str = PLATFORM) -> None:
+    """Append `platform` to a ``jax_platforms`` that names the host but not the chips.
 
     This is for runs of which nothing is known yet: tests may ask for chips, so the host alone must not rule them out,
     and a GPU that the user insists on must not be hidden by a host he did not name.
@@ -49,8 +49,8 @@ def allow_chips() -> None:
 
     current: str | None = jax.config.jax_platforms  # type: ignore[attr-defined]
     names = current.split(",") if current else []
-    if "cpu" in names and PLATFORM not in names:
-        jax.config.update("jax_platforms", f"{current},{PLATFORM}")
+    if "cpu" in names and platform not in names:
+        jax.config.update("jax_platforms", f"{current},{platform}")
 
 
 def use_host_only() -> None:

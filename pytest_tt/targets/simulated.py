@@ -1,179 +1,172 @@
-"""Simulated chips: a second CPU client of XLA, registered with jax under the platform name ``tt``.
-
-``jax.devices("tt")`` then gives the chips and ``jax.devices("cpu")`` stays the host. The two are different clients, so
-arrays committed to one do not silently mix with the other.
-
-How many chips there are is known only after collection, while a conftest may start jax's backends at import. Then
-``EARLY_CHIPS`` are started, and if the tests turn out to need more, the client is replaced by a larger one.
-"""
+"""Simulated chips as a target: tests get as many as they need, a script as many as its system has."""
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
-import types
-from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.compiler.options import only_xla
-from pytest_tt.targets import jax_private, provider
-from pytest_tt.targets.platforms import PLATFORM
+from pytest_tt.packages import package_version
+from pytest_tt.targets import jax_private
+from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.targets.platforms import put_chips_first
+from pytest_tt.targets.process import PROCESS
+from pytest_tt.targets.simulated_chips import (
+    DEFAULT_CHIPS,
+    EARLY_CHIPS,
+    ChipsInUseError,
+    PlatformTakenError,
+    SimulatedChips,
+)
+from pytest_tt.targets.systems import SYSTEMS
+from pytest_tt.targets.target import ChipsError, Request, Resolved, Target, check_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Mapping
+    from typing import Self
 
-# When nothing says how many: as many as the largest boxes that JAX users have on a desk (T3K, LoudBox).
-DEFAULT_CHIPS = 8
-# When jax is started before the tests are known: a Galaxy. 32 chips start in 10 to 20 ms.
-EARLY_CHIPS = 32
-
-# XLA aborts the process when a participant of a collective is not given a core for 40 s. On a busy machine with fewer
-# cores than chips that is a slow run, not a dead lock. (XLA flag, first jaxlib that knows it, seconds.) An unknown flag
-# aborts the process too. Before jaxlib 0.8 the limit is 10 s and compiled in.
-COLLECTIVE_TIMEOUTS = (
-    ("xla_cpu_collective_call_warn_stuck_timeout_seconds", (0, 8, 0), 300),
-    ("xla_cpu_collective_call_terminate_timeout_seconds", (0, 8, 0), 7200),
-    ("xla_cpu_collective_timeout_seconds", (0, 8, 2), 7200),
-)
+    from pytest_tt.targets.target import Say
 
 
-class ChipsInUseError(RuntimeError):
-    """More chips are needed than were started, and somebody holds arrays on those."""
+@dataclass(frozen=True)
+class SimulatedTarget(Target):
+    """Simulated chips, those of a system or as many as are needed."""
 
+    name = "sim"
+    title = "simulated chips"
+    adjective = "simulated"
+    occupied = "this process simulates chips"
+    elsewhere = "simulate chips in another one"
+    caches_programs = True
 
-class PlatformTakenError(RuntimeError):
-    """Somebody else has started the platform ``tt`` in this process already."""
+    fixed: bool = False
+    """Whether the number of chips is fixed from the start, as for a script; tests get as many as they need."""
 
+    @classmethod
+    def for_request(cls, request: Request) -> Self:
+        """Simulated chips can be had everywhere."""
+        return cls.because(request.source, request)
 
-class SimulatedChips:
-    """The simulated chips of this process. jax must be imported before any method is called."""
+    @classmethod
+    def because(cls, why: str, request: Request) -> Self:
+        """Simulated chips for `request`, chosen for the reason `why`."""
+        if request.system is None:
+            return cls(why, None, None, cls.title, request)
+        system = SYSTEMS[request.system]
+        return cls(why, system.name, system.chips, f"simulated {system.title}", request)
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._client: Any = None
+    def attach(self, say: Say) -> None:
+        """Register the platform with jax; where that fails, `provide` says why if the chips are needed."""
+        asked = 0 if self.request.mesh is None else self.request.mesh.chips
+        try:
+            self._attach(self.chips or max(EARLY_CHIPS, asked))
+        except ChipsError as error:
+            PROCESS.problem = str(error)
+        else:
+            self.allow_platform()
 
-    def attach(self) -> None:
-        """Make the platform ``tt`` known to jax and keep everybody else from it; starts nothing.
-
-        Raises PlatformTakenError where another plugin's ``tt`` runs already.
-        """
-        global _attached
-        if jax_private.client_of(PLATFORM) is not None and not _is_ours(jax_private.factory_of(PLATFORM)):
-            by = provider.names(provider.loaded_providers()) or "another plugin"
-            raise PlatformTakenError(
-                f"chips cannot be simulated: jax has started in this process already, with the platform {PLATFORM} of "
-                f"{by}; load pytest-tt (-p pytest_tt) and start jax in a conftest, a hook or a fixture, not in the "
-                "import of a plugin, or set JAX_PLATFORMS=cpu"
-            )
-        if not jax_private.started():
-            set_collective_timeouts(os.environ)
-        jax_private.register(PLATFORM, self._start)
-        jax_private.refuse(PLATFORM)
-        jax_private.around_discovery(self._alone)
-        jax_private.around_compile_options(self._compile_options)
-        _attached = self
-
-    def provide(self, count: int) -> None:
-        """See to it that there are `count` chips or more; raises ChipsInUseError if that cannot be mended."""
-        self._count = count
-        if not jax_private.started():
+    def provide(self, most: int, *, needed: bool) -> None:
+        """Have at least `most` chips, those of ``--tt-mesh``, or where nobody says how many, eight."""
+        if PROCESS.problem is not None or PROCESS.simulated is None:
+            if needed:
+                raise ChipsError(PROCESS.problem)
             return
-        client = jax_private.client_of(PLATFORM)
-        if client is not None and client is self._client:
-            started = client.device_count()
-            if started >= count:
-                return
-            gc.collect()
-            held = len(client.live_arrays())
-            if held:
-                raise ChipsInUseError(
-                    f"{count} chips are needed, but code that ran while tests were collected started jax with "
-                    f"{started} and keeps {held} array{'s' * (held > 1)} on them: move that code into a fixture, or "
-                    f"give the number from the start, e.g. --tt-mesh 1x{count}"
-                )
-        # Started without enough chips, but nothing depends on the client yet: put a larger one in its place.
-        jax_private.put_client(PLATFORM, self._start())
+        # Tests that only call jax.devices("tt") say nothing of how many they need: the default is for them.
+        least = DEFAULT_CHIPS if self.request.mesh is None else self.request.mesh.chips
+        try:
+            PROCESS.simulated.provide(self.chips or max(least, most))
+        except ChipsInUseError as error:
+            raise ChipsError(str(error)) from None
 
-    def provide_at_least(self, count: int) -> None:
-        """As `provide`, but chips that were asked for before stay."""
-        if count > self._count:
-            self.provide(count)
+    def more(self, mesh: MeshShape) -> Self:
+        """These chips, which this process has, for a script's `mesh` as well; more of them unless they are fixed."""
+        if self.fixed:
+            return self
+        assert PROCESS.simulated is not None
+        try:
+            PROCESS.simulated.provide_at_least(max(DEFAULT_CHIPS, mesh.chips))
+        except ChipsInUseError:
+            raise ChipsError(
+                f"mesh {mesh} has {mesh.chips} chips, and arrays of this process are on the fewer ones that were "
+                "opened before: open the largest mesh first"
+            ) from None
+        return replace(self, why="simulated in this process already", system=None, chips=None, description=self.title)
 
-    def _compile_options(self, client: Any, options: dict[str, Any]) -> dict[str, Any]:
-        """What XLA's CPU compiler, which refuses the options of TT's compiler, is to get of a program's options."""
-        return only_xla(options) if client is self._client else options
+    def compiler_options(self, tt: Mapping[str, str], xla: Mapping[str, Any]) -> dict[str, Any]:
+        """XLA's own: its CPU compiler, which stands for TT's, refuses others."""
+        return dict(xla)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """While jax looks for plugins, leave those for ``tt`` out; what they register all the same has no effect.
+    def resolve(self, mesh: MeshShape, wanted: tuple[str, ...]) -> Resolved:
+        """Where no system is given, the first of `wanted` that has enough chips is simulated."""
+        if self.system is None and wanted:
+            fitting = [name for name in wanted if SYSTEMS[name].chips >= mesh.chips]
+            system = (fitting or list(wanted))[0]
+            return self._resolved(mesh, wanted, system, "marker", SYSTEMS[system].chips)
+        return super().resolve(mesh, wanted)
 
-        The start of Tenstorrent's opens every chip, or aborts the process where there is none.
+    def for_script(self, mesh: MeshShape | None) -> Self:
+        """As many chips as the system has, else as `mesh` has, else as tests get."""
+        return self.of_size(self.system, mesh, self.why)[0]
+
+    @classmethod
+    def of_size(cls, system: str | None, mesh: MeshShape | None, why: str) -> tuple[Self, MeshShape]:
+        """A fixed number of chips for a system, a mesh or both, and the mesh: `mesh`, else the usual one.
+
+        Raises ValueError where the system has too few chips for `mesh`.
         """
-        known = {found.module for found in provider.known_providers() if found.module is not None}
-        with _inert_modules(known), _without_tt_library():
-            yield
-        jax_private.register(PLATFORM, self._start)
+        if system is None:
+            mesh = mesh or MeshShape(1, DEFAULT_CHIPS)
+            chips, title = mesh.chips, f"{mesh.chips} simulated chip{'s' * (mesh.chips != 1)}"
+        else:
+            chips = SYSTEMS[system].chips
+            mesh, title = mesh or MeshShape.parse(SYSTEMS[system].meshes[0]), f"simulated {system} ({_count(chips)})"
+        target = cls(why, system, chips, title, fixed=True)
+        check_size(mesh, target)
+        return target, mesh
 
-    def _start(self) -> Any:
-        self._client = jax_private.make_cpu_client(self._count)
-        return self._client
+    def attach_for_script(self, say: Say, *, first: bool) -> None:
+        """Give this process the chips, just as many as there are. jax must be imported.
+
+        It must not have started, unless with as many chips of an earlier call. Raises ChipsError.
+        """
+        assert self.chips is not None
+        before = PROCESS.target
+        if before is not None and not isinstance(before, SimulatedTarget):
+            raise ChipsError(f"{before.occupied}: {self.elsewhere}")
+        if before is not None and not before.fixed:
+            raise ChipsError(
+                "this process has simulated chips by a test run or open_chips already, and the host as jax's default "
+                "platform: use those (tt_mesh, open_chips), or simulate a system in another process"
+            )
+        if jax_private.started() and (before is None or before.chips != self.chips):
+            has = "" if before is None else f" with {before.description}"
+            raise ChipsError(
+                f"jax has started{has} in this process already: simulate {self.description.removeprefix('simulated ')} "
+                "before anything is computed or asks for devices (in a notebook: restart the kernel, and first of all "
+                "call simulate)"
+            )
+        if PROCESS.simulated is not None:
+            PROCESS.simulated.provide(self.chips)
+            PROCESS.target = self
+        else:
+            self._attach(self.chips)
+            jax_private.name_default(self.platform)
+            if first:
+                put_chips_first(self.platform)
+
+    def _attach(self, count: int) -> None:
+        """Make `count` chips known to jax. Raises ChipsError."""
+        chips = SimulatedChips(count)
+        try:
+            chips.attach()
+        except PlatformTakenError as error:
+            raise ChipsError(str(error)) from None
+        except (AttributeError, ImportError, TypeError) as error:  # the private API has changed
+            raise ChipsError(
+                f"pytest-tt cannot simulate chips with jax {package_version('jax')} ({type(error).__name__}: {error}); "
+                "install a jax that it supports, see the README's table"
+            ) from None
+        PROCESS.target, PROCESS.simulated, PROCESS.problem = self, chips, None
 
 
-_attached: SimulatedChips | None = None
-
-
-def attached() -> SimulatedChips | None:
-    """The simulated chips that jax knows of in this process, None before any are attached."""
-    return _attached
-
-
-def set_collective_timeouts(environ: MutableMapping[str, str]) -> None:
-    """Add the time-outs that this jaxlib knows to ``XLA_FLAGS``; what the user set there stays as it is."""
-    from jaxlib import version
-
-    present = environ.get("XLA_FLAGS", "")
-    known = tuple(version.__version_info__)
-    added = [
-        f"--{flag}={value}" for flag, since, value in COLLECTIVE_TIMEOUTS if known >= since and flag not in present
-    ]
-    if added:
-        environ["XLA_FLAGS"] = " ".join([present, *added]).strip()
-
-
-def _is_ours(factory: Any) -> bool:
-    """Whether `factory` is one of these classes' own, also one of an earlier run in this process."""
-    return getattr(factory, "__module__", None) == __name__
-
-
-@contextmanager
-def _inert_modules(names: set[str]) -> Iterator[None]:
-    """Put an empty plugin in the place of modules `names` for a while."""
-    before = {name: sys.modules.get(name) for name in names}
-    for name in names:
-        inert = types.ModuleType(name)
-        inert.initialize = lambda: None  # type: ignore[attr-defined]
-        sys.modules[name] = inert
-    try:
-        yield
-    finally:
-        for name, module in before.items():
-            if module is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = module
-
-
-@contextmanager
-def _without_tt_library() -> Iterator[None]:
-    """Hide ``tt`` from PJRT_NAMES_AND_LIBRARY_PATHS (``name:path,name:path``) for a while."""
-    variable = provider.LIBRARIES_VARIABLE
-    before = os.environ.get(variable)
-    if before is None:
-        yield
-        return
-    os.environ[variable] = ",".join(part for part in before.split(",") if not part.startswith(f"{PLATFORM}:"))
-    try:
-        yield
-    finally:
-        os.environ[variable] = before
+def _count(chips: int) -> str:
+    return f"{chips} chip{'s' * (chips != 1)}"

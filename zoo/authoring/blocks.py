@@ -154,7 +154,7 @@ def kinds_of(model: Any) -> dict[str, str]:
 
 
 def _first_array(result: Any, kind: type) -> Any:
-    """`result` if it is an array of `kind`, else the first one in it; None where there is none."""
+    """`result` if it is an array of `kind`, else the first one in it; None if it has none."""
     if isinstance(result, kind):
         return result
     values: Iterable[Any] = ()

@@ -6,14 +6,13 @@ import argparse
 import traceback
 from typing import TYPE_CHECKING
 
-from zoo.authoring.finding import LEFT, NONE, OK, Finding, Left, NotForThisModel
-from zoo.authoring.package import import_model
+from zoo.authoring.folder import import_model
+from zoo.authoring.walk import LEFT, NONE, OK, Left, NotForThisModel, StepResult, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from zoo.authoring.walk import Walk
     from zoo.registry import Model
 
 
@@ -21,8 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     """Print a line for each step. 0: all is done; 1: something is left; 2: wrong usage."""
     parser = argparse.ArgumentParser(
         prog="python -m zoo check",
-        description="Walk the way of a new model: parameters, blocks, output, meshes, collectives, goldens, README. "
-        "Says of each step what is left and how to do it; exits with 1 where something is.",
+        description="Check the steps of a new model: parameters, blocks, output, meshes, collectives, goldens, README. "
+        "Say for each what is left and how to do it; exit with 1 if something is left.",
     )
     parser.add_argument("model", metavar="MODEL", help="name of a model, or the folder of one")
     asked = parser.parse_args(arguments).model
@@ -31,41 +30,40 @@ def main(arguments: Sequence[str]) -> int:
     except ValueError as error:
         parser.exit(2, f"python -m zoo check: {error}\n")
     except Exception as error:  # whatever a half-written module raises
-        print("\n".join(Finding("registration", LEFT, _told(error), f"mend it: {_place(error)}").lines()))
+        print("\n".join(StepResult("registration", LEFT, _told(error), f"fix it: {_place(error)}").lines()))
         return 1
     left = 0
-    for finding in walk_along(model, folder, asked):
-        print("\n".join(finding.lines()), flush=True)
-        left += finding.state == LEFT
+    for result in walk_along(model, folder, asked):
+        print("\n".join(result.lines()), flush=True)
+        left += result.state == LEFT
     print(f"{model.name}: " + (f"{left} step{'s' * (left != 1)} left" if left else "all is done"))
     return int(left > 0)
 
 
-def walk_along(model: Model, folder: Path, command: str) -> Iterator[Finding]:
+def walk_along(model: Model, folder: Path, command: str) -> Iterator[StepResult]:
     """What each step found, as soon as it did."""
     from pytest_tt.targets.mesh import MeshShape
     from zoo.authoring.on_mesh import mesh_of
     from zoo.authoring.steps import STEPS
-    from zoo.authoring.walk import Walk
 
     walk = Walk(model, folder, command)
-    mesh_of(max(model.meshes, key=lambda mesh: MeshShape.parse(mesh).chips))  # before jax starts on its own
+    mesh_of(max(model.sharding.meshes, key=lambda mesh: MeshShape.parse(mesh).chips))  # before jax starts on its own
     for name, step in STEPS:
-        finding = _found(walk, name, step)
-        if finding.state != LEFT:
+        result = _result(walk, name, step)
+        if result.state != LEFT:
             walk.done.add(name)
-        yield finding
+        yield result
 
 
-def _found(walk: Walk, name: str, step: Callable[[Walk], str]) -> Finding:
+def _result(walk: Walk, name: str, step: Callable[[Walk], str]) -> StepResult:
     try:
-        return Finding(name, OK, step(walk))
+        return StepResult(name, OK, step(walk))
     except NotForThisModel as reason:
-        return Finding(name, NONE, str(reason))
+        return StepResult(name, NONE, str(reason))
     except Left as left:
-        return Finding(name, LEFT, str(left), left.do)
+        return StepResult(name, LEFT, str(left), left.do)
     except Exception as error:  # the model's own code, which is being written
-        return Finding(name, LEFT, _told(error), f"see {walk.where(error)}")
+        return StepResult(name, LEFT, _told(error), f"see {walk.where(error)}")
 
 
 def _place(error: BaseException) -> str:

@@ -81,9 +81,14 @@ def defaults_of(declared: ConfigKeys) -> dict[str, Any]:
     return found
 
 
+def declared_by(model: Model) -> ConfigKeys | None:
+    """What a model says of the keys of its config.json; None where it says nothing."""
+    return None if model.checkpoint is None else model.checkpoint.config_keys
+
+
 def audit(model: Model) -> tuple[str, list[str]]:
     """The table of a model that declares `config_keys`, and what is wrong with it."""
-    declared = model.config_keys
+    declared = declared_by(model)
     assert declared is not None
     defaults = defaults_of(declared)
     rows = list(audited(declared, defaults))
@@ -105,7 +110,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("models", metavar="MODEL", nargs="*", help="only these models (default: all)")
     options = parser.parse_args(arguments)
-    known = {name: model for name, model in registry.models().items() if model.config_keys is not None}
+    known = {name: model for name, model in registry.models().items() if declared_by(model) is not None}
     unknown = [name for name in options.models if name not in known]
     if unknown:
         parser.exit(2, f"{PROG}: {', '.join(unknown)}: expected some of {', '.join(known)}\n")

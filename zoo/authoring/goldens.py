@@ -32,7 +32,7 @@ def models() -> tuple[str, ...]:
 
 def cases(model: str) -> dict[str, Callable[[], Golden]]:
     """What `model` declares: name of the case -> callable that computes its golden (that one needs PyTorch)."""
-    return {name: case.reference for name, case in registry.model(model).cases.items()}
+    return {name: case.reference for name, case in registry.model(model).goldens.items()}
 
 
 def golden_path(model: str, case: str, root: Path = ROOT) -> Path:

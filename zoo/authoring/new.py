@@ -58,7 +58,7 @@ def place_of(name: str, into: Path | None) -> Path:
         )
     if into is None:
         if not (registry.ROOT.parent / "pyproject.toml").is_file():
-            raise NewError(f"{registry.ROOT} is no checkout: name the directory for the folder, --into DIR")
+            raise NewError(f"{registry.ROOT} is not a checkout: name the directory for the folder, --into DIR")
         into = registry.ROOT
     if not into.is_dir():
         raise NewError(f"--into {into}: no such directory")
@@ -73,19 +73,19 @@ def place_of(name: str, into: Path | None) -> Path:
 
 def contents(name: str, folder: Path, kind: str | None) -> Mapping[str, str]:
     """File to text. NewError where nothing can be known of `kind`."""
-    from zoo.authoring.package import dotted_name
+    from zoo.authoring.folder import dotted_name
     from zoo.authoring.writing import write_files
 
-    architecture = None
+    about = None
     if kind is not None:
-        from zoo.authoring.architecture import ArchitectureError, read
+        from zoo.authoring.model_class import ModelClassError, read
 
         try:
-            architecture = read(kind)
-        except ArchitectureError as error:
+            about = read(kind)
+        except ModelClassError as error:
             raise NewError(f"--from {kind}: {error}") from None
     package = dotted_name(folder)[0]
-    return write_files(name, package, architecture, own_folder=folder.parent != registry.ROOT)
+    return write_files(name, package, about, own_folder=folder.parent != registry.ROOT)
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:

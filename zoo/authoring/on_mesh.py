@@ -31,8 +31,10 @@ def mesh_of(mesh: str) -> Mesh:
     return open_chips(mesh, backend="sim").mesh
 
 
-def run_on_mesh(model: Model, case: str, name: str, weights: Mapping[str, Any], inputs: Mapping[str, Any]) -> OnMesh:
-    """Run `case` on the mesh `name` as the contract test does: parameters prepared and placed, shardings stated.
+def computed_on_mesh(
+    model: Model, case: str, name: str, weights: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> OnMesh:
+    """Compute `case` on the mesh `name` as the contract test does: parameters prepared and placed, shardings stated.
 
     ValueError where parameters, specs and mesh do not fit one another.
     """
@@ -42,25 +44,25 @@ def run_on_mesh(model: Model, case: str, name: str, weights: Mapping[str, Any], 
     from pytest_tt.compiler.program import count_collectives
     from zoo.checkpoints.placement import place_params
 
-    about, mesh = model.cases[case], mesh_of(name)
-    config = model.config_of(case)
-    fitted = model.fit(config, mesh)
+    architecture, sharding, config = model.architecture, model.sharding, model.config_of(case)
+    mesh = mesh_of(name)
+    fitted = sharding.fit(config, mesh)
 
     def bound(specs: Any) -> Any:
         return jax.tree.map(
             lambda spec: NamedSharding(mesh, spec), specs, is_leaf=lambda node: isinstance(node, PartitionSpec)
         )
 
-    input_specs = model.input_specs(fitted, mesh)
+    input_specs = sharding.input_specs(fitted, mesh)
     if set(input_specs) != set(inputs):
         raise ValueError(f"input_specs are of {', '.join(sorted(input_specs))}; the inputs are {', '.join(inputs)}")
     placed = {name: jax.device_put(value, NamedSharding(mesh, input_specs[name])) for name, value in inputs.items()}
     params = place_params(model, config, mesh, weights)
     lowered = jax.jit(
-        model.forward(model.build(fitted)),
-        in_shardings=(bound(model.specs(fitted, mesh)), bound(input_specs)),
-        out_shardings=bound(model.output_specs(fitted, mesh)),
+        architecture.forward(architecture.build(fitted)),
+        in_shardings=(bound(sharding.param_specs(fitted, mesh)), bound(input_specs)),
+        out_shardings=bound(sharding.output_specs(fitted, mesh)),
     ).lower(params, placed)
     compiled = lowered.compile()
     outputs = {name: np.asarray(value) for name, value in compiled(params, placed).items()}
-    return OnMesh(dict(about.select(outputs)), count_collectives(compiled), str(lowered.as_text()))
+    return OnMesh(model.selected(case, outputs), count_collectives(compiled), str(lowered.as_text()))

@@ -1,4 +1,4 @@
-"""Where the arrays of a model lie, written down, so that a wrong sharding is seen: outputs do not tell.
+"""A record of where the arrays of a model lie, so that a wrong sharding is seen: outputs do not show it.
 
 Rows that are not spread over ``batch``, or a bias that is on every chip, cost memory and time and change no number.
 ``placement.json`` in a model's folder says it once more, apart from the code:
@@ -9,7 +9,7 @@ Rows that are not spread over ``batch``, or a bias that is on every chip, cost m
 
 An axis of an array is ``-`` or the mesh axes that it is spread over, ``batch+model``; an array that is ``whole`` is on
 every chip. Numbers in names are ``*`` where all of them are alike. ``python -m zoo placement MODEL`` writes the file;
-what it changes is for a reviewer to read.
+a reviewer reads what it changes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from jax.sharding import AbstractMesh
 
 from pytest_tt.targets.mesh import MeshShape
-from zoo.checkpoints.placement import bytes_per_chip, spec_of_leaf, tree_by_path
+from zoo.checkpoints.placement import bytes_per_chip
+from zoo.parts.sharding import tree_by_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,24 +56,21 @@ def of_variant(model: Model, variant: str, shapes: dict[Any, Any] | None = None)
     `shapes`: parameters of configs that are known already; others are added. ValueError where an array lies otherwise
     on one mesh than on another.
     """
-    import jax
-
     shapes = {} if shapes is None else shapes
-    config = model.config(variant)
-    example = dict(model.example(config))
+    architecture, sharding, config = model.architecture, model.sharding, model.config(variant)
     if config not in shapes:
-        shapes[config] = model.shapes(config)
-    outputs = jax.eval_shape(model.forward(model.build(config)), shapes[config], example)
+        shapes[config] = architecture.shapes(config)
+    inputs, outputs = dict(architecture.example(config)), architecture.output_shapes(config, shapes[config])
     found: dict[str, dict[str, Any]] = {"inputs": {}, "outputs": {}, "parameters": {}, "bytes_per_chip": {}}
-    for text in model.meshes:
+    for text in sharding.meshes:
         mesh, fitted = fitted_to(model, config, text)
         if fitted not in shapes:
-            shapes[fitted] = model.shapes(fitted)
-        leaves, specs = tree_by_path(shapes[fitted]), tree_by_path(model.specs(fitted, mesh))
-        kinds = {
-            "inputs": (model.input_specs(fitted, mesh), example),
-            "outputs": (model.output_specs(fitted, mesh), outputs),
-            "parameters": ({path: spec_of_leaf(path, specs, model.name) for path in leaves}, leaves),
+            shapes[fitted] = architecture.shapes(fitted)
+        leaves, spec_of = tree_by_path(shapes[fitted]), sharding.param_spec_of(fitted, mesh)
+        kinds: dict[str, tuple[Mapping[str, PartitionSpec], Mapping[str, Any]]] = {
+            "inputs": (sharding.input_specs(fitted, mesh), inputs),
+            "outputs": (sharding.output_specs(fitted, mesh), outputs),
+            "parameters": ({path: spec_of(path) for path in leaves}, leaves),
         }
         for kind, (by_name, arrays) in kinds.items():
             for name, spec in by_name.items():
@@ -113,11 +111,11 @@ def fitted_to(model: Model, config: Any, text: str) -> tuple[Any, Any]:
     """A mesh of that name without chips, and the config that fits it."""
     shape = MeshShape.parse(text)
     mesh: Any = AbstractMesh((shape.rows, shape.cols), ("batch", "model"))
-    return mesh, model.fit(config, mesh)
+    return mesh, model.sharding.fit(config, mesh)
 
 
 def problems(model: Model, variant: str, shapes: dict[Any, Any] | None = None) -> list[str]:
-    """Where a variant is placed otherwise than the file says, one line each; empty when all agrees."""
+    """Where the placement of a variant differs from the file, one line each; empty when all agrees."""
     path = path_of(model)
     record = f"python -m zoo placement {model.name}"
     if not path.is_file():

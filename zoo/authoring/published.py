@@ -49,7 +49,7 @@ def read(path: Path) -> dict[str, Any]:
 def config_json(folder: Path, variant: str, **changes: Any) -> dict[str, Any]:
     """The published config.json of a variant, defaults filled in, with `changes`: what a reference of it is built from.
 
-    `folder` is the model's. KeyError for a key that it does not have, so that no change goes unheard.
+    `folder` is the model's. KeyError for a key that it does not have, so that no change is silently lost.
     """
     entry = read(folder / FILE)["variants"][variant]
     told = {**entry["defaults"], **entry["config"]}
@@ -64,7 +64,8 @@ def problems(model: Model) -> list[str]:
     path = path_of(model)
     if not path.is_file():
         return [f"{path}: missing: write down what the config.json of each published variant says"]
-    if model.hub_config is None:
+    hub_config = None if model.checkpoint is None else model.checkpoint.hub_config
+    if hub_config is None:
         return [f"{path}: {model.name} has no hub_config to compare with"]
     content = read(path)
     entries = content["variants"]
@@ -79,7 +80,7 @@ def problems(model: Model) -> list[str]:
                 f"{variant}: loaded from {source.repo}@{source.revision}, {FILE} is of {entry['repo']}@"
                 f"{entry['revision']}"
             )
-        ours = _facts(model.hub_config(model.config(variant)))
+        ours = _facts(hub_config(model.config(variant)))
         told = _facts({**entry["defaults"], **entry["config"]})
         found += [f"{variant}: {text}" for text in _differences(ours, told, content["not_compared"])]
     return found

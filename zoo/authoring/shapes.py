@@ -43,8 +43,11 @@ def families(
     # A kernel of 3 x 3 is not as large as an image has channels: behind the second axis only what differs counts.
     moving = {name: pair for name, pair in sizes.items() if pair[0] != pair[1]}
     groups: dict[tuple[str, tuple[str, ...], bool], list[tuple[int, ...]]] = {}
+    alike: dict[str, tuple[int, ...]] = {}  # for layers that only the small one has
+    for name, (shape, _) in default.items():
+        alike.setdefault(_template(name), shape)
     for name, (shape, dtype) in small.items():
-        other = default.get(name, (shape, dtype))[0]
+        other = default[name][0] if name in default else alike.get(_template(name), shape)
         pairs = zip(other if len(other) == len(shape) else shape, shape, strict=True)
         words = tuple(_word(pair, sizes if axis < 2 else moving) for axis, pair in enumerate(pairs))
         groups.setdefault((_template(name), words, dtype.kind != "f"), []).append(_numbers(name))

@@ -1,4 +1,4 @@
-"""The way from a new folder to a finished model, a function for each step: it says what it found, or raises `Left`."""
+"""The steps from a new folder to a finished model, a function each: it says what it found, or raises `Left`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from pytest_tt.golden import GoldenError, load, unused
 from pytest_tt.targets.mesh import MeshShape
 from zoo import registry
 from zoo.authoring import placement_record, published
-from zoo.authoring.finding import Left
-from zoo.authoring.todo import summary, todos
-from zoo.authoring.walk import on_host
+from zoo.authoring.folder import summary, todos
+from zoo.authoring.walk import Left, on_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_tt.compare import Comparison
-    from zoo.authoring.architecture import Saved
+    from zoo.authoring.model_class import Saved
     from zoo.authoring.walk import Walk
 
 
@@ -30,7 +29,7 @@ def parameters(walk: Walk) -> str:
     for variant in model.variants:
         walk.kind(model.config(variant))
     walk.need_torch()
-    from zoo.authoring.architecture import saved_tensors
+    from zoo.authoring.model_class import saved_tensors
     from zoo.checkpoints.loading import CheckpointError, convert_tensors
 
     kinds = set()
@@ -38,8 +37,7 @@ def parameters(walk: Walk) -> str:
         config = model.config(variant)
         kind = walk.kind(config)
         kinds.add(kind)
-        assert model.hub_config is not None  # walk.kind
-        saved = saved_tensors(kind, model.hub_config(config))
+        saved = saved_tensors(kind, walk.hub_config(config))
         unfinished = [rule.pattern for rule in model.key_map(variant).rules if "TODO" in _targets(rule)]
         if unfinished:
             raise Left(
@@ -47,14 +45,14 @@ def parameters(walk: Walk) -> str:
                 f"{unfinished[0]}",
                 f"name the parameter that each fills, and how, in {walk.place('params.py')}",
             )
-        shapes = model.shapes(config)
+        shapes = model.architecture.shapes(config)
         like = _like(saved, shapes)
         try:
             convert_tensors(like, config, model.key_map(variant), shapes)
         except CheckpointError as error:
             text = str(error).replace("tensors: does not hold", f"what {kind} saves does not hold")
             raise Left(
-                f"{variant}: {text}", f"mend keys in {walk.place('params.py')}, or the names in model.py"
+                f"{variant}: {text}", f"fix key_map in {walk.place('params.py')}, or the names in model.py"
             ) from None
         if variant in walk.variants:
             _check_made_up(walk, variant, saved)
@@ -81,7 +79,7 @@ def _targets(rule: Any) -> str:
 
 def _check_made_up(walk: Walk, variant: str, saved: Mapping[str, tuple[tuple[int, ...], Any]]) -> None:
     """The made-up checkpoint has what the reference saves: transformers fills what is missing with random numbers."""
-    made_up = {name: tensor.shape for name, tensor in registry.synthetic_checkpoint(walk.model, variant)}
+    made_up = {name: tensor.shape for name, tensor in walk.model.synthetic_checkpoint(variant)}
     wrong = [
         f"{name} {shape}, made up: {made_up.get(name, 'not at all')}"
         for name, (shape, dtype) in saved.items()
@@ -91,7 +89,7 @@ def _check_made_up(walk: Walk, variant: str, saved: Mapping[str, tuple[tuple[int
         raise Left(
             f"{variant}: the made-up checkpoint is not like the reference's in {len(wrong)} tensors: "
             f"{'; '.join(wrong[:3])}{' …' if len(wrong) > 3 else ''}",
-            f"mend the model's `synthetic` in {walk.place('params.py')}",
+            f"fix `synthetic_checkpoint` in {walk.place('params.py')}",
         )
 
 
@@ -100,7 +98,8 @@ def blocks(walk: Walk) -> str:
     model = walk.model
     for variant in walk.variants:
         walk.kind(model.config(variant))
-    if model.blocks is None:
+    named = None if model.checkpoint is None else model.checkpoint.blocks
+    if named is None:
         raise Left(
             "the registration names no blocks",
             f"give `blocks` in {walk.place('registration.py')}: which module of ours is which of the reference's",
@@ -114,23 +113,22 @@ def blocks(walk: Walk) -> str:
     told = []
     first: dict[str, str] = {}  # other cases of a variant have other weights, or another dtype
     for case in walk.cases:
-        first.setdefault(model.cases[case].variant, case)
+        first.setdefault(model.goldens[case].variant, case)
     for variant, case in first.items():
         config = model.config(variant)
-        pairs = dict(model.blocks(config))
+        pairs = dict(named(config))
         if not pairs:
             raise Left(f"{variant}: `blocks` is empty", f"name the modules in {walk.place('registration.py')}")
-        assert model.hub_config is not None  # walk.kind
-        tensors = dict(registry.synthetic_checkpoint(model, variant))
-        params = convert_tensors(tensors, config, model.key_map(variant), model.shapes(config))
+        tensors = dict(model.synthetic_checkpoint(variant))
+        params = convert_tensors(tensors, config, model.key_map(variant), model.architecture.shapes(config))
         inputs = walk.golden(case).inputs
-        reference = loaded_model(walk.kind(config), tensors.items(), model.hub_config(config))
+        reference = loaded_model(walk.kind(config), tensors.items(), walk.hub_config(config))
         try:
             theirs = run_theirs(reference, pairs.values(), inputs)
-            ours = run_ours(model.build(config), model.forward, params, inputs)
+            ours = run_ours(model.architecture.build(config), model.architecture.forward, params, inputs)
             found = first_difference(pairs, ours, theirs, kinds_of(reference), inputs.get("attention_mask"))
         except BlocksError as error:
-            raise Left(f"{variant}: {error}", f"mend `blocks` in {walk.place('registration.py')}") from None
+            raise Left(f"{variant}: {error}", f"fix `blocks` in {walk.place('registration.py')}") from None
         if not isinstance(found, Agreement):
             how = found.problem if found.comparison is None else _numbers(found.comparison)
             raise Left(
@@ -149,7 +147,7 @@ def output(walk: Walk) -> str:
         comparison = _against(walk, case, on_host(walk, case))
         if not comparison.passed:
             raise Left(
-                f"{case}: {_failing(comparison)}", f"mend {walk.place('model.py')}: 'blocks' says where it begins"
+                f"{case}: {_failing(comparison)}", f"fix {walk.place('model.py')}: 'blocks' says where it begins"
             )
         now = "the reference" if walk.torch else "the golden (torch, to compute the reference, is not installed)"
         told.append(f"{case}: agrees with {now} ({_numbers(comparison)})")
@@ -168,7 +166,7 @@ def meshes(walk: Walk) -> str:
                 found = walk.on_mesh(case, mesh)
             except (ValueError, TypeError) as error:
                 text = " ".join(str(error).split())
-                raise Left(f"{case} on {mesh}: {text[:400]}", f"mend {walk.place('sharding.py')}") from None
+                raise Left(f"{case} on {mesh}: {text[:400]}", f"fix {walk.place('sharding.py')}") from None
             ops = refused(found.stablehlo)
             if ops:
                 raise Left(
@@ -177,7 +175,7 @@ def meshes(walk: Walk) -> str:
                 )
             comparison = _against(walk, case, found.outputs)
             if not comparison.passed:
-                raise Left(f"{case} on {mesh}: {_failing(comparison)}", f"mend {walk.place('sharding.py')}")
+                raise Left(f"{case} on {mesh}: {_failing(comparison)}", f"fix {walk.place('sharding.py')}")
             distance = comparison.metrics()["rel_l2"]
             largest = max(largest, distance if isinstance(distance, float) else 0.0)
     return f"{', '.join(reversed(names))} agree (largest rel L2 {largest:.1e})"
@@ -188,17 +186,17 @@ def collectives(walk: Walk) -> str:
     walk.need("meshes")
     from zoo.authoring.on_mesh import mesh_of
 
-    told = {}
+    told, sharding = {}, walk.model.sharding
     for mesh, cases in _largest_first(walk).items():
         for case in cases:
-            config = walk.model.fit(walk.model.config_of(case), mesh_of(mesh))
-            expected = walk.model.collectives(config, mesh_of(mesh), walk.golden(case).inputs)
+            config = sharding.fit(walk.model.config_of(case), mesh_of(mesh))
+            expected = sharding.collectives(config, mesh_of(mesh), walk.golden(case).inputs)
             expected = {kind: count for kind, count in expected.items() if count}
             found = walk.on_mesh(case, mesh).collectives
             if found != expected:
                 raise Left(
                     f"{case} on {mesh}: {_counts(found)}, the registration says {_counts(expected)}",
-                    f"find out why, then mend `collectives` or the shardings in {walk.place('sharding.py')}",
+                    f"find out why, then fix `collectives` or the shardings in {walk.place('sharding.py')}",
                 )
             told[mesh] = _counts(found)
     by_text = {text: [mesh for mesh in reversed(told) if told[mesh] == text] for text in told.values()}
@@ -211,15 +209,15 @@ def goldens(walk: Walk) -> str:
     record = f"python -m zoo golden {model.name}"
     if walk.command != model.name and walk.folder.parent != registry.ROOT:  # found by its folder, perhaps not by name
         record = f"give the package an entry point (docs/zoos_elsewhere.md), then {record}"
-    missing = [case for case in model.cases if not model.golden_path(case).is_file()]
+    missing = [case for case in model.goldens if not model.golden_path(case).is_file()]
     if missing:
         raise Left(f"not recorded: {', '.join(missing)}", record)
-    stray = [path.name for path in unused(model.golden_folder, model.cases)]
+    stray = [path.name for path in unused(model.golden_folder, model.goldens)]
     if stray:
         raise Left(f"of no case: {', '.join(stray)}", f"declare it in {walk.place('registration.py')}, or delete it")
     from zoo.authoring.goldens import NOISE, as_stored, differences
 
-    for case in model.cases:
+    for case in model.goldens:
         try:
             stored = load(model.golden_path(case))
         except GoldenError as error:
@@ -230,7 +228,7 @@ def goldens(walk: Walk) -> str:
                 text = "; ".join(text for text, _ in changes)
                 raise Left(f"{case} is not what the reference gives now: {text}", record)
     walk.need_torch()
-    count = len(model.cases)
+    count = len(model.goldens)
     return f"{count} recorded, and of {', '.join(walk.cases)} what the reference gives now"
 
 
@@ -240,11 +238,13 @@ def complete(walk: Walk) -> str:
     if not any((folder / "README.md").is_file() for folder in (walk.folder, walk.folder.parent)):
         missing.append("README.md")  # of a package with one model, it may be that of the package
     if missing:
-        raise Left(f"there is no {', '.join(missing)}", f"write {', '.join(map(walk.place, missing))}")
+        raise Left(f"missing: {', '.join(missing)}", f"write {', '.join(map(walk.place, missing))}")
     found = todos(walk.folder)
     if found:
         raise Left("still to be written\n" + "\n".join(summary(found)), f"grep -n TODO -r {walk.place('')}")
-    if walk.folder.parent == registry.ROOT and walk.model.hub_config is not None and walk.model.config_keys is None:
+    checkpoint = walk.model.checkpoint
+    declares = checkpoint is None or checkpoint.hub_config is None or checkpoint.config_keys is not None
+    if walk.folder.parent == registry.ROOT and not declares:
         raise Left(
             "nothing says what the keys of its config.json mean", "declare config_keys: zoo/checkpoints/config_keys.py"
         )
@@ -284,7 +284,7 @@ STEPS: tuple[tuple[str, Callable[[Walk], str]], ...] = (
 
 def _against(walk: Walk, case: str, outputs: Mapping[str, np.ndarray]) -> Comparison:
     """By the bounds of simulated chips, as the contract test compares."""
-    bounds, golden = walk.model.cases[case].own_bounds, walk.golden(case)
+    bounds, golden = walk.model.goldens[case].own_bounds, walk.golden(case)
     return compare(outputs, golden.outputs, bounds=bounds, recorded=registry.recorded_bounds(golden, "sim"))
 
 
@@ -312,8 +312,8 @@ def _largest_first(walk: Walk) -> dict[str, list[str]]:
     """Mesh -> the cases to run on it: simulated chips are as many as the first mesh has."""
     found: dict[str, list[str]] = {}
     for case in walk.cases:
-        claimed = walk.model.cases[case].meshes
-        for mesh in walk.model.meshes if claimed is None else claimed:
+        claimed = walk.model.goldens[case].meshes
+        for mesh in walk.model.sharding.meshes if claimed is None else claimed:
             found.setdefault(mesh, []).append(case)
     return dict(sorted(found.items(), key=lambda pair: -MeshShape.parse(pair[0]).chips))
 

@@ -22,12 +22,16 @@ from zoo import registry
 from zoo.__main__ import main
 from zoo.authoring.blocks import Agreement, BlocksError, Difference, first_difference, run_ours
 from zoo.authoring.check import walk_along
-from zoo.authoring.finding import LEFT, Finding
 from zoo.authoring.steps import STEPS
+from zoo.authoring.walk import LEFT, StepResult
 from zoo.cli import listing
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from zoo.registry import Prepare
+
+MLP = registry.model("mlp")
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
@@ -94,12 +98,12 @@ def test_a_registration_that_cannot_be_imported(tmp_path: Path, capsys: pytest.C
     assert main(["check", str(folder)]) == 1
     output = capsys.readouterr().out
     assert output.startswith("left  registration: ImportError: cannot import name 'model' from 'half_written'")
-    assert f"do: mend it: {folder / 'registration.py'}:2\n" in output
+    assert f"do: fix it: {folder / 'registration.py'}:2\n" in output
 
 
-def test_a_finding_on_lines() -> None:
-    finding = Finding("complete", LEFT, "still to be written\na.py: 1 TODO", "write it")
-    assert finding.lines() == ["left  complete: still to be written", "      a.py: 1 TODO", "      do: write it"]
+def test_a_result_on_lines() -> None:
+    result = StepResult("complete", LEFT, "still to be written\na.py: 1 TODO", "write it")
+    assert result.lines() == ["left  complete: still to be written", "      a.py: 1 TODO", "      do: write it"]
 
 
 class Inner(nn.Module):
@@ -186,45 +190,49 @@ def test_a_step_that_breaks_says_where(tmp_path: Path, monkeypatch: pytest.Monke
     def broken(config: Any) -> Any:
         raise KeyError("kernel")
 
-    case = replace(registry.model("mlp").cases["sum"], reference=lambda: broken(None))
-    model = replace(registry.model("mlp"), name="m", folder=tmp_path, build=broken, cases={"sum": case})
+    case = replace(MLP.goldens["sum"], reference=lambda: broken(None))
+    architecture = replace(MLP.architecture, build=broken)
+    model = replace(MLP, name="m", folder=tmp_path, architecture=architecture, goldens={"sum": case})
     findings = {finding.step: finding for finding in walk_along(model, tmp_path, "m")}
     assert list(findings) == [name for name, _ in STEPS]
     assert findings["output"].state == LEFT
     assert findings["meshes"].what == "not checked: it waits for 'output'"
     assert findings["goldens"].what == "not recorded: sum"
-    assert findings["complete"].what == "there is no test_m.py, README.md"
+    assert findings["complete"].what == "missing: test_m.py, README.md"
 
 
-def doubled(config: Any, params: Any, mesh: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf * np.float32(1 + (mesh.size > 1)), params)
+def doubled(config: Any, mesh: Any) -> Prepare:
+    return lambda path, leaf: leaf * np.float32(1 + (mesh.size > 1))
 
 
 def counting(module: Any) -> Any:
-    right = registry.model("mlp").forward(module)
+    right = MLP.architecture.forward(module)
 
-    def run(params: Any, inputs: Any) -> Any:
+    def apply(params: Any, inputs: Any) -> Any:
         zero = jax.lax.while_loop(lambda x: x.sum() < 1.0, lambda x: x + 1.0, jnp.zeros(1)) - 1.0
         return {name: value + zero for name, value in right(params, inputs).items()}
 
-    return run
+    return apply
 
 
-SUM = replace(registry.model("mlp").cases["sum"], meshes=None)
+SUM = replace(MLP.goldens["sum"], meshes=None)
 
 WRONG: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "collectives": (
-        {"collectives": lambda config, mesh, inputs: {"all-reduce": 5 * (mesh.size > 1)}},
+        {"sharding": {"collectives": lambda config, mesh, inputs: {"all-reduce": 5 * (mesh.size > 1)}}},
         {"collectives": "sum on 1x2: 1 all-reduce, the registration says 5 all-reduces"},
     ),
     "padding": (
-        {"prepare": doubled},
+        {"sharding": {"prepare": doubled}},
         {"meshes": "sum on 1x2: output differs, PCC ", "collectives": "not checked: it waits for 'meshes'"},
     ),
-    "a loop": ({"forward": counting}, {"meshes": "sum on 1x2: the TT compiler does not take while"}),
-    "no spec": ({"specs": lambda config, mesh: {"params": {}}}, {"meshes": "sum on 1x2: mlp: specs has nothing for "}),
+    "a loop": ({"architecture": {"forward": counting}}, {"meshes": "sum on 1x2: the TT compiler does not take while"}),
+    "no spec": (
+        {"sharding": {"param_specs": lambda config, mesh: {"params": {}}}},
+        {"meshes": "sum on 1x2: param_specs has nothing for "},
+    ),
     "a case without a golden": (
-        {"cases": {"sum": SUM, "more": replace(SUM, meshes=())}},
+        {"goldens": {"sum": SUM, "more": replace(SUM, meshes=())}},
         {"goldens": "not recorded: more"},
     ),
 }
@@ -235,8 +243,11 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 def test_what_is_wrong_on_a_mesh(what: str, tt_mesh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     changes, expected = WRONG[what]
-    alone: dict[str, Any] = {"variants": {"sum": registry.model("mlp").config("sum")}, "cases": {"sum": SUM}}
-    model = replace(registry.model("mlp"), **{**alone, "meshes": ("1x1", "1x2"), **changes})
+    architecture = replace(MLP.architecture, **changes.get("architecture", {}))
+    sharding = replace(MLP.sharding, meshes=("1x1", "1x2"), **changes.get("sharding", {}))
+    goldens = changes.get("goldens", {"sum": SUM})
+    variants = {"sum": MLP.config("sum")}
+    model = replace(MLP, variants=variants, architecture=architecture, sharding=sharding, goldens=goldens)
     left = {finding.step: finding.what for finding in walk_along(model, registry.ROOT / "mlp", "mlp")}
     for step, text in expected.items():
         assert left[step].startswith(text), left

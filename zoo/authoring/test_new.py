@@ -17,10 +17,9 @@ import pytest
 
 from zoo import registry
 from zoo.__main__ import main
-from zoo.authoring.architecture import Architecture
-from zoo.authoring.package import dotted_name
+from zoo.authoring.folder import MARK, dotted_name, summary, todos
+from zoo.authoring.model_class import ModelClass
 from zoo.authoring.shapes import Family, families
-from zoo.authoring.todo import MARK, summary, todos
 from zoo.authoring.writing import write_files
 from zoo.cli.listing import listing, rows_of
 
@@ -38,12 +37,16 @@ FILES = {
     "__init__.py", "README.md", "mutants.py", "model.py", "params.py", "reference.py", "registration.py", "sharding.py",
 }  # fmt: skip
 
-LAYERED = Architecture(
+LAYERED = ModelClass(
     kind="MadeUpForMaskedLM",
     module="transformers.models.made_up.modeling_made_up",
     model_type="made_up",
     fields={"vocab_size": 999, "width": 64, "layers": 6, "act": "gelu", "eps": 1e-12, "depths": (3, 4), "norm": True},
+    config_class="MadeUpConfig",
+    keys={name: name for name in ("vocab_size", "width", "layers", "act", "eps", "depths", "norm")},
+    aliases={"hidden_size": "width", "unheard_of": "nothing"},
     others={"rope_parameters": {"rope_theta": 1e4}},
+    defaults={"vocab_size": 999, "width": 64, "dropout": 0.1, "use_cache": True, "window": None},
     tokens={"pad_token_id": 0},
     tiny={"vocab_size": 211, "width": 48, "layers": 4},
     families=[
@@ -133,7 +136,7 @@ def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     assert "the zoo has a model 'bert' already" in refused(capsys, "bert", *into)
     assert "no such directory" in refused(capsys, "x", "--into", str(tmp_path / "nowhere"))
     monkeypatch.setattr(registry, "ROOT", tmp_path / "site-packages" / "zoo")
-    assert "is no checkout: name the directory for the folder, --into DIR" in refused(capsys, "x")
+    assert "is not a checkout: name the directory for the folder, --into DIR" in refused(capsys, "x")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["module.py", "there"]
 
 
@@ -208,6 +211,13 @@ def test_what_is_written_of_an_architecture() -> None:
     assert '"pad_token_id": 0,' in files["params.py"]
     assert '"depths": list(config.depths),' in files["params.py"]
     assert 'found[f"layer_{n}"] = f"h.{n}"  # Layer' in files["registration.py"]
+    assert "        config_keys=config_keys.KEYS,\n" in files["registration.py"]
+    assert '        "depths": Field([3, 4]),\n' in files["config_keys.py"]
+    assert '        "hidden_size": Field(name="width"),\n' in files["config_keys.py"]
+    assert '        "dropout": Ignored("dropout: of training"),\n' in files["config_keys.py"]
+    assert '        "window": Only(None),  # TODO' in files["config_keys.py"]
+    assert "use_cache" not in files["config_keys.py"]  # of every class
+    assert "unheard_of" not in files["config_keys.py"]
     assert "folder=Path(__file__).parent," in files["registration.py"]
     assert "folder=" not in write_files("made_up", "zoo.made_up", LAYERED, own_folder=False)["registration.py"]
 
@@ -235,7 +245,7 @@ def test_unknown_architectures(tmp_path: Path, capsys: pytest.CaptureFixture[str
 @needs_torch
 @pytest.mark.parametrize("kind", ["DistilBertForMaskedLM", "GPT2LMHeadModel", "ResNetForImageClassification"])
 def test_begun_from_an_architecture(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zoo.authoring.architecture import saved_tensors
+    from zoo.authoring.model_class import saved_tensors
 
     name = f"begun_{kind.lower()}"
     assert main(["new", name, "--from", kind, "--into", str(tmp_path)]) == 0
@@ -243,12 +253,12 @@ def test_begun_from_an_architecture(kind: str, tmp_path: Path, monkeypatch: pyte
     model = importlib.import_module(f"{name}.registration").MODEL
     params = importlib.import_module(f"{name}.params")
     for config in model.variants.values():
-        saved = saved_tensors(kind, model.hub_config(config))
+        saved = saved_tensors(kind, model.checkpoint.hub_config(config))
         assert {tensor: shape for tensor, (shape, _) in saved.items()} == dict(params.tensors(config))
-        _match_each(model.keys(config), saved)
+        _match_each(model.checkpoint.key_map(config), saved)
     assert model.config("base") == type(model.config("base"))("base")
     with pytest.raises(NotImplementedError, match=rf"{name}/model\.py: \w+\.__call__ is to be written, as transform"):
-        model.shapes(model.config("tiny"))
+        model.architecture.shapes(model.config("tiny"))
 
 
 def _match_each(keys: KeyMap, saved: Mapping[str, object]) -> None:

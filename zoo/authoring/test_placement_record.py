@@ -50,12 +50,14 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         assert main(["placement", "m"]) == 0
         assert capsys.readouterr().out == f"m: {word}\n"
     assert placement_record.problems(model, "sum") == []
-    padded = replace(model, specs=lambda config, mesh: {"params": P()})
+    whole = replace(model.sharding, param_specs=lambda config, mesh: {"params": P()})
+    padded = replace(model, sharding=whole)
     told = placement_record.problems(padded, "sum")
     assert "sum: parameters params/Dense_0/bias: whole, in placement.json: model" in told
     assert "sum: 772 bytes of parameters a chip on 1x2, in placement.json: 388" in told
     assert told[-1] == "if that is meant: python -m zoo placement m"
-    other = replace(model, output_specs=lambda config, mesh: {"output": P("batch" if mesh.size > 1 else None)})
+    wrong = replace(model.sharding, output_specs=lambda config, mesh: {"output": P("batch" if mesh.size > 1 else None)})
+    other = replace(model, sharding=wrong)
     assert placement_record.problems(other, "sum") == [
         "m sum: outputs output: batch, - on 1x2, else whole",
     ]

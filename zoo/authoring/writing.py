@@ -8,24 +8,35 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from zoo.authoring.checkpoint_code import (
+    WIDTH,
+    blocks,
+    config_keys,
+    hub_config,
+    literal,
+    rotation,
+    rules,
+    tensors,
+    verdict_names,
+)
+from zoo.authoring.field_names import zoo_names
 
-    from zoo.authoring.architecture import Architecture
-    from zoo.authoring.shapes import Family
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo.authoring.model_class import ModelClass
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-WIDTH = 120
 
-
-def write_files(name: str, package: str, about: Architecture | None, *, own_folder: bool) -> dict[str, str]:
+def write_files(name: str, package: str, about: ModelClass | None, *, own_folder: bool) -> dict[str, str]:
     """File name to text. `own_folder`: the registration says where its goldens are, as outside ``zoo/`` it must."""
     words = _words(name, package, about, own_folder=own_folder)
     alone = "" if about is not None else "_alone"
     sources = {
         "model.py": "model",
         "params.py": f"params{alone}",
+        **({} if about is None else {"config_keys.py": "config_keys"}),
         "reference.py": f"reference{alone}",
         "sharding.py": "sharding",
         "registration.py": "registration",
@@ -35,11 +46,26 @@ def write_files(name: str, package: str, about: Architecture | None, *, own_fold
     }
     files = {"__init__.py": f'"""{words["Model"]}."""\n'}
     for file, source in sources.items():
-        template = Template((TEMPLATES / f"{source}.txt").read_text(encoding="utf-8"))
-        files[file] = _sorted_imports(re.sub(r"\n{4,}", "\n\n\n", template.substitute(words).rstrip() + "\n"))
+        files[file] = _filled(source, words)
     if about is not None:
         files["published.json"] = '{\n  "not_compared": {},\n  "variants": {}\n}\n'
     return files
+
+
+def _filled(template: str, words: Mapping[str, str]) -> str:
+    """The template of that name with its `words`."""
+    text = Template((TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")).substitute(words)
+    return _sorted_imports(re.sub(r"\n{4,}", "\n\n\n", text.rstrip() + "\n"))
+
+
+def _config_key_words(about: ModelClass) -> dict[str, str]:
+    code, settings = "\n".join(config_keys(about)), rotation(about)
+    return {
+        "config_class": about.config_class,
+        "verdicts": verdict_names(settings + code),
+        "rotation": settings,
+        "config_keys": code,
+    }
 
 
 def _sorted_imports(code: str) -> str:
@@ -55,21 +81,12 @@ def _is_import(line: str) -> bool:
     return re.match(r" *(?:from|import) \S", line) is not None
 
 
-def _words(name: str, package: str, about: Architecture | None, *, own_folder: bool) -> dict[str, str]:
+def _words(name: str, package: str, about: ModelClass | None, *, own_folder: bool) -> dict[str, str]:
     inputs = {"x": "float32 [batch, features]"} if about is None else about.inputs
     outputs = {"y": "[batch, features]"} if about is None else about.outputs or {"logits": "[batch, tokens, labels]"}
     fields = {"features": 24} if about is None else about.fields
     tiny: Mapping[str, Any] = {} if about is None else about.tiny
     model = _class_name(name, about)
-    more = ["    folder=Path(__file__).parent,"] if own_folder else []
-    if about is not None:
-        more += [
-            "    sources=params.SOURCES,",
-            "    keys=params.keys,",
-            "    synthetic=params.synthetic_checkpoint,",
-            "    hub_config=params.hub_config,",
-            "    blocks=blocks,",
-        ]
     variants = f'TINY = {model}Config("tiny"{"".join(f", {field}={size!r}" for field, size in tiny.items())})'
     todo_tiny = "# TODO sizes for tests, small and all different.\n" if not tiny else ""
     names = "TINY,"
@@ -91,9 +108,9 @@ def _words(name: str, package: str, about: Architecture | None, *, own_folder: b
         "imported": ", ".join(sorted(("CONFIGS", "TINY", model, "forward"), key=_isort)),
         "takes": _takes(inputs),
         "gives": ", ".join(f"``{key}`` {shape}" for key, shape in outputs.items()),
-        "rules": "" if about is None else "\n".join(_rules(about.families)),
-        "hub_config": "" if about is None else "\n".join(_hub_config(about)),
-        "tensors": "" if about is None else "\n".join(_tensors(about.families)),
+        "rules": "" if about is None else "\n".join(rules(about.families)),
+        "hub_config": "" if about is None else "\n".join(hub_config(about)),
+        "tensors": "" if about is None else "\n".join(tensors(about.families)),
         "draw": "uniform" if "pixel_values" in inputs else "integers",
         "inputs_about": _INPUTS_ABOUT["pixel_values" if "pixel_values" in inputs else "tokens"],
         "made_up_inputs": _made_up_inputs(name, inputs, fields),
@@ -102,15 +119,21 @@ def _words(name: str, package: str, about: Architecture | None, *, own_folder: b
         "input_specs": ", ".join(f'"{key}": P("batch")' for key in inputs),
         "output_specs": ", ".join(f'"{key}": P("batch")' for key in outputs),
         "example": _example(inputs, fields),
-        "blocks_function": "" if about is None else _blocks(model, about),
-        "more": "".join(f"{line}\n" for line in more),
+        "blocks_function": "" if about is None else blocks(model, about),
+        "checkpoint": "" if about is None else _CHECKPOINT,
+        "folder": "    folder=Path(__file__).parent,\n" if own_folder else "",
+        "parts": ", ".join(
+            ["Architecture", *([] if about is None else ["Checkpoint"]), "GoldenCase", "Model", "Sharding"]
+        ),
         "numpy": "" if "pixel_values" in inputs else "import numpy as np\n\n",
         "numpy_types": "    import numpy as np\n\n" if "pixel_values" in inputs else "",
+        "modules": "params, reference, sharding" if about is None else "config_keys, params, reference, sharding",
+        **({} if about is None else _config_key_words(about)),
         "path_import": "from pathlib import Path\n" if own_folder else "",
     }
 
 
-def _class_name(name: str, about: Architecture | None) -> str:
+def _class_name(name: str, about: ModelClass | None) -> str:
     if about is None:
         return "".join(part.capitalize() for part in name.split("_"))
     return re.sub(r"(?:For[A-Z]\w*|LMHeadModel|DoubleHeadsModel|Model)$", "", about.kind) or about.kind
@@ -121,7 +144,7 @@ def _isort(name: str) -> tuple[bool, bool, str]:
     return not name.isupper(), not name[0].isupper(), name
 
 
-def _unwritten(text: str, about: Architecture | None) -> str:
+def _unwritten(text: str, about: ModelClass | None) -> str:
     """The statement that says what is to be written."""
     text += "" if about is None else f", as {about.module} has it"
     line = f'        raise NotImplementedError("{text}")'
@@ -144,55 +167,12 @@ def _fields(fields: Mapping[str, Any], others: Mapping[str, Any]) -> str:
     lines = []
     for field, value in fields.items():
         kind = f"tuple[{type(value[0]).__name__}, ...]" if isinstance(value, tuple) and value else type(value).__name__
-        lines.append(f"    {field}: {kind} = {_literal(value)}")
-    for field, value in others.items():
-        text = " ".join(repr(value).split())
+        lines.append(f"    {field}: {kind} = {literal(value)}")
+    for key, value in others.items():
+        text, (name,) = " ".join(repr(value).split()), zoo_names([key], {}).values()
+        field = name if name == key else f"{name} ({key})"
         lines.append(f"    # TODO {field}, if the forward pass needs it: {text if len(text) < 80 else '…'}")
     return "\n".join(lines)
-
-
-def _literal(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else re.sub(r"'([^']*)'", r'"\1"', repr(value))
-
-
-def _rules(families: Iterable[Family]) -> Iterable[str]:
-    seen: set[str] = set()
-    for family in families:
-        if family.name not in seen:  # several shapes of one name are one rule
-            shape = ", ".join(word.removeprefix("config.").replace(" config.", " ") for word in family.shape)
-            rule = f'        Rule(r"{family.pattern}", "TODO"),'
-            if len(f"{rule}  # [{shape}]") <= WIDTH:
-                yield f"{rule}  # [{shape}]"
-            else:
-                yield f"        # [{shape}]"
-                yield (
-                    rule
-                    if len(rule) <= WIDTH
-                    else f'        Rule(\n            r"{family.pattern}",\n            "TODO",\n        ),'
-                )
-        seen.add(family.name)
-
-
-def _tensors(families: Iterable[Family]) -> Iterable[str]:
-    """Code that yields names and shapes; neighbours of one number of layers share a loop."""
-    loop: tuple[object, ...] | None = None
-    for family in families:
-        shape = f"({', '.join(family.shape)}{',' if len(family.shape) == 1 else ''})"
-        if family.numbers == ((),):
-            loop = None
-            yield _yielded("    ", f'"{family.name}"', shape)
-            continue
-        letters = [f"n{index}" if index else "n" for index in range(len(family.numbers[0]))]
-        if loop != (family.count, family.numbers):
-            loop = (family.count, family.numbers)
-            yield from _wrapped_loop(letters, family)
-        filled = family.name.format(*(f"{{{letter}}}" for letter in letters))
-        yield _yielded("        ", f'f"{filled}"', shape)
-
-
-def _yielded(indent: str, name: str, shape: str) -> str:
-    line = f"{indent}yield {name}, {shape}"
-    return line if len(line) <= WIDTH else f"{indent}yield (\n{indent}    {name},\n{indent}    {shape},\n{indent})"
 
 
 def _takes(inputs: Mapping[str, str]) -> str:
@@ -203,30 +183,16 @@ def _takes(inputs: Mapping[str, str]) -> str:
     return "; ".join(f"{', '.join(names)} {shape}" for shape, names in by_shape.items())
 
 
-def _wrapped_loop(letters: list[str], family: Family) -> Iterable[str]:
-    if family.count is not None:
-        yield f"    for n in range(config.{family.count}):"
-    elif len(letters) == 1:
-        yield f"    for n in {tuple(number for (number,) in family.numbers)!r}:  # TODO by the config"
-    else:
-        yield "    # TODO by the config, not by these numbers"
-        head = f"    for {', '.join(letters)} in"
-        line = f"{head} {family.numbers!r}:"
-        if len(line) <= WIDTH:
-            yield line
-        else:
-            yield "\n".join([f"{head} (", *(f"        {numbers!r}," for numbers in family.numbers), "    ):"])
-
-
-def _hub_config(about: Architecture) -> Iterable[str]:
-    yield f'        "architectures": ["{about.kind}"],'
-    yield f'        "model_type": "{about.model_type}",'
-    for field, value in about.tokens.items():
-        yield f'        "{field}": {value!r},'
-    for field, value in about.fields.items():
-        given = f"list(config.{field})" if isinstance(value, tuple) else f"config.{field}"
-        yield f'        "{field}": {given},'
-
+_CHECKPOINT = """\
+    checkpoint=Checkpoint(
+        sources=params.SOURCES,
+        key_map=params.key_map,
+        synthetic=params.synthetic_checkpoint,
+        hub_config=params.hub_config,
+        config_keys=config_keys.KEYS,
+        blocks=blocks,
+    ),
+"""
 
 _INPUTS_ABOUT = {
     "tokens": "Random tokens in eight rows of sixteen, each padded but the first.",
@@ -279,38 +245,6 @@ def _side(fields: Mapping[str, Any]) -> str:
 
 def _channels(fields: Mapping[str, Any]) -> str:
     return "config.num_channels" if "num_channels" in fields else "3"
-
-
-def _blocks(model: str, about: Architecture) -> str:
-    """The function `blocks`, with names of ours to be checked."""
-    plain, loops = [], []
-    for name, kind in about.blocks:
-        if "{0}" in name:
-            count = next((family.count for family in about.families if family.name.startswith(name)), None)
-            over = f"range(config.{count})" if count else "range(1)"
-            loops += [
-                *([] if count else ["    # TODO for how many"]),
-                f"    for n in {over}:",
-                f'        found[f"layer_{{n}}"] = f"{name.format("{n}")}"  # {kind}',
-            ]
-        else:
-            last = name.rpartition(".")[2]
-            twice = sum(other.rpartition(".")[2] == last for other, _ in about.blocks) > 1
-            plain.append(f'        "{name.replace(".", "_") if twice else last}": "{name}",  # {kind}')
-    return "\n".join(
-        [
-            f"def blocks(config: {model}Config) -> dict[str, str]:",
-            '    """Our modules, and those of the reference that give the same."""',
-            "    # TODO the names on the left are guesses: put those that the modules in model.py have.",
-            "    found = {",
-            *plain,
-            "    }",
-            *loops,
-            "    return found",
-            "",
-            "",
-        ]
-    )
 
 
 def _wrapped(code: str) -> str:

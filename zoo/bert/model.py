@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from jax.sharding import AbstractMesh
 
 MASKED = -1e9
-"""What is added to the score of a padded token, and the bias of a token that is none: exp of it is exactly 0 in
-float32 and in bfloat16. The least float32 would become -inf on a chip that computes in bfloat16."""
+"""Added to the score of a padded token, and the bias of the vocabulary's padding: exp of it is exactly 0 in float32 and
+in bfloat16. The smallest float32 would become -inf on a chip that computes in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class BertConfig:
     masked_lm: bool = True
     """Whether there is a masked language model head: published sentence encoders have none."""
     vocab_padding: int = 0
-    """Tokens that are none, behind the vocabulary, so that a mesh divides their number."""
+    """Rows behind those of the vocabulary, so that a mesh divides their number."""
     mesh: AbstractMesh | None = None
     """That the word embeddings lie on; None: one chip."""
 

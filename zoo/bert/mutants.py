@@ -13,8 +13,10 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import PartitionSpec as P
 
-from zoo.authoring.mutation import (
+from pytest_tt.compare import flatten
+from zoo.authoring.mutants import (
     Mutant,
+    Mutants,
     changed,
     epsilon_of,
     heads_mixed,
@@ -117,10 +119,10 @@ NORMS = (
 def other_heads(published: BertConfig, heads: int, size: int, case: str) -> Mutant:
     """A published size with as many units in other heads: its checkpoint loads all the same."""
     config = replace(one_layer(published), num_attention_heads=heads, head_dim=size)
-    return Mutant(config=lambda right: config, params=lambda tree: synthetic_params(config), case=case)
+    return Mutant(config=lambda right: config, params=lambda leaves: flatten(synthetic_params(config)), case=case)
 
 
-MUTANTS: dict[str, Mutant] = {
+BY_NAME: dict[str, Mutant] = {
     "tanh GELU for erf GELU": wrong(gelu=nn.gelu),
     "ReLU for GELU": wrong(gelu=nn.relu),
     "LayerNorm eps 1e-5 (PyTorch's default)": eps(1e-5),
@@ -168,15 +170,15 @@ MUTANTS: dict[str, Mutant] = {
     "sentences on every chip": lying("input_specs", "input_ids", P()),
     "hidden states over model": lying("output_specs", "hidden", P("batch", None, "model")),
     "logits on every chip of a row": lying("output_specs", "logits", P("batch", None, None)),
-    "query bias on every chip": lying("specs", "query/bias", P()),
-    "MLP up bias on every chip": lying("specs", "up/bias", P()),
-    "table on every chip": lying("specs", "word/embedding", P()),
-    "attention output kernel spread by outputs": lying("specs", "attention/kernel", P(None, None, "model")),
+    "query bias on every chip": lying("param_specs", "query/bias", P()),
+    "MLP up bias on every chip": lying("param_specs", "up/bias", P()),
+    "table on every chip": lying("param_specs", "word/embedding", P()),
+    "attention output kernel spread by outputs": lying("param_specs", "attention/kernel", P(None, None, "model")),
 }
 """By what is wrong. The bias of keys is not here: softmax takes it out of every output."""
 
-MUTANTS |= {
-    f"{name}, trained weights": replace(MUTANTS[name], case="minilm")
+BY_NAME |= {
+    f"{name}, trained weights": replace(BY_NAME[name], case="minilm")
     for name in (
         "tanh GELU for erf GELU",
         "LayerNorm eps 1e-5 (PyTorch's default)",
@@ -194,5 +196,7 @@ WITHIN_HW_BOUNDS = {
     "tanh GELU for erf GELU",
     "LayerNorm by the sample's deviation",
     *(f"{name}, trained weights" for name in ("tanh GELU for erf GELU", "token types ignored", "pooler without tanh")),
-    *(name for name in MUTANTS if " eps " in f" {name}" and "registered" not in name),
+    *(name for name in BY_NAME if " eps " in f" {name}" and "registered" not in name),
 }
+
+MUTANTS = Mutants(case=CASE, by_name=BY_NAME, within_hw_bounds=WITHIN_HW_BOUNDS)

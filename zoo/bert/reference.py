@@ -56,7 +56,7 @@ LOGITS = 97
 
 
 def everything(config: BertConfig, outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """All outputs, but for the logits of tokens that are none."""
+    """All outputs, without the logits of the vocabulary's padding."""
     kept = dict(outputs)
     if config.masked_lm:
         kept["logits"] = kept["logits"][..., : config.vocab_size]
@@ -75,7 +75,7 @@ def slices(config: BertConfig, outputs: Mapping[str, Any]) -> dict[str, Any]:
 def made_up_inputs(config: BertConfig, tokens: int, *, sentences: int = 8) -> dict[str, np.ndarray]:
     """Random tokens of up to three segments in `sentences` rows, each padded to `tokens` but the first.
 
-    The last row has its padding in front, as no BERT is asked to do: the mask alone must say what counts.
+    The last row has its padding in front, which no BERT is asked to do: the mask alone must say what counts.
     """
     name = f"bert/{config.name}/input"
     places = np.arange(tokens)[None, :]

@@ -9,9 +9,10 @@ import numpy as np
 
 from zoo.bert import config_keys, params, reference, sharding
 from zoo.bert.model import BASE, CONFIGS, LARGE, MINILM, TINY, Bert, forward
-from zoo.registry import GoldenCase, Model, tokens_of
+from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, tokens_of
 
 if TYPE_CHECKING:
+    from zoo.authoring.mutants import Mutants
     from zoo.bert.model import BertConfig
     from zoo.cli.demo import Demo
 
@@ -52,15 +53,21 @@ def blocks(config: BertConfig) -> dict[str, str]:
 
 
 def _one_layer(config: BertConfig, case: str) -> GoldenCase:
-    cut = reference.one_layer(config)
     return GoldenCase(
         variant=config.name,
         cut=reference.one_layer,
         reference=reference.CASES[case],
-        weights=partial(params.synthetic_params, cut),
-        select=partial(reference.few_units, cut),
+        weights=params.synthetic_params,
+        select=reference.few_units,
         quick=("1x2",),
     )
+
+
+def mutants() -> Mutants:
+    """What ``python -m zoo.authoring.mutation bert`` tries."""
+    from zoo.bert.mutants import MUTANTS
+
+    return MUTANTS
 
 
 def demo() -> Demo:
@@ -73,38 +80,50 @@ def demo() -> Demo:
 MODEL = Model(
     name="bert",
     variants=CONFIGS,
-    build=Bert,
-    layer="layer_",
-    helpers=("params/word/first_row",),
-    example=example,
-    forward=forward,
-    specs=sharding.param_specs,
-    input_specs=sharding.input_specs,
-    output_specs=sharding.output_specs,
-    meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
-    fit=sharding.fit,
-    prepare=sharding.prepare,
-    collectives=sharding.collectives,
-    work=tokens_of,
-    cases={
+    architecture=Architecture(
+        build=Bert,
+        forward=forward,
+        example=example,
+        layer="layer_",
+        helpers=("params/word/first_row",),
+        work=tokens_of,
+    ),
+    sharding=Sharding(
+        meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
+        param_specs=sharding.param_specs,
+        input_specs=sharding.input_specs,
+        output_specs=sharding.output_specs,
+        fit=sharding.fit,
+        prepare=sharding.prepare,
+        collectives=sharding.collectives,
+    ),
+    checkpoint=Checkpoint(
+        sources=params.SOURCES,
+        key_map=params.key_map,
+        synthetic=params.synthetic_checkpoint,
+        hub_config=params.hub_config,
+        config_keys=config_keys.KEYS,
+        blocks=blocks,
+    ),
+    goldens={
         "tiny": GoldenCase(
             variant=TINY.name,
             reference=reference.CASES["tiny"],
-            weights=partial(params.golden_params, TINY),
-            select=partial(reference.everything, TINY),
+            weights=params.golden_params,
+            select=reference.everything,
         ),
         "base": GoldenCase(
             variant=BASE.name,
             reference=reference.CASES["base"],
-            weights=partial(params.golden_params, BASE),
-            select=partial(reference.slices, BASE),
+            weights=params.golden_params,
+            select=reference.slices,
             quick=("1x8",),
         ),
         "minilm": GoldenCase(
             variant=MINILM.name,
             reference=reference.CASES["minilm"],
-            weights=partial(params.golden_params, MINILM),
-            select=partial(reference.slices, MINILM),
+            weights=params.golden_params,
+            select=reference.slices,
             quick=("1x1", "1x8", "2x4"),
         ),
         "large-1-layer": _one_layer(LARGE, "large-1-layer"),
@@ -112,16 +131,11 @@ MODEL = Model(
         "scores": GoldenCase(
             variant=TINY.name,
             reference=reference.CASES["scores"],
-            weights=partial(params.synthetic_params, TINY, scores=reference.LARGE_SCORES),
-            select=partial(reference.words_alone, TINY),
+            weights=partial(params.synthetic_params, scores=reference.LARGE_SCORES),
+            select=reference.words_alone,
             meshes=("1x2",),
         ),
     },
-    sources=params.SOURCES,
-    keys=params.key_map,
-    synthetic=params.synthetic_checkpoint,
-    hub_config=params.hub_config,
-    config_keys=config_keys.KEYS,
-    blocks=blocks,
+    mutants=mutants,
     demo=demo,
 )

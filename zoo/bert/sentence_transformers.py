@@ -53,7 +53,7 @@ def _check_mode(path: Path) -> None:
 
 
 def _read(path: Path, without: Any) -> Any:
-    """The content of a file of JSON, of the type of `without`, which is given where there is no file."""
+    """The content of a file of JSON, of the type of `without`; `without` itself if the file does not exist."""
     if not path.is_file():
         return without
     try:

@@ -6,7 +6,7 @@ each. Word embeddings, which the head multiplies by too, and logits are spread o
 takes one more all-reduce (`zoo.text.embedding`). All else is on every chip.
 
 Heads, inner units and vocabulary grow to the next multiple of the chips on ``model``. What is added are zeros, which
-add exactly 0 to every sum; a token that is none has a bias of -1e9, so that it has probability 0.
+add exactly 0 to every sum; the padding of the vocabulary has a bias of -1e9, so its probability is 0.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jax.sharding import PartitionSpec as P
 
 from zoo.bert.model import MASKED
-from zoo.checkpoints.padding import encoder_growths, grown, multiple
+from zoo.checkpoints.padding import encoder_growths, growing, multiple
 from zoo.text.embedding import first_rows, shape_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jax.sharding import Mesh
 
     from zoo.bert.model import BertConfig
+    from zoo.registry import Prepare
 
 _LAYER = {
     "query": {"kernel": P(None, "model", None), "bias": P("model", None)},
@@ -86,9 +87,9 @@ def fit(config: BertConfig, mesh: Mesh) -> BertConfig:
     )
 
 
-def prepare(config: BertConfig, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
-    """`params` (NumPy, all or some) of ``Bert(config)`` as those of ``Bert(fit(config, mesh))``."""
+def prepare(config: BertConfig, mesh: Mesh) -> Prepare:
+    """The function that makes a parameter of ``Bert(config)`` one of ``Bert(fit(config, mesh))``."""
     fitted = fit(config, mesh)
     tokens = fitted.padded_vocab_size
     growths = encoder_growths(fitted.num_attention_heads, fitted.intermediate_size, tokens, MASKED)
-    return grown(params, growths, {"word/first_row": first_rows(tokens, mesh.shape["model"])})
+    return growing(growths, {"word/first_row": first_rows(tokens, mesh.shape["model"])})

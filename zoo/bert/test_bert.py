@@ -17,7 +17,7 @@ from zoo.bert import params, reference, sharding
 from zoo.bert.model import BASE, LARGE, MINILM, TINY, Bert, BertConfig, forward
 from zoo.bert.registration import MODEL
 from zoo.checkpoints.loading import convert_tensors, load_checkpoint, on_host
-from zoo.checkpoints.placement import place_params
+from zoo.checkpoints.placement import place_params, prepared
 from zoo.checkpoints.tensor_files import CheckpointError, save_checkpoint
 from zoo.text.embedding import shape_of
 from zoo.text.wordpiece import encode
@@ -54,7 +54,7 @@ def fake_mesh(chips: int) -> Any:
 @pytest.mark.tt(mesh=["1x3", "1x5", "1x7"])
 def test_any_number_of_chips(tt_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: Any) -> None:
     """Neither heads nor inner units nor vocabulary are a multiple of 5 or 7."""
-    config = MODEL.fit(TINY, tt_mesh)
+    config = MODEL.sharding.fit(TINY, tt_mesh)
     run = tt_jit(
         forward(Bert(config)),
         in_shardings=(sharding.param_specs(config, tt_mesh), sharding.input_specs(config, tt_mesh)),
@@ -74,7 +74,7 @@ def test_any_number_of_chips(tt_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: An
 
 
 def test_padding_adds_exactly_nothing(tiny: Any) -> None:
-    """The parameters stay as they are inside; outside are zeros, and biases that forbid the tokens that are none."""
+    """The parameters stay as they are inside; outside are zeros, and biases that rule out the padding."""
     mesh = fake_mesh(8)
     fitted = sharding.fit(TINY, mesh)
     assert (fitted.num_attention_heads, fitted.intermediate_size, fitted.vocab_size + fitted.vocab_padding) == (
@@ -82,7 +82,7 @@ def test_padding_adds_exactly_nothing(tiny: Any) -> None:
         96,
         216,
     )
-    padded, before = flatten(sharding.prepare(TINY, tiny, mesh)), flatten(tiny)
+    padded, before = flatten(prepared(sharding.prepare(TINY, mesh), tiny)), flatten(tiny)
     assert before.pop("params/word/first_row").tolist() == [0]
     assert padded["params/word/first_row"].tolist() == [0, 27, 54, 81, 108, 135, 162, 189]
     for name, value in before.items():
@@ -92,7 +92,7 @@ def test_padding_adds_exactly_nothing(tiny: Any) -> None:
         outside[inside] = False
         filling = -1e9 if name == "params/decoder/bias" else 0.0
         assert (padded[name][outside] == filling).all(), name
-    assert sharding.prepare(TINY, tiny, fake_mesh(1)) == tiny
+    assert prepared(sharding.prepare(TINY, fake_mesh(1)), tiny) == tiny
     assert sharding.fit(BASE, mesh).num_attention_heads == 16
     assert sharding.fit(LARGE, mesh) == replace(LARGE, vocab_padding=6, mesh=shape_of(mesh))
     assert sharding.fit(MINILM, fake_mesh(1)) == MINILM
@@ -163,7 +163,7 @@ def of_2018(tensors: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("shards", [1, 5])
 def test_checkpoint_of_2018(shards: int, tmp_path: Path, tiny: Any) -> None:
     save_checkpoint(tmp_path, of_2018(params.synthetic_checkpoint(TINY)).items(), shards=shards)
-    loaded = load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.shapes(TINY), on_host)
+    loaded = load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.architecture.shapes(TINY), on_host)
     assert flatten(loaded).keys() == flatten(tiny).keys()
     jax.tree.map(np.testing.assert_array_equal, loaded, tiny)
 
@@ -171,16 +171,18 @@ def test_checkpoint_of_2018(shards: int, tmp_path: Path, tiny: Any) -> None:
 def test_positions_that_are_not_counted_up(tiny: Any) -> None:
     stored = {**of_2018(params.synthetic_checkpoint(TINY)), "bert.embeddings.position_ids": np.arange(40)[None, ::-1]}
     with pytest.raises(CheckpointError, match=r"position_ids \(int64 \(1, 40\), not what the model has there: "):
-        convert_tensors(stored, TINY, params.key_map(TINY), MODEL.shapes(TINY))
+        convert_tensors(stored, TINY, params.key_map(TINY), MODEL.architecture.shapes(TINY))
 
 
 def test_checkpoint_as_an_encoder_alone(tiny: Any) -> None:
     """A masked language model's checkpoint serves a config without that head."""
     config = replace(TINY, masked_lm=False)
-    found = convert_tensors(params.synthetic_checkpoint(TINY), config, params.key_map(config), MODEL.shapes(config))
+    found = convert_tensors(
+        params.synthetic_checkpoint(TINY), config, params.key_map(config), MODEL.architecture.shapes(config)
+    )
     head = {"decoder", "transform", "transform_norm"}
     assert set(found["params"]) == set(tiny["params"]) - head
-    inputs = MODEL.example(config)
+    inputs = MODEL.architecture.example(config)
     whole = on_cpu(TINY, tiny, inputs)
     verdict = compare(on_cpu(config, found, inputs), {name: whole[name] for name in ("hidden", "pooled", "sentence")})
     assert verdict.passed, verdict.text()
@@ -190,7 +192,9 @@ def test_checkpoint_without_a_head() -> None:
     """The other way round everything that is missing is named."""
     config = replace(TINY, masked_lm=False)
     with pytest.raises(CheckpointError, match=r"no tensor fills: params/decoder/bias, params/transform/bias"):
-        convert_tensors(params.synthetic_checkpoint(config), TINY, params.key_map(TINY), MODEL.shapes(TINY))
+        convert_tensors(
+            params.synthetic_checkpoint(config), TINY, params.key_map(TINY), MODEL.architecture.shapes(TINY)
+        )
 
 
 def test_package_missing(monkeypatch: pytest.MonkeyPatch) -> None:

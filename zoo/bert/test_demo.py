@@ -196,6 +196,6 @@ def test_what_is_refused(refusal: Callable[..., str], directory: Path) -> None:
     told = refusal("bert", "beyond [MASK]", *given)
     assert "its tokenizer gives token 211, the weights have 0 to 210" in told
     (directory / "vocab.txt").write_text("\n".join(WORDS[:4] + WORDS[5:]) + "\n")
-    assert "vocab.txt: no tokenizer (its vocabulary lacks [MASK])" in refusal("bert", "[MASK]", *given)
+    assert "vocab.txt: not a tokenizer (its vocabulary lacks [MASK])" in refusal("bert", "[MASK]", *given)
     (directory / "vocab.txt").unlink()
     assert f"{directory}: has no tokenizer; expected tokenizer.json, or vocab.txt" in refusal("bert", "[MASK]", *given)

@@ -29,13 +29,13 @@ DECODER = "cls.predictions.decoder.weight"
 
 
 def converted(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
-    return convert_tensors(tensors, TINY, params.key_map(TINY), MODEL.shapes(TINY))
+    return convert_tensors(tensors, TINY, params.key_map(TINY), MODEL.architecture.shapes(TINY))
 
 
 def outputs(weights: Any) -> dict[str, np.ndarray]:
     """On the host."""
     with jax.default_device(jax.devices("cpu")[0]):
-        found = jax.jit(forward(Bert(TINY)))(weights, dict(MODEL.example(TINY)))
+        found = jax.jit(forward(Bert(TINY)))(weights, dict(MODEL.architecture.example(TINY)))
     return {name: np.asarray(value) for name, value in found.items()}
 
 
@@ -45,7 +45,7 @@ def test_without_a_pooler(tmp_path: Path, tt_mesh: Any, tt_jit: Any, tt_run: Any
     save_checkpoint(tmp_path, ((name, tensor) for name, tensor in TENSORS.items() if "pooler" not in name))
     loaded = load_params(MODEL, TINY.name, tt_mesh, tmp_path)
     assert "pooler" not in loaded["params"]
-    found = tt_jit(forward(Bert(sharding.fit(TINY, tt_mesh))))(loaded, dict(MODEL.example(TINY)))
+    found = tt_jit(forward(Bert(sharding.fit(TINY, tt_mesh))))(loaded, dict(MODEL.architecture.example(TINY)))
     expected = outputs(converted(TENSORS))
     assert set(expected) - set(found) == {"pooled"}
     del expected["pooled"]
@@ -96,10 +96,10 @@ def test_as_transformers_saves_it(tied: bool, tmp_path: Path) -> None:
     theirs.save_pretrained(tmp_path)
     if not tied:
         with pytest.raises(CheckpointError, match=r"cls\.predictions\.decoder\.weight"):
-            load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.shapes(TINY), on_host)
+            load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.architecture.shapes(TINY), on_host)
         return
-    weights = load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.shapes(TINY), on_host)
-    inputs = MODEL.example(TINY)
+    weights = load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.architecture.shapes(TINY), on_host)
+    inputs = MODEL.architecture.example(TINY)
     with torch.no_grad():
         expected = theirs(**{name: torch.from_numpy(value).long() for name, value in inputs.items()}).logits.numpy()
     found = outputs(weights)

@@ -1,30 +1,27 @@
 """What each key of a checkpoint's config.json means for a model: none passes unseen.
 
-A model declares a `ConfigKeys`. A key fixes a field of our config (`Field`), may have only the values that our program
-computes (`Only`), or does not matter for a reason (`Ignored`); any other key is refused by name, unless it is null.
-transformers leaves out of the file what is its class's default, so a missing key counts as that default.
+A model declares a `ConfigKeys`, and `zoo.checkpoints.config_check` holds checkpoints to it. A key fixes a field of our
+config (`Field`), may have only the values that our program computes (`Only`), or does not matter for a reason
+(`Ignored`); any other key is refused by name, unless it is null. transformers leaves the default of its class out of
+the file, so a missing key counts as that default.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from zoo.checkpoints.tensor_files import SINGLE, CheckpointError, TensorFiles
+from zoo.checkpoints.tensor_files import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from zoo.registry import Model
 
 CONFIG = "config.json"
 
 UNKNOWN: Any = object()
-"""The default of a `Field` whose default nobody declared: a missing key then fits every variant."""
+"""The default of a `Field` that declares none: a missing key then fits every variant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class Only:
         return found in self.values
 
     def __str__(self) -> str:
-        return ("one of " if len(self.values) > 1 else "") + ", ".join(map(_short, self.values))
+        return ("one of " if len(self.values) > 1 else "") + ", ".join(map(short, self.values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class Nested:
 
 Verdict: TypeAlias = Field | Only | Ignored | Nested
 
-_RETURNED = Ignored("what a call of PyTorch's model returns")
+RETURNED = Ignored("what a call of PyTorch's model returns")
 _COMPUTED = Ignored("how PyTorch computes the same")
 _TRAINED = Ignored("how the model was trained")
 _WRITTEN = Ignored("who wrote the file")
@@ -123,7 +120,7 @@ COMMON: Mapping[str, Verdict] = {
             "keys_to_ignore_at_inference", "output_attentions", "output_hidden_states", "output_past", "return_dict",
             "use_cache", "use_return_dict",
         ),
-        _RETURNED,
+        RETURNED,
     ),
     **dict.fromkeys(
         (
@@ -156,16 +153,13 @@ COMMON: Mapping[str, Verdict] = {
 }  # fmt: skip
 """Keys of every class of transformers, of old versions too."""
 
-_OF_TRAINING = re.compile(r".*(dropout|_pdrop|layerdrop|initializer).*|init_std")
-"""Keys that change nothing here, where a model does not declare its own."""
-
 
 @dataclass(frozen=True, slots=True)
 class ConfigKeys:
     """Verdicts of a model by key, over those of `COMMON`; `config_class` is transformers' class of its config.json.
 
     lacking: (content of config.json, names of the tensors stored) -> what the file promises and the tensors lack, in
-    words; empty where nothing is. For what no missing parameter shows, because another tensor would fill it.
+    words; empty if nothing is missing. For tensors that another one would replace without an error.
     """
 
     config_class: str
@@ -175,65 +169,6 @@ class ConfigKeys:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", {**COMMON, **self.own})
-
-
-def keys_of(model: Model) -> Mapping[str, Verdict]:
-    """The verdicts of a model: those that it declares, else that `COMMON` and all that its `hub_config` says holds."""
-    if model.config_keys is not None:
-        return model.config_keys.keys
-    if model.hub_config is None:
-        return {}
-    told = model.hub_config(next(iter(model.variants.values())))
-    own = {key: Field() for key in told if key not in COMMON and key != "architectures"}
-    return {**COMMON, "architectures": _RETURNED, **own}
-
-
-def contradictions(model: Model, variant: str, content: Mapping[str, Any]) -> list[str]:
-    """What a checkpoint's config.json says that `variant` of `model` does not compute, a text each.
-
-    Of another kind of model only that; else what no variant computes, and then fields that this one has otherwise.
-    Empty where the model has no config.json.
-    """
-    if model.hub_config is None:
-        return []
-    config = model.config(variant)
-    told = model.hub_config(config)
-    kind = content.get("model_type")
-    if kind is not None and kind != told.get("model_type", kind):
-        return [f"model_type is {kind!r}, not {told['model_type']!r}"]
-    keys = keys_of(model)
-    return [*refusals(keys, content, declared=model.config_keys is not None), *_differing(keys, content, told, config)]
-
-
-def refusals(keys: Mapping[str, Verdict], content: Mapping[str, Any], *, declared: bool = True) -> list[str]:
-    """Keys of `content` with values that no variant computes, and keys without a verdict in `keys`, a text each."""
-    found = []
-    for key, (verdict, value) in _walked(keys, content).items():
-        if verdict is None:
-            if value is not None and (declared or not _OF_TRAINING.fullmatch(key)):
-                found.append(
-                    f"{key} is {_short(value)}, a key that the zoo does not know (remove it from {CONFIG} if it does "
-                    "not change what the model computes)"
-                )
-        elif isinstance(verdict, Only) and not verdict.takes(value):
-            found.append(f"{key} is {_short(value)}, not {verdict}")
-        elif isinstance(verdict, Nested) and value is not None:
-            found.append(f"{key} is {_short(value)}, not an object of settings")
-    return found
-
-
-def check_config(model: Model, variant: str, directory: Path) -> None:
-    """CheckpointError if the checkpoint in `directory`, or that single file, has a config.json not of `variant`."""
-    path = (directory.parent if directory.name == SINGLE else directory) / CONFIG
-    if model.hub_config is None or not path.is_file():
-        return
-    content = read_config(path)
-    wrong = contradictions(model, variant, content)
-    if wrong:
-        raise CheckpointError(f"{path}: not of {model.name} {variant}: {', '.join(wrong)}")
-    lacking = "" if model.config_keys is None else model.config_keys.lacking(content, TensorFiles(directory))
-    if lacking:
-        raise CheckpointError(f"{directory}: {lacking}")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -247,39 +182,8 @@ def read_config(path: Path) -> dict[str, Any]:
     return content
 
 
-def _walked(keys: Mapping[str, Verdict], content: Mapping[str, Any]) -> dict[str, tuple[Verdict | None, Any]]:
-    """Each key of `content`, nested ones as ``outer.inner``: its verdict and value, in the order of the verdicts."""
-    found: dict[str, tuple[Verdict | None, Any]] = {}
-    order = {key: at for at, key in enumerate(keys)}
-    for key in sorted(content, key=lambda key: order.get(key, len(order))):
-        verdict, value = keys.get(key), content[key]
-        if isinstance(verdict, Nested) and isinstance(value, Mapping):
-            found |= {f"{key}.{name}": (verdict.keys.get(name), inner) for name, inner in value.items()}
-        else:
-            found[key] = verdict, value
-    return found
-
-
-def _differing(
-    keys: Mapping[str, Verdict], content: Mapping[str, Any], told: Mapping[str, Any], config: Any
-) -> Iterator[str]:
-    """Fields of `config` that the file has otherwise, or the class's default has where the file leaves them out."""
-    given = set()
-    for key, (verdict, value) in _walked(keys, content).items():
-        if isinstance(verdict, Field):
-            name = verdict.name or key
-            given.add(name)
-            found, wanted = verdict.read(value, content), verdict.wanted(name, told, config)
-            if found != wanted:
-                yield f"{key} {'has' if verdict.count else 'is'} {_short(found)}, not {_short(wanted)}"
-    for key, verdict in keys.items():
-        if isinstance(verdict, Field) and not verdict.name and key not in given and verdict.default is not UNKNOWN:
-            found, wanted = verdict.read(verdict.default, content), verdict.wanted(key, told, config)
-            if found != wanted:
-                yield f"{key} is left out, which means {_short(found)}, not {_short(wanted)}"
-
-
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value as a message shows it, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 

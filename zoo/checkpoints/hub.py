@@ -102,7 +102,7 @@ def _beside(fetching: _Fetching) -> None:
 
     One listing tells which of these many small files there are, and the cache remembers it.
     """
-    from huggingface_hub import get_cached_repo_tree, snapshot_download
+    from huggingface_hub import get_cached_repo_tree, is_offline_mode, snapshot_download
     from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
 
     source = fetching.source
@@ -118,7 +118,7 @@ def _beside(fetching: _Fetching) -> None:
         snapshot(local_files_only=True)
         return
     except (CachedRepoTreeNotFoundError, LocalEntryNotFoundError):
-        if _offline():
+        if is_offline_mode():
             return
     what = f"{source.repo} at {source.revision}: {CONFIG} or a file beside it"
     before = _cached(source, BESIDE)
@@ -163,7 +163,7 @@ def _weights(fetching: _Fetching) -> Path:
 
 
 def _bars(**settings: Any) -> Any:
-    """The class of the hub library's bars with `settings` for each of them; its own way is to leave them behind."""
+    """The class of the hub library's bars with `settings` for each of them; by default they stay on the terminal."""
     from huggingface_hub.utils import tqdm
 
     class Bar(tqdm):  # type: ignore[misc]  # whose types are not looked at
@@ -179,9 +179,11 @@ def _reach(fetching: _Fetching) -> None:
     One that takes no connection is not asked again: without a network, the library's own attempts take half a minute;
     and it has no time limit for this question, which is its first too.
     """
+    from huggingface_hub import is_offline_mode
+
     if fetching.out_of_reach is not None:
         raise fetching.out_of_reach
-    if fetching.reached or _offline():
+    if fetching.reached or is_offline_mode():
         return
     try:
         _ask_patiently(fetching.source)
@@ -275,16 +277,16 @@ def _unreachable(error: Exception, more: str = "") -> str:
 def _file(fetching: _Fetching, name: str, *, required: bool = True) -> Path | None:
     """Where the cache has a file of the source; None if the repository has none and it is not `required`.
 
-    UnreachableError if the cache has not and the hub is out of reach, CheckpointError for all else that goes wrong.
+    UnreachableError if it is not in the cache and the hub is out of reach, CheckpointError for all else that fails.
     """
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download, is_offline_mode, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     source = fetching.source
     cached = try_to_load_from_cache(source.repo, name, revision=source.revision)
     if isinstance(cached, str):
         return Path(cached)
-    if not required and (cached is not None or _offline()):
+    if not required and (cached is not None or is_offline_mode()):
         return None  # the hub has said before that there is none, or cannot be asked
     what = f"{source.repo} at {source.revision}: {name}"
     either = f"{source.repo} at {source.revision}: {SINGLE} or {INDEX}" if name in (SINGLE, INDEX) else what
@@ -313,12 +315,10 @@ def _failed(what: str, error: Exception) -> CheckpointError:
     )
 
 
-def _offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-
-
 def _why_not(error: Exception) -> str:
-    if _offline():
+    from huggingface_hub import is_offline_mode
+
+    if is_offline_mode():
         return "HF_HUB_OFFLINE is set: unset it, or name a directory with the checkpoint (--checkpoint DIR)"
     cause = error.__cause__
     return _unreachable(cause if isinstance(cause, Exception) else error)

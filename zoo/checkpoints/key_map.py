@@ -1,4 +1,4 @@
-"""Which tensor of a checkpoint becomes which parameter: what models declare, and `zoo.checkpoints.loading` loads by."""
+"""Which tensor of a checkpoint becomes which parameter: models declare it, `zoo.checkpoints.loading` follows it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Target:
     path: str
     convert: Convert | None = None
     fallback: bool = False
-    """Only where no other tensor fills the parameter: weights that are tied unless the checkpoint has them apart.
+    """It fills the parameter only where no other tensor does: weights that are tied unless the checkpoint has both.
 
-    A tensor that fills nothing because of that must give the same as what is there in its place."""
+    A tensor that then fills nothing must give the same values as the one that is used."""
     may_differ: str = ""
-    """For a `fallback`: why it may give something else all the same."""
+    """For a `fallback`: why its values may differ from those that are used. Empty: they may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ Holds: TypeAlias = Callable[[np.ndarray, Any], bool]
 class Unused:
     """Tensors whose whole name matches `pattern` fill no parameter.
 
-    why: what the model has in their place, or why it needs nothing there. holds: what tells whether such a tensor is
-    that, where it could be something else: a checkpoint in which it is not is refused.
+    why: what the model has in their place, or why it needs nothing there. holds: whether such a tensor is what the
+    model has in its place; a checkpoint where it is not is refused. None: it cannot be anything else.
     """
 
     pattern: str
@@ -63,7 +63,7 @@ class Unused:
 
 @dataclass(frozen=True, slots=True)
 class KeyMap:
-    """Which tensor of a checkpoint becomes which parameter, and which ones are none. ValueError without a reason."""
+    """Which tensor of a checkpoint becomes which parameter, and which are not used. ValueError if one has no reason."""
 
     rules: tuple[Rule, ...]
     unused: tuple[Unused, ...] = ()

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from zoo.checkpoints.key_map import Convert, Holds, KeyMap, Rule, Target, Unused
 from zoo.checkpoints.tensor_files import CheckpointError, StoredTensor, TensorFiles, drop_pages, save_checkpoint
 from zoo.checkpoints.weights import nested
+from zoo.parts.sharding import tree_by_path
 
 if TYPE_CHECKING:
     from zoo.checkpoints.hub import Source
@@ -37,7 +38,7 @@ _PIECE = 1 << 24
 """Bytes compared at a time."""
 
 Place: TypeAlias = Callable[[str, np.ndarray, np.dtype[Any]], Leaf]
-"""(path of a parameter, values perhaps still in the file and in its dtype, dtype it shall have) -> what is kept."""
+"""(path of a parameter, its values, perhaps still in the file and in its dtype, the dtype to have) -> what is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class _Filling:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What fills each parameter, in the order of the file; and tensors that fill none, to be looked at."""
+    """What fills each parameter, in the order of the file; and the tensors that fill none, whose values are checked."""
 
     fillings: dict[str, list[_Filling]]
     replaced: list[tuple[str, _Filling, _Filling]]
@@ -66,8 +67,8 @@ def load_checkpoint(
 ) -> dict[str, Any]:
     """Parameters like `shapes` (what jax.eval_shape of the module's init gives), each read, converted and placed.
 
-    source: a safetensors file, a directory in the Hugging Face layout, or a pinned repository of the hub. Of the file
-    at most one parameter at a time is in memory. CheckpointError if the files, names, shapes or dtypes are wrong.
+    source: a safetensors file, a directory in the Hugging Face layout, or a pinned repository of the hub. At most one
+    parameter of the file is in memory at a time. CheckpointError if the files, names, shapes or dtypes are wrong.
     """
     if not isinstance(source, Path):
         from zoo.checkpoints.hub import fetch
@@ -81,9 +82,9 @@ def load_checkpoint(
 def convert_tensors(
     tensors: Mapping[str, np.ndarray] | Iterable[tuple[str, np.ndarray]], config: Any, keys: KeyMap, shapes: Any = None
 ) -> dict[str, Any]:
-    """As `load_checkpoint`, from tensors on the host to parameters on the host: views of the tensors where that can be.
+    """As `load_checkpoint`, from tensors to parameters on the host: views of the tensors where possible.
 
-    Without `shapes` parameters are taken as they come: only tensors without a rule or with two are errors.
+    Without `shapes` every parameter is taken: only tensors without a rule or with two are errors.
     """
     held = dict(tensors)
     with progress_bar("converting", sum(int(tensor.nbytes) for tensor in held.values())) as progress:
@@ -110,7 +111,7 @@ def _load(
     place: Place[Leaf],
     progress: Any,
 ) -> dict[str, Any]:
-    expected = None if shapes is None else _flatten_shapes(shapes)
+    expected = None if shapes is None else tree_by_path(shapes)
     plan = _plan(where, tensors, keys, expected)
     _check_unused(where, plan, tensors, config)
     leaves: dict[str, Leaf] = {}
@@ -118,7 +119,7 @@ def _load(
     def size(path: str) -> int:
         return max(int(tensors[filling.tensor].nbytes) for filling in plan.fillings[path])
 
-    # The largest first: what padding copies one for is gone again before there are many.
+    # The largest first: the copy that padding makes of one is freed before many others are in memory.
     for path in sorted(plan.fillings, key=size, reverse=True):
         fillings = plan.fillings[path]
         values = _assembled(where, path, fillings, tensors, config, None if expected is None else expected[path])
@@ -171,7 +172,7 @@ def _converted(where: str, path: str, filling: _Filling, values: np.ndarray, con
 
 
 def _check_unused(where: str, plan: _Plan, tensors: Mapping[str, Any], config: Any) -> None:
-    """CheckpointError for tensors that fill nothing and are not what the model has in their place; all of them."""
+    """CheckpointError that lists the tensors that fill nothing and are not what the model has in their place."""
     wrong: dict[str, str] = {}
     for path, left, used in plan.replaced:
         first, second = (_converted(where, path, one, _read(tensors[one.tensor]), config) for one in (left, used))
@@ -191,7 +192,7 @@ def _check_unused(where: str, plan: _Plan, tensors: Mapping[str, Any], config: A
 
 
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether two arrays hold the same numbers; a piece at a time, and of a file no more than that is in memory."""
+    """Whether two arrays hold the same numbers. Compares a piece at a time: no more of a file is in memory."""
     if first.shape != second.shape:
         return False
     if not first.ndim or not first.size:
@@ -217,21 +218,6 @@ def _converts(found: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
     """
     floats = ("float16", "bfloat16", "float32", "float64")
     return found == wanted or (found.name in floats and wanted.name in floats)
-
-
-def _flatten_shapes(shapes: Any) -> dict[str, Any]:
-    """Path -> the leaf with `shape` and `dtype`."""
-    found: dict[str, Any] = {}
-
-    def walk(prefix: str, node: Any) -> None:
-        if isinstance(node, Mapping):
-            for key, value in node.items():
-                walk(f"{prefix}/{key}" if prefix else str(key), value)
-        else:
-            found[prefix] = node
-
-    walk("", shapes)
-    return found
 
 
 def _plan(where: str, tensors: Mapping[str, Any], keys: KeyMap, expected: Mapping[str, Any] | None) -> _Plan:

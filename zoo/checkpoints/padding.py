@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pytest_tt.compare import flatten
-from zoo.checkpoints.weights import nested
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from zoo.parts.sharding import Prepare
 
 
 class Growth(NamedTuple):
@@ -27,9 +26,9 @@ def multiple(size: int, chips: int) -> int:
 
 
 def encoder_growths(heads: int, intermediate: int, tokens: int, no_token: float) -> dict[str, Growth]:
-    """For an encoder of `zoo.text.embedding`'s words: how many heads, inner units, and words and logits there shall be.
+    """The growths of an encoder with a word table of `zoo.text.embedding`: to so many heads, inner units and tokens.
 
-    `no_token` is the bias of a logit that is of no token.
+    no_token: the bias of the logits behind the vocabulary.
     """
     return {
         **{f"{module}/kernel": Growth(1, heads) for module in ("query", "key", "value")},
@@ -43,16 +42,14 @@ def encoder_growths(heads: int, intermediate: int, tokens: int, no_token: float)
     }
 
 
-def grown(
-    params: Mapping[str, Any], growths: Mapping[str, Growth], replaced: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
-    """`params` (nested, NumPy leaves, all or some of a model's) as `growths` says, or `replaced` by other values.
+def growing(growths: Mapping[str, Growth], replaced: Mapping[str, np.ndarray]) -> Prepare:
+    """The function that grows a parameter as `growths` says, or gives the other values that `replaced` has for it.
 
-    Those are by module and parameter, ``query/kernel``, wherever in the tree the module is. Others stay as they are,
-    and so does what has the size already.
+    Both are by module and parameter, ``query/kernel``, wherever the module is. Other parameters stay as they are, and
+    so does what has the size already.
     """
 
-    def leaf(path: str, values: np.ndarray) -> np.ndarray:
+    def prepare(path: str, values: np.ndarray) -> np.ndarray:
         name = "/".join(path.split("/")[-2:])
         if name in replaced and replaced[name].shape != values.shape:
             return replaced[name]
@@ -63,4 +60,4 @@ def grown(
         widths = [(0, missing if axis == growth.axis else 0) for axis in range(values.ndim)]
         return np.pad(values, widths, constant_values=growth.filling)
 
-    return nested({path: leaf(path, values) for path, values in flatten(params).items()})
+    return prepare

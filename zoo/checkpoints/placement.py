@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from pytest_tt.compare import flatten
-from pytest_tt.params.sharding import key_name
 from zoo.checkpoints.tensor_files import drop_pages
 from zoo.checkpoints.weights import nested
+from zoo.parts.sharding import tree_by_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     import jax
-    from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
+    from jax.sharding import AbstractMesh, Mesh, NamedSharding
 
     from zoo.checkpoints.hub import Source
-    from zoo.registry import Model
+    from zoo.registry import Model, Prepare
 
 _PIECE = 1 << 24
 """Bytes copied at a time."""
@@ -33,7 +33,7 @@ def load_params(model: Model, variant: str, mesh: Mesh, source: Path | Source | 
     CheckpointError as of `load_checkpoint`, or if the checkpoint has a config.json that is not of the variant;
     ValueError where the variant or its source is unknown.
     """
-    from zoo.checkpoints.config_keys import check_config
+    from zoo.checkpoints.config_check import check_config
     from zoo.checkpoints.hub import Source, fetch
     from zoo.checkpoints.loading import load_checkpoint
 
@@ -44,7 +44,7 @@ def load_params(model: Model, variant: str, mesh: Mesh, source: Path | Source | 
         raise ValueError(f"{model.name} {variant} has no published weights: name a directory with a checkpoint")
     directory = fetch(source) if isinstance(source, Source) else source
     check_config(model, variant, directory)
-    return load_checkpoint(directory, config, keys, model.shapes(config), placer(model, config, mesh))
+    return load_checkpoint(directory, config, keys, model.architecture.shapes(config), placer(model, config, mesh))
 
 
 def place_params(model: Model, config: Any, mesh: Mesh, params: Any) -> dict[str, Any]:
@@ -53,21 +53,24 @@ def place_params(model: Model, config: Any, mesh: Mesh, params: Any) -> dict[str
     return nested({path: place(path, leaf, leaf.dtype) for path, leaf in flatten(params).items()})
 
 
-def placer(model: Model, config: Any, mesh: Mesh) -> Callable[[str, np.ndarray, np.dtype[Any]], jax.Array]:
-    """The `place` of `load_checkpoint` that prepares a parameter for `mesh` and puts it on its chips.
+def prepared(prepare: Prepare, params: Any) -> dict[str, Any]:
+    """Parameters on the host, each made what `prepare` makes of it; for a mesh without chips, or a look at them."""
+    return nested({path: prepare(path, leaf) for path, leaf in flatten(params).items()})
 
-    It raises ValueError for a parameter without a spec, and where `prepare` does not keep the name.
+
+def placer(model: Model, config: Any, mesh: Mesh) -> Callable[[str, np.ndarray, np.dtype[Any]], jax.Array]:
+    """The `place` of `load_checkpoint` that prepares a parameter of `config` for `mesh` and puts it on its chips.
+
+    It raises ValueError for a parameter without a spec.
     """
     from jax.sharding import NamedSharding
 
-    specs = tree_by_path(model.specs(model.fit(config, mesh), mesh))
+    sharding = model.sharding
+    prepare = sharding.prepare(config, mesh)
+    spec_of = sharding.param_spec_of(sharding.fit(config, mesh), mesh)
 
     def place(path: str, values: np.ndarray, dtype: np.dtype[Any]) -> jax.Array:
-        spec = spec_of_leaf(path, specs, model.name)
-        prepared = flatten(model.prepare(config, nested({path: values}), mesh))
-        if set(prepared) != {path}:
-            raise ValueError(f"{model.name}: prepare made {', '.join(prepared)} of {path} alone; it must keep the name")
-        return put(prepared[path], NamedSharding(mesh, spec), dtype)
+        return put(prepare(path, values), NamedSharding(mesh, spec_of(path)), dtype)
 
     return place
 
@@ -79,19 +82,18 @@ def bytes_per_chip(model: Model, config: Any, mesh: Mesh | AbstractMesh, shapes:
     """
     from jax.sharding import NamedSharding
 
-    shape_only = cast("Mesh", mesh)  # what a mesh without chips lacks, no model's specs look at
-    fitted = model.fit(config, shape_only)
-    specs = tree_by_path(model.specs(fitted, shape_only))
+    shape_only = cast("Mesh", mesh)  # no model's specs use what a mesh without chips lacks
+    fitted = model.sharding.fit(config, shape_only)
+    spec_of = model.sharding.param_spec_of(fitted, shape_only)
     total = 0
-    for path, leaf in tree_by_path(model.shapes(fitted) if shapes is None else shapes).items():
-        spec = spec_of_leaf(path, specs, model.name)
-        held: tuple[int, ...] = NamedSharding(mesh, spec).shard_shape(leaf.shape)
+    for path, leaf in tree_by_path(model.architecture.shapes(fitted) if shapes is None else shapes).items():
+        held: tuple[int, ...] = NamedSharding(mesh, spec_of(path)).shard_shape(leaf.shape)
         total += math.prod(held) * int(leaf.dtype.itemsize)
     return total
 
 
 def put(values: np.ndarray, sharding: NamedSharding, dtype: np.dtype[Any]) -> jax.Array:
-    """`values` as an array of `dtype` spread by `sharding`: each distinct shard is copied once, straight from there."""
+    """`values` as an array of `dtype` spread by `sharding`: each distinct shard is copied once, out of `values`."""
     import jax
 
     shards: dict[Any, np.ndarray] = {}
@@ -100,7 +102,7 @@ def put(values: np.ndarray, sharding: NamedSharding, dtype: np.dtype[Any]) -> ja
         key = tuple(part.indices(length) for part, length in zip(index or (), values.shape, strict=True))
         if key not in shards:
             shards[key] = _aligned_copy(values[index], dtype)
-        # What is aligned, simulated chips use in place: those that hold the same share it.
+        # Simulated chips use aligned memory in place, so those that hold the same shard share it.
         arrays.append(jax.device_put(shards[key], device))
     return jax.make_array_from_single_device_arrays(values.shape, sharding, arrays)
 
@@ -108,9 +110,9 @@ def put(values: np.ndarray, sharding: NamedSharding, dtype: np.dtype[Any]) -> ja
 def _aligned_copy(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """A copy in C order whose address is a multiple of 64, as XLA wants it on the CPU.
 
-    A copy also because a file may change or go while its values are in use. Of values that follow one another in a
-    file, the memory of its pages is given back as they are copied: a table of a gigabyte is never there twice. Nothing
-    but zeros, as the heads are that padding adds for a chip, are pages that take no memory because nobody writes them.
+    A copy also because a file may change or be deleted while its values are in use. Where values follow one another in
+    a file, the memory of its pages is freed as they are copied: a table of a gigabyte is never in memory twice. A shard
+    of zeros, such as the heads that padding adds for a chip, takes no memory: its pages are never written.
     """
     if values.nbytes >= PAGESIZE and not values[(0,) * values.ndim] and not values.any():
         # Private: reading a page of a shared mapping would make one.
@@ -120,7 +122,7 @@ def _aligned_copy(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     start = -memory.ctypes.data % 64
     copy = np.ndarray(values.shape, dtype, buffer=memory, offset=start)
     rows = max(1, _PIECE // max(1, values[:1].nbytes)) if values.ndim and values.flags.c_contiguous else 0
-    with np.errstate(over="ignore"):  # float32 to float16: infinite is what that gives
+    with np.errstate(over="ignore"):  # float32 to float16 may give infinity
         if not rows:
             copy[...] = values
         else:
@@ -129,22 +131,3 @@ def _aligned_copy(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
                 copy[start : start + rows] = piece
                 drop_pages(piece)
     return copy
-
-
-def tree_by_path(tree: Any) -> dict[str, Any]:
-    """Leaves of a tree of shapes or of PartitionSpec, by path."""
-    import jax
-    from jax.sharding import PartitionSpec
-
-    pairs = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda node: isinstance(node, PartitionSpec))[0]
-    return {"/".join(key_name(key) for key in keys): leaf for keys, leaf in pairs}
-
-
-def spec_of_leaf(path: str, specs: Mapping[str, PartitionSpec], model: str) -> PartitionSpec:
-    """The spec at `path` or above it: a spec holds for all that is below. ValueError where there is none."""
-    above = path
-    while above not in specs and above:
-        above = above.rpartition("/")[0]
-    if above not in specs:
-        raise ValueError(f"{model}: specs has nothing for {path}")
-    return specs[above]

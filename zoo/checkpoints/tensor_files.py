@@ -86,7 +86,7 @@ class TensorFiles(Mapping[str, StoredTensor]):
     """The tensors of a checkpoint by name, in the order of the files; nothing of them is read yet.
 
     `path` is a safetensors file or a directory in the Hugging Face layout. CheckpointError if a file is missing,
-    truncated or none, or the index and the files disagree.
+    truncated or not a safetensors file, or the index and the files disagree.
     """
 
     def __init__(self, path: Path) -> None:
@@ -119,7 +119,7 @@ class TensorFiles(Mapping[str, StoredTensor]):
 
 
 def shards_of(index: Path) -> dict[str, str]:
-    """Tensor -> file beside it, from an index file. CheckpointError if it is none."""
+    """Tensor -> file beside it, from an index file. CheckpointError if it is not one."""
     try:
         content = json.loads(index.read_bytes())
     except ValueError as error:
@@ -129,7 +129,9 @@ def shards_of(index: Path) -> dict[str, str]:
         raise CheckpointError(f"{index}: has no weight_map of tensors to files; {_AGAIN}")
     for name, file in weight_map.items():
         if not isinstance(file, str) or Path(file).name != file:
-            raise CheckpointError(f"{index}: says that {name!r} is in {file!r}, which is no file beside it; {_AGAIN}")
+            raise CheckpointError(
+                f"{index}: says that {name!r} is in {file!r}, which is not a file beside it; {_AGAIN}"
+            )
     return weight_map
 
 
@@ -174,7 +176,7 @@ def _read_header(path: Path) -> list[StoredTensor]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or not 2 <= length <= _LONGEST_HEADER:
-            raise CheckpointError(f"{path}: {size} bytes that are no safetensors file; {_AGAIN}")
+            raise CheckpointError(f"{path}: {size} bytes that are not a safetensors file; {_AGAIN}")
         if size < 8 + length:
             raise CheckpointError(f"{path}: truncated within its header ({size} bytes); {_AGAIN}")
         try:

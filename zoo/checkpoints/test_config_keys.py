@@ -11,10 +11,10 @@ import pytest
 from zoo import registry
 from zoo.__main__ import main
 from zoo.authoring import config_audit
-from zoo.checkpoints.config_keys import COMMON, ConfigKeys, Field, Ignored, Nested, check_config, contradictions
+from zoo.checkpoints.config_check import check_config, contradictions
+from zoo.checkpoints.config_keys import COMMON, ConfigKeys, Field, Ignored, Nested
 from zoo.checkpoints.tensor_files import SINGLE, CheckpointError, save_checkpoint
 from zoo.references.huggingface import without_advice
-from zoo.registry import synthetic_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 
     from zoo.registry import Model
 
-MODELS = {name: model for name in registry.names() if (model := registry.model(name)).hub_config is not None}
+MODELS = {name: model for name in registry.names() if (model := registry.model(name)).checkpoint is not None}
 
 VARIANTS = [(model, variant) for model in MODELS.values() for variant in model.variants]
 
 by_variant = pytest.mark.parametrize(("model", "variant"), VARIANTS, ids=[f"{m.name}-{v}" for m, v in VARIANTS])
 
 
+def told_by(model: Model, variant: str) -> Mapping[str, Any]:
+    assert model.checkpoint is not None
+    assert model.checkpoint.hub_config is not None
+    return model.checkpoint.hub_config(model.config(variant))
+
+
 def hub_config(name: str, variant: str, **changes: Any) -> dict[str, Any]:
     """What the config.json of a variant says, with `changes`; what is changed to ... is left out."""
-    model = MODELS[name]
-    assert model.hub_config is not None
-    content = {**model.hub_config(model.config(variant)), **changes}
+    content = {**told_by(MODELS[name], variant), **changes}
     return {key: value for key, value in content.items() if value is not ...}
 
 
@@ -42,8 +46,9 @@ def wrong(name: str, variant: str, **changes: Any) -> list[str]:
 
 
 def declared(model: Model) -> ConfigKeys:
-    assert model.config_keys is not None, f"{model.name} does not say what the keys of its config.json mean"
-    return model.config_keys
+    keys = config_audit.declared_by(model)
+    assert keys is not None, f"{model.name} does not say what the keys of its config.json mean"
+    return keys
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
@@ -95,8 +100,7 @@ def test_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
 
 @by_variant
 def test_what_our_configs_say(model: Model, variant: str) -> None:
-    assert model.hub_config is not None
-    told = model.hub_config(model.config(variant))
+    told = told_by(model, variant)
     assert contradictions(model, variant, told) == []
     fields = {key for key, verdict in declared(model).keys.items() if isinstance(verdict, Field) and not verdict.name}
     assert {key for key in fields - set(told) if declared(model).keys[key].of is None} == set()  # type: ignore[union-attr]
@@ -261,7 +265,9 @@ def test_every_verdict_refuses_something(name: str) -> None:
 
 def test_models_that_declare_nothing() -> None:
     """Of another package: what its hub_config says must hold, what every class has is known, the rest is refused."""
-    model = replace(MODELS["gpt2"], config_keys=None)
+    gpt2 = MODELS["gpt2"]
+    assert gpt2.checkpoint is not None
+    model = replace(gpt2, checkpoint=replace(gpt2.checkpoint, config_keys=None))
     content = hub_config("gpt2", "tiny", attn_pdrop=0.1, use_cache=True, initializer_range=0.02, id2label={"0": "a"})
     assert contradictions(model, "tiny", content) == []
     assert contradictions(model, "tiny", {**content, "n_layer": 3}) == ["n_layer is 3, not 2"]
@@ -276,7 +282,7 @@ def test_loading_looks_at_the_config(tmp_path: Path, tt_mesh: Any, capsys: pytes
     from zoo.checkpoints.placement import load_params
 
     model = MODELS["gpt2"]
-    tensors = dict(synthetic_checkpoint(model, "tiny"))
+    tensors = dict(model.synthetic_checkpoint("tiny"))
     save_checkpoint(tmp_path, tensors.items(), config=hub_config("gpt2", "tiny"))
     load_params(model, "tiny", tt_mesh, tmp_path)
     save_checkpoint(tmp_path, tensors.items(), config=hub_config("gpt2", "tiny", scale_attn_weights=False))
@@ -301,7 +307,7 @@ def test_loading_looks_at_the_config(tmp_path: Path, tt_mesh: Any, capsys: pytes
 def test_untied_without_a_decoder(name: str, decoder: str, tmp_path: Path) -> None:
     """The word embeddings would fill it, and no parameter be missing."""
     model = MODELS[name]
-    tensors = dict(synthetic_checkpoint(model, "tiny"))
+    tensors = dict(model.synthetic_checkpoint("tiny"))
     (words,) = [value for key, value in tensors.items() if key.endswith("word_embeddings.weight")]
     save_checkpoint(tmp_path, tensors.items(), config=hub_config(name, "tiny", tie_word_embeddings=True))
     check_config(model, "tiny", tmp_path)

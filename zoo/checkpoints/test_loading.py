@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +32,14 @@ from zoo.checkpoints.placement import load_params, place_params, put
 from zoo.checkpoints.synthetic import uniform
 from zoo.checkpoints.tensor_files import save_checkpoint
 from zoo.checkpoints.weights import nested
-from zoo.registry import Model
+from zoo.registry import Architecture, Checkpoint, Model, Sharding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from jax.sharding import Mesh
+
+    from zoo.registry import Prepare
 
 
 class Two:
@@ -76,13 +79,16 @@ def tensors(dtype: Any = np.float32) -> dict[str, np.ndarray]:
     return {**{name: uniform(name, shape).astype(dtype) for name, shape in shapes.items()}, **masks}
 
 
-def prepare(width: int, params: Any, mesh: Mesh) -> Any:
+def prepare(width: int, mesh: Mesh) -> Prepare:
     """Columns of q, k and rows of out, padded with zeros to what divides by the chips."""
     extra = fit(width, mesh) - width
     pads = {"q": ((0, 0), (0, extra)), "k": ((0, 0), (0, extra)), "out": ((0, extra), (0, 0))}
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: np.pad(leaf, pads[path[-1].key]) if path[-1].key in pads else leaf, params
-    )
+
+    def pad(path: str, leaf: np.ndarray) -> np.ndarray:
+        name = path.rpartition("/")[2]
+        return np.pad(leaf, pads[name]) if name in pads else leaf
+
+    return pad
 
 
 def fit(width: int, mesh: Mesh) -> int:
@@ -98,17 +104,23 @@ def specs(width: int, mesh: Mesh) -> Any:
 MODEL = Model(
     name="two",
     variants={"tiny": 24},
-    build=Two,
-    example=lambda width: {"x": np.zeros((1, 24), np.float32)},
-    forward=lambda module: lambda params, inputs: {},
-    specs=specs,
-    input_specs=lambda width, mesh: {"x": P()},
-    output_specs=lambda width, mesh: {},
-    meshes=("1x1", "1x2", "2x4", "1x32"),
-    fit=fit,
-    prepare=prepare,
-    keys=lambda width: KEYS,
+    architecture=Architecture(
+        build=Two,
+        example=lambda width: {"x": np.zeros((1, 24), np.float32)},
+        forward=lambda module: lambda params, inputs: {},
+    ),
+    sharding=Sharding(
+        meshes=("1x1", "1x2", "2x4", "1x32"),
+        param_specs=specs,
+        input_specs=lambda width, mesh: {"x": P()},
+        output_specs=lambda width, mesh: {},
+        fit=fit,
+        prepare=prepare,
+    ),
+    checkpoint=Checkpoint(key_map=lambda width: KEYS),
 )
+
+SHAPES = MODEL.architecture.shapes(24)
 
 
 def expected() -> dict[str, np.ndarray]:
@@ -134,8 +146,8 @@ def assert_equal(tree: Any, leaves: Mapping[str, np.ndarray]) -> None:
 @pytest.mark.parametrize("shards", [1, 5])
 def test_loaded_on_the_host(tmp_path: Path, shards: int) -> None:
     save_checkpoint(tmp_path, tensors().items(), shards=shards)
-    assert_equal(load_checkpoint(tmp_path, 24, KEYS, MODEL.shapes(24), on_host), expected())
-    assert_equal(convert_tensors(tensors(), 24, KEYS, MODEL.shapes(24)), expected())
+    assert_equal(load_checkpoint(tmp_path, 24, KEYS, SHAPES, on_host), expected())
+    assert_equal(convert_tensors(tensors(), 24, KEYS, SHAPES), expected())
     assert_equal(convert_tensors(tensors().items(), 24, KEYS), expected())
 
 
@@ -145,7 +157,7 @@ def test_loaded_on_a_mesh(tmp_path: Path, tt_mesh: Mesh, shards: int) -> None:
     """Shard by shard, padded where 24 does not divide, and the same as what is placed from the host."""
     save_checkpoint(tmp_path, tensors().items(), shards=shards)
     params = load_params(MODEL, "tiny", tt_mesh, tmp_path)
-    assert_equal(params, flatten(prepare(24, expected_tree(), tt_mesh)))
+    assert_equal(params, prepared_leaves(tt_mesh))
     for path, leaf in leaves_of(params):
         spec = specs(24, tt_mesh)["params"]
         for key in path[1:]:
@@ -155,7 +167,11 @@ def test_loaded_on_a_mesh(tmp_path: Path, tt_mesh: Mesh, shards: int) -> None:
     assert_equal(place_params(MODEL, 24, tt_mesh, expected_tree()), flatten(params))
     for file in tmp_path.glob("*.safetensors"):
         file.write_bytes(bytes(file.stat().st_size))  # what is loaded does not hang on the files
-    assert_equal(params, flatten(prepare(24, expected_tree(), tt_mesh)))
+    assert_equal(params, prepared_leaves(tt_mesh))
+
+
+def prepared_leaves(mesh: Mesh) -> dict[str, np.ndarray]:
+    return {path: prepare(24, mesh)(path, leaf) for path, leaf in expected().items()}
 
 
 def expected_tree() -> Any:
@@ -170,7 +186,7 @@ def leaves_of(tree: Any) -> Iterator[tuple[list[str], jax.Array]]:
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16, np.float64])
 def test_floats_of_other_widths(tmp_path: Path, dtype: Any) -> None:
     save_checkpoint(tmp_path, tensors(dtype).items())
-    loaded = flatten(load_checkpoint(tmp_path, 24, KEYS, MODEL.shapes(24), on_host))
+    loaded = flatten(load_checkpoint(tmp_path, 24, KEYS, SHAPES, on_host))
     for path, leaf in expected().items():
         assert loaded[path].dtype == np.float32
         np.testing.assert_array_equal(loaded[path], leaf.astype(dtype).astype(np.float32))
@@ -185,7 +201,7 @@ def test_the_largest_first(tmp_path: Path) -> None:
         order.append(path.split("/")[-1])
         return on_host(path, values, dtype)
 
-    found = load_checkpoint(tmp_path, 24, KEYS, MODEL.shapes(24), place)
+    found = load_checkpoint(tmp_path, 24, KEYS, SHAPES, place)
     assert order == ["wte", "q", "k", "q", "k", "gates", "out", "out", "norm", "norm"]
     assert list(found["params"]) == ["gates", "h_0", "h_1", "wte"]
     assert_equal(found, expected())
@@ -236,7 +252,7 @@ def test_all_name_errors_at_once(tmp_path: Path) -> None:
     )
     save_checkpoint(tmp_path, given.items())
     with pytest.raises(CheckpointError) as failure:
-        load_checkpoint(tmp_path, 24, keys, MODEL.shapes(24), on_host)
+        load_checkpoint(tmp_path, 24, keys, SHAPES, on_host)
     assert str(failure.value).splitlines() == [
         f"{tmp_path}: does not hold what the model needs",
         "  tensors that no rule matches: extra.one, extra.two",
@@ -250,7 +266,7 @@ def test_nothing_is_placed_before_the_names_are_good(tmp_path: Path) -> None:
     placed = []
     save_checkpoint(tmp_path, [*tensors().items(), ("extra", np.zeros(1))])
     with pytest.raises(CheckpointError, match="no rule matches: extra"):
-        load_checkpoint(tmp_path, 24, KEYS, MODEL.shapes(24), lambda path, values, dtype: placed.append(path))
+        load_checkpoint(tmp_path, 24, KEYS, SHAPES, lambda path, values, dtype: placed.append(path))
     assert placed == []
 
 
@@ -262,9 +278,9 @@ def test_optional_parameters(tmp_path: Path) -> None:
     )
     leaves = expected()
     del leaves["params/h_0/norm"]
-    assert_equal(convert_tensors(given, 24, KeyMap(rules, KEYS.unused), MODEL.shapes(24)), leaves)
+    assert_equal(convert_tensors(given, 24, KeyMap(rules, KEYS.unused), SHAPES), leaves)
     with pytest.raises(CheckpointError, match="no tensor fills: params/h_0/norm"):
-        convert_tensors(given, 24, KEYS, MODEL.shapes(24))
+        convert_tensors(given, 24, KEYS, SHAPES)
 
 
 @pytest.mark.parametrize("piece", [1, 1000, 1 << 24])
@@ -326,7 +342,7 @@ def test_unused_without_a_reason() -> None:
 def test_wrong_shape_or_dtype(tmp_path: Path, name: str, value: np.ndarray, text: str) -> None:
     save_checkpoint(tmp_path, {**tensors(), name: value}.items())
     with pytest.raises(CheckpointError, match=text) as failure:
-        load_checkpoint(tmp_path, 24, KEYS, MODEL.shapes(24), on_host)
+        load_checkpoint(tmp_path, 24, KEYS, SHAPES, on_host)
     assert str(failure.value).startswith(f"{tmp_path}: tensor ")
     assert "\n" not in str(failure.value)
 
@@ -337,12 +353,8 @@ def test_variants_and_sources_that_are_not_there() -> None:
         load_params(MODEL, "huge", mesh)
     with pytest.raises(ValueError, match="two tiny has no published weights: name a directory"):
         load_params(MODEL, "tiny", mesh)
-    with pytest.raises(ValueError, match="two: source of huge, which are no variants"):
-        Model(**{**fields(MODEL), "sources": {"huge": Source("a/b", "c")}})
-
-
-def fields(model: Model) -> dict[str, Any]:
-    return {name: getattr(model, name) for name in model.__slots__}
+    with pytest.raises(ValueError, match="two: source of huge; expected variants: tiny"):
+        replace(MODEL, checkpoint=Checkpoint(key_map=lambda width: KEYS, sources={"huge": Source("a/b", "c")}))
 
 
 class Terminal:

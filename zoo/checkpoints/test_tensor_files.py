@@ -210,7 +210,7 @@ def test_truncated(tmp_path: Path, share: float, shards: int) -> None:
     path = max(tmp_path.glob("*.safetensors"))
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(CheckpointError, match=rf"{path.name}: .*(truncated|no safetensors file).*again"):
+    with pytest.raises(CheckpointError, match=rf"{path.name}: .*(truncated|not a safetensors file).*again"):
         TensorFiles(tmp_path)
 
 
@@ -248,8 +248,8 @@ def test_missing_shards(tmp_path: Path) -> None:
         ("{", "not JSON"),
         ("[]", "has no weight_map"),
         ('{"weight_map": {}}', "has no weight_map"),
-        ('{"weight_map": {"x": "../other.safetensors"}}', r"'x' is in '\.\./other\.safetensors', which is no file"),
-        ('{"weight_map": {"x": 3}}', "'x' is in 3, which is no file"),
+        ('{"weight_map": {"x": "../other.safetensors"}}', r"'x' is in '\.\./other\.safetensors', which is not a file"),
+        ('{"weight_map": {"x": 3}}', "'x' is in 3, which is not a file"),
     ],
 )
 def test_bad_index(tmp_path: Path, content: str, text: str) -> None:

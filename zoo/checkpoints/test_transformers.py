@@ -12,7 +12,6 @@ import pytest
 from pytest_tt.compare import flatten
 from zoo.checkpoints.loading import convert_tensors, load_checkpoint, on_host, save_checkpoint
 from zoo.checkpoints.tensor_files import INDEX, TensorFiles
-from zoo.registry import synthetic_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,17 +28,18 @@ def test_there_and_back(zoo_model: Model, zoo_written: str, tmp_path: Path) -> N
 
     model, variant = zoo_model, zoo_written
     config, keys = model.config(variant), model.key_map(variant)
-    shapes = model.shapes(config)
-    assert model.hub_config is not None
-    hub_config = model.hub_config(config)
-    save_checkpoint(tmp_path / "ours", synthetic_checkpoint(model, variant), shards=3, config=hub_config)
+    shapes = model.architecture.shapes(config)
+    assert model.checkpoint is not None
+    assert model.checkpoint.hub_config is not None
+    hub_config = model.checkpoint.hub_config(config)
+    save_checkpoint(tmp_path / "ours", model.synthetic_checkpoint(variant), shards=3, config=hub_config)
 
     kind = getattr(transformers, hub_config["architectures"][0])
     theirs, told = kind.from_pretrained(tmp_path / "ours", output_loading_info=True)
     assert not told["missing_keys"]
     assert not told["mismatched_keys"]
 
-    expected = flatten(convert_tensors(synthetic_checkpoint(model, variant), config, keys, shapes))
+    expected = flatten(convert_tensors(model.synthetic_checkpoint(variant), config, keys, shapes))
     total = sum(tensor.numel() * tensor.element_size() for tensor in theirs.state_dict().values())
     for folder, limit in (("one", "5GB"), ("many", f"{total // 5 // 1000 + 1}KB")):
         theirs.save_pretrained(tmp_path / folder, max_shard_size=limit)

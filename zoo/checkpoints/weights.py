@@ -54,7 +54,7 @@ def sha256(content: bytes) -> str:
 def read_weights(path: Path, digest: str) -> dict[str, Any]:
     """The nested tree of NumPy arrays in the file `path`.
 
-    WeightsError if it is missing, no safetensors file, or its SHA-256 is not `digest`.
+    WeightsError if it is missing, not a safetensors file, or its SHA-256 is not `digest`.
     """
     try:
         content = path.read_bytes()

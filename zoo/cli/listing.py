@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_tt.discovery import GROUP
 from pytest_tt.packages import entry_points
-from zoo import discovery, registry
+from zoo import registry
 from zoo.cli.table import short, table
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def rows_of(model: Model) -> list[Row]:
     found = []
     for variant, config in model.variants.items():
         parameters, nbytes = _sizes(model, config)
-        goldens = tuple(name for name, case in model.cases.items() if case.variant == variant)
+        goldens = tuple(name for name, case in model.goldens.items() if case.variant == variant)
         source = model.sources.get(variant)
         found.append(
             Row(
@@ -75,7 +76,7 @@ def rows_of(model: Model) -> list[Row]:
                 variant=variant,
                 parameters=parameters,
                 bytes=nbytes,
-                meshes=tuple(model.meshes),
+                meshes=tuple(model.sharding.meshes),
                 goldens=goldens,
                 nearest=None if goldens else nearest(model, variant),
                 repo=source.repo if source else None,
@@ -94,14 +95,14 @@ def nearest(model: Model, variant: str) -> str | None:
     config = model.variants[variant]
 
     def distance(case: str) -> tuple[int, int]:
-        other = model.variants[model.cases[case].variant]
+        other = model.variants[model.goldens[case].variant]
         if not is_dataclass(config) or type(other) is not type(config):
             return 0, 0
         names = [field.name for field in fields(config) if field.name != "name"]
         different = [type(getattr(config, name)) for name in names if getattr(config, name) != getattr(other, name)]
         return sum(kind in (bool, str) for kind in different), len(different)
 
-    return min(model.cases, key=distance, default=None)
+    return min(model.goldens, key=distance, default=None)
 
 
 def _sizes(model: Model, config: Any) -> tuple[int | None, int | None]:
@@ -109,10 +110,11 @@ def _sizes(model: Model, config: Any) -> tuple[int | None, int | None]:
     from flax.traverse_util import flatten_dict
 
     try:
-        leaves: dict[str, Any] = flatten_dict(model.shapes(config), sep="/")
+        leaves: dict[str, Any] = flatten_dict(model.architecture.shapes(config), sep="/")
     except NotImplementedError:
         return None, None
-    counted = (leaf for path, leaf in leaves.items() if path.startswith("params/") and path not in model.helpers)
+    helpers = model.architecture.helpers
+    counted = (leaf for path, leaf in leaves.items() if path.startswith("params/") and path not in helpers)
     return sum(leaf.size for leaf in counted), sum(leaf.size * leaf.dtype.itemsize for leaf in leaves.values())
 
 
@@ -120,7 +122,7 @@ def all_rows() -> list[Row]:
     """Of every model, ours and those of other packages, by the models' names. ZooError as of `registry.models`."""
     recorded, own = records(), registry.names()
     # Only models of other packages make it necessary to import any.
-    others = registry.models() if list(entry_points(discovery.GROUP)) else {}
+    others = registry.models() if list(entry_points(GROUP)) else {}
     found = {name: others[name] for name in others if name not in own}
     return [
         row

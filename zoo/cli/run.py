@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, NoReturn
 from pytest_tt.discovery import ZooError
 from pytest_tt.targets import mesh as meshes
 from zoo import registry
-from zoo.cli.demo import CheckpointError, DemoError, Stage
+from zoo.checkpoints.tensor_files import CheckpointError
+from zoo.cli.demo import DemoError
+from zoo.cli.stage import ModelStage
 from zoo.cli.table import short, table
 
 if TYPE_CHECKING:
@@ -45,11 +47,12 @@ def main(arguments: Sequence[str]) -> int:
         add_common(parser, model)
         demo.arguments(parser)
         options = parser.parse_args(rest)
-        if str(options.mesh) not in model.meshes:
+        claimed = model.sharding.meshes
+        if str(options.mesh) not in claimed:
             raise DemoError(
-                f"mesh {options.mesh} is none that {model.name} claims: expected one of {', '.join(model.meshes)}"
+                f"mesh {options.mesh} is none that {model.name} claims: expected one of {', '.join(claimed)}"
             )
-        stage = Stage(
+        stage = ModelStage(
             model, demo, named=named, shape=options.mesh, backend=options.backend, checkpoint=options.checkpoint
         )
         shown = demo.run(stage, options)
@@ -114,7 +117,7 @@ def add_common(parser: argparse.ArgumentParser, model: Model) -> None:
         type=_mesh,
         default="1x1",
         metavar="ROWSxCOLS",
-        help=f"mesh of chips: {', '.join(model.meshes)} (default: 1x1)",
+        help=f"mesh of chips: {', '.join(model.sharding.meshes)} (default: 1x1)",
     )
     group.add_argument(
         "--backend",
@@ -138,7 +141,7 @@ def _mesh(text: str) -> meshes.MeshShape:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def speed(stage: Stage, shown: Shown) -> str:
+def speed(stage: ModelStage, shown: Shown) -> str:
     """The table of what it ran on and how fast."""
     ground = stage.chips.ground
     simulated = ground.backend == "sim"

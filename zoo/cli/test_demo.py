@@ -19,9 +19,9 @@ from jax.sharding import PartitionSpec as P
 from zoo import registry
 from zoo.__main__ import main
 from zoo.checkpoints.tensor_files import SINGLE, save_checkpoint
-from zoo.cli.demo import bytes_on_fullest_chip, measured, whole_number
+from zoo.cli.demo import measured, whole_number
+from zoo.cli.stage import bytes_on_fullest_chip
 from zoo.cli.table import percent, table
-from zoo.registry import synthetic_checkpoint
 from zoo.text.tokenizer import TokenizerError, read_tokenizer
 
 if TYPE_CHECKING:
@@ -48,9 +48,10 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 def checkpoint(directory: Path, name: str, variant: str, **changes: Any) -> Path:
     """A made-up one, its config.json with `changes`."""
     model = registry.model(name)
-    assert model.hub_config is not None
-    config = {**model.hub_config(model.config(variant)), **changes}
-    save_checkpoint(directory, synthetic_checkpoint(model, variant), config=config)
+    assert model.checkpoint is not None
+    assert model.checkpoint.hub_config is not None
+    config = {**model.checkpoint.hub_config(model.config(variant)), **changes}
+    save_checkpoint(directory, model.synthetic_checkpoint(variant), config=config)
     return directory
 
 
@@ -150,10 +151,10 @@ def test_tokenizers_that_are_not_there_or_damaged(tmp_path: Path) -> None:
     with pytest.raises(TokenizerError, match="has no tokenizer"):
         read_tokenizer(tmp_path, others)
     (tmp_path / "merges.txt").write_text("that")
-    with pytest.raises(TokenizerError, match=r"vocab\.json and .*merges\.txt: no tokenizer \(this and that\)"):
+    with pytest.raises(TokenizerError, match=r"vocab\.json and .*merges\.txt: not a tokenizer \(this and that\)"):
         read_tokenizer(tmp_path, others)
     (tmp_path / "tokenizer.json").write_text("{")
-    with pytest.raises(TokenizerError, match=r"tokenizer\.json: no tokenizer \(EOF while parsing"):
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: not a tokenizer \(EOF while parsing"):
         read_tokenizer(tmp_path, others)
 
 

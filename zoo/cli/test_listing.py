@@ -123,4 +123,4 @@ def test_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     source = registry.model("gpt2").sources["gpt2-xl"]
     assert (row["repo"], row["revision"]) == (source.repo, source.revision)
     assert row["model"] == "gpt2"
-    assert row["meshes"] == list(registry.model("gpt2").meshes)
+    assert row["meshes"] == list(registry.model("gpt2").sharding.meshes)

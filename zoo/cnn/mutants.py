@@ -11,12 +11,12 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import PartitionSpec as P
 
-from zoo.authoring.mutation import Mutant, changed, lying
+from zoo.authoring.mutants import Mutant, Mutants, changed, lying
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zoo.registry import Model
+    from zoo.registry import Sharding
 
 CASE = "digits"
 
@@ -56,14 +56,10 @@ def function(name: str, wrong: Callable[..., Any]) -> Mutant:
     return Mutant(patch=lambda: mock.patch.object(nn, name, wrong))
 
 
-def parameters_spread(model: Model) -> Model:
+def parameters_spread(right: Sharding) -> Sharding:
     """Parameters spread where they should be on every chip."""
-    return replace(
-        model,
-        specs=lambda config, mesh: {
-            "params": {"Conv_0": {"kernel": P(None, None, None, "model"), "bias": P()}, "Dense_0": P()}
-        },
-    )
+    spread = {"params": {"Conv_0": {"kernel": P(None, None, None, "model"), "bias": P()}, "Dense_0": P()}}
+    return replace(right, param_specs=lambda config, mesh: spread)
 
 
 OF_BOTH = {
@@ -82,14 +78,16 @@ OF_BOTH = {
     ),
 }
 
-MUTANTS: dict[str, Mutant] = {
+BY_NAME: dict[str, Mutant] = {
     **OF_BOTH,
     **{f"{name} (lesson)": replace(mutant, case="lesson") for name, mutant in OF_BOTH.items()},
     "images on one axis only": lying("input_specs", "pixels", P("batch")),
     "images on every chip": lying("input_specs", "pixels", P()),
     "logits on one axis only": lying("output_specs", "logits", P("batch")),
-    "convolution spread over model": Mutant(model=parameters_spread),
+    "convolution spread over model": Mutant(sharding=parameters_spread),
 }
 
 WITHIN_HW_BOUNDS = {"no bias in the dense layer", "circular padding (lesson)"}
 """The trained biases are small, and a 28x28 image has little border."""
+
+MUTANTS = Mutants(case=CASE, by_name=BY_NAME, within_hw_bounds=WITHIN_HW_BOUNDS)

@@ -22,7 +22,7 @@ def images() -> tuple[Images, Images]:
     return load_images()
 
 
-@pytest.mark.tt(mesh=list(MODEL.meshes))
+@pytest.mark.tt(mesh=list(MODEL.sharding.meshes))
 def test_predictions(tt_jit: Any, tt_golden: Any, tt_run: Any, images: tuple[Images, Images]) -> None:
     """What a logit is for: on every mesh the chips name the digits that the reference names, and most are right."""
     golden = tt_golden.load("digits", reference=CASES["digits"])

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from jax.sharding import AbstractMesh
 
 MASKED = -1e9
-"""What is added to the score of a padded token, and the bias of a token that is none: exp of it is exactly 0 in
-float32 and in bfloat16. The least float32 would become -inf on a chip that computes in bfloat16."""
+"""Added to the score of a padded token, and the bias of the vocabulary's padding: exp of it is exactly 0 in float32 and
+in bfloat16. The smallest float32 would become -inf on a chip that computes in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class DistilBertConfig:
     max_position_embeddings: int = 512
     layer_norm_eps: float = 1e-12
     vocab_padding: int = 0
-    """Tokens that are none, behind the vocabulary, so that a mesh divides their number."""
+    """Rows behind those of the vocabulary, so that a mesh divides their number."""
     mesh: AbstractMesh | None = None
     """That the word embeddings lie on; None: one chip."""
 

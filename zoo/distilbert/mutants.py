@@ -13,8 +13,10 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import PartitionSpec as P
 
-from zoo.authoring.mutation import (
+from pytest_tt.compare import flatten
+from zoo.authoring.mutants import (
     Mutant,
+    Mutants,
     changed,
     epsilon_of,
     heads_mixed,
@@ -101,7 +103,7 @@ NORMS = (
 WIDE_HEADS = replace(BASE, num_attention_heads=6, head_dim=128)
 """The published size with as many units in other heads: its checkpoint loads all the same."""
 
-MUTANTS: dict[str, Mutant] = {
+BY_NAME: dict[str, Mutant] = {
     "tanh GELU for erf GELU": wrong(gelu=nn.gelu),
     "ReLU for GELU": wrong(gelu=nn.relu),
     "LayerNorm eps 1e-5 (PyTorch's default)": config(layer_norm_eps=1e-5),
@@ -135,18 +137,20 @@ MUTANTS: dict[str, Mutant] = {
     **{f"eps {value:.0e} in {norm} alone": epsilon_of(norm, value) for norm in NORMS for value in (1e-5, 1e-6)},
     "what is masked has a score of -30": replace(wrong(MASKED=-30.0), case="scores"),
     "6 heads of 128": Mutant(
-        config=lambda right: WIDE_HEADS, params=lambda tree: synthetic_params(WIDE_HEADS), case="base"
+        config=lambda right: WIDE_HEADS, params=lambda leaves: flatten(synthetic_params(WIDE_HEADS)), case="base"
     ),
     "registered with 6 heads of 128": registered("distilbert-base-uncased", num_attention_heads=6, head_dim=128),
     "registered with 5 layers": registered("distilbert-base-uncased", num_hidden_layers=5),
     "registered with 514 positions": registered("distilbert-base-uncased", max_position_embeddings=514),
     "sentences on every chip": lying("input_specs", "input_ids", P()),
     "logits on every chip of a row": lying("output_specs", "logits", P("batch", None, None)),
-    "query bias on every chip": lying("specs", "query/bias", P()),
-    "MLP up bias on every chip": lying("specs", "up/bias", P()),
-    "table spread by units": lying("specs", "word/embedding", P(None, "model")),
-    "table on every chip": lying("specs", "word/embedding", P()),
+    "query bias on every chip": lying("param_specs", "query/bias", P()),
+    "MLP up bias on every chip": lying("param_specs", "up/bias", P()),
+    "table spread by units": lying("param_specs", "word/embedding", P(None, "model")),
+    "table on every chip": lying("param_specs", "word/embedding", P()),
 }
 """By what is wrong. The bias of keys is not here: softmax takes it out of every output."""
 
-WITHIN_HW_BOUNDS = {"tanh GELU for erf GELU", "head without GELU", *(name for name in MUTANTS if " eps " in f" {name}")}
+WITHIN_HW_BOUNDS = {"tanh GELU for erf GELU", "head without GELU", *(name for name in BY_NAME if " eps " in f" {name}")}
+
+MUTANTS = Mutants(case=CASE, by_name=BY_NAME, within_hw_bounds=WITHIN_HW_BOUNDS)

@@ -30,7 +30,7 @@ LOGITS = 97
 
 
 def select(config: DistilBertConfig, outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """What the golden holds of the outputs: all of `TINY`, else slices; never the logits of tokens that are none."""
+    """What the golden holds of the outputs: all of `TINY`, else slices; never the logits of the padding."""
     hidden, logits = outputs["hidden"], outputs["logits"][..., : config.vocab_size]
     if config is TINY:
         return {"hidden": hidden, "logits": logits}

@@ -9,9 +9,10 @@ import numpy as np
 
 from zoo.distilbert import config_keys, params, reference, sharding
 from zoo.distilbert.model import BASE, CONFIGS, TINY, DistilBert, forward
-from zoo.registry import GoldenCase, Model, tokens_of
+from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, tokens_of
 
 if TYPE_CHECKING:
+    from zoo.authoring.mutants import Mutants
     from zoo.cli.demo import Demo
     from zoo.distilbert.model import DistilBertConfig
 
@@ -36,10 +37,17 @@ def case(config: DistilBertConfig, *, scores: float = 1.0, **others: Any) -> Gol
     return GoldenCase(
         variant=config.name,
         reference=partial(reference.golden, config, scores),
-        weights=partial(params.synthetic_params, config, scores=scores),
-        select=partial(reference.select, config),
+        weights=partial(params.synthetic_params, scores=scores),
+        select=reference.select,
         **others,
     )
+
+
+def mutants() -> Mutants:
+    """What ``python -m zoo.authoring.mutation distilbert`` tries."""
+    from zoo.distilbert.mutants import MUTANTS
+
+    return MUTANTS
 
 
 def demo() -> Demo:
@@ -52,29 +60,36 @@ def demo() -> Demo:
 MODEL = Model(
     name="distilbert",
     variants=CONFIGS,
-    build=DistilBert,
-    layer="layer_",
-    helpers=("params/word/first_row",),
-    example=example,
-    forward=forward,
-    specs=sharding.param_specs,
-    input_specs=sharding.input_specs,
-    output_specs=sharding.output_specs,
-    meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
-    fit=sharding.fit,
-    prepare=sharding.prepare,
-    collectives=sharding.collectives,
-    work=tokens_of,
-    cases={
+    architecture=Architecture(
+        build=DistilBert,
+        forward=forward,
+        example=example,
+        layer="layer_",
+        helpers=("params/word/first_row",),
+        work=tokens_of,
+    ),
+    sharding=Sharding(
+        meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
+        param_specs=sharding.param_specs,
+        input_specs=sharding.input_specs,
+        output_specs=sharding.output_specs,
+        fit=sharding.fit,
+        prepare=sharding.prepare,
+        collectives=sharding.collectives,
+    ),
+    checkpoint=Checkpoint(
+        sources=params.SOURCES,
+        key_map=params.key_map,
+        synthetic=params.synthetic_checkpoint,
+        hub_config=params.hub_config,
+        config_keys=config_keys.KEYS,
+        blocks=blocks,
+    ),
+    goldens={
         "tiny": case(TINY, quick=("1x1", "1x8", "2x4")),
         "base": case(BASE, quick=("1x8",)),
         "scores": case(TINY, scores=reference.LARGE_SCORES, meshes=("1x2",)),
     },
-    sources=params.SOURCES,
-    keys=params.key_map,
-    synthetic=params.synthetic_checkpoint,
-    hub_config=params.hub_config,
-    config_keys=config_keys.KEYS,
-    blocks=blocks,
+    mutants=mutants,
     demo=demo,
 )

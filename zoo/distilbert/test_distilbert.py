@@ -15,7 +15,7 @@ from pytest_tt.compare import Bounds, compare, flatten
 from zoo.__main__ import main
 from zoo.authoring.unsupported_ops import refused
 from zoo.checkpoints.loading import convert_tensors, load_checkpoint, on_host
-from zoo.checkpoints.placement import place_params
+from zoo.checkpoints.placement import place_params, prepared
 from zoo.checkpoints.tensor_files import CheckpointError, save_checkpoint
 from zoo.distilbert import params, reference, sharding
 from zoo.distilbert.model import BASE, MASKED, TINY, DistilBert, forward
@@ -56,8 +56,8 @@ def padded(ids: list[int], padding: int = 0) -> dict[str, np.ndarray]:
 @pytest.mark.tt(mesh="1x7")
 def test_any_number_of_chips(tt_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: Any) -> None:
     """Neither heads nor inner units nor vocabulary are a multiple of 7."""
-    config = MODEL.fit(TINY, tt_mesh)
-    golden = tt_golden.load("tiny", reference=MODEL.cases["tiny"].reference)
+    config = MODEL.sharding.fit(TINY, tt_mesh)
+    golden = tt_golden.load("tiny", reference=MODEL.goldens["tiny"].reference)
     run = tt_jit(forward(DistilBert(config)), out_shardings=sharding.output_specs(config, tt_mesh))
     outputs = run(place_params(MODEL, TINY, tt_mesh, tiny), dict(golden.inputs))
     (program,) = run.programs
@@ -65,11 +65,11 @@ def test_any_number_of_chips(tt_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: An
     beyond = np.asarray(outputs["logits"])[..., TINY.vocab_size :]
     assert beyond.shape[-1] == config.vocab_padding > 0
     assert (beyond < -1e8).all()  # never chosen, and of probability 0
-    tt_golden(reference.select(TINY, outputs), "tiny", reference=MODEL.cases["tiny"].reference, weights=tiny)
+    tt_golden(reference.select(TINY, outputs), "tiny", reference=MODEL.goldens["tiny"].reference, weights=tiny)
 
 
 def test_padding_adds_exactly_nothing(tiny: Any) -> None:
-    """The parameters stay as they are inside; outside are zeros, and biases that forbid the tokens that are none."""
+    """The parameters stay as they are inside; outside are zeros, and biases that rule out the padding."""
     mesh: Any = AbstractMesh((1, 8), ("batch", "model"))
     fitted = sharding.fit(TINY, mesh)
     assert (fitted.num_attention_heads, fitted.intermediate_size, fitted.vocab_size + fitted.vocab_padding) == (
@@ -78,7 +78,7 @@ def test_padding_adds_exactly_nothing(tiny: Any) -> None:
         104,
     )
     assert sharding.fit(BASE, mesh).num_attention_heads == 16
-    grown = flatten(sharding.prepare(TINY, tiny, mesh))
+    grown = flatten(prepared(sharding.prepare(TINY, mesh), tiny))
     before = flatten(tiny)
     assert before.pop("params/word/first_row").tolist() == [0]
     assert grown["params/word/first_row"].tolist() == [0, 13, 26, 39, 52, 65, 78, 91]
@@ -92,7 +92,7 @@ def test_padding_adds_exactly_nothing(tiny: Any) -> None:
 
 
 def test_padding_does_not_count(tiny: Any) -> None:
-    """What a sentence gives does not depend on what stands in the padding; a row of padding alone is no trouble."""
+    """What a sentence gives does not depend on what stands in the padding; a row of only padding does no harm."""
     found, other = (on_cpu(tiny, padded(list(range(7, 19)), padding)) for padding in (0, 55))
     assert all(np.isfinite(value).all() for value in other.values())
     for name, value in found.items():
@@ -109,7 +109,7 @@ def test_wrong_inputs(tiny: Any) -> None:
 
 def test_bfloat16(tiny: Any, tt_golden: Any) -> None:
     """Parameters in bfloat16 make a program in bfloat16."""
-    golden = tt_golden.load("tiny", reference=MODEL.cases["tiny"].reference)
+    golden = tt_golden.load("tiny", reference=MODEL.goldens["tiny"].reference)
     with jax.default_device(jax.devices("cpu")[0]):
         weights = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), tiny)
     outputs = on_cpu(weights, golden.inputs)
@@ -137,10 +137,10 @@ def test_as_transformers_saves_it(changes: dict[str, bool], tmp_path: Path) -> N
     theirs.save_pretrained(tmp_path)
     if not changes.get("tie_word_embeddings", True):
         with pytest.raises(CheckpointError, match=r"vocab_projector\.weight"):
-            load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.shapes(TINY), on_host)
+            load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.architecture.shapes(TINY), on_host)
         return
-    weights = load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.shapes(TINY), on_host)
-    inputs = MODEL.example(TINY)
+    weights = load_checkpoint(tmp_path, TINY, params.key_map(TINY), MODEL.architecture.shapes(TINY), on_host)
+    inputs = MODEL.architecture.example(TINY)
     with torch.no_grad():
         logits = theirs(**{name: torch.from_numpy(value).long() for name, value in inputs.items()}).logits
     verdict = compare({"logits": on_cpu(weights, inputs)["logits"]}, {"logits": logits.numpy()})
@@ -155,7 +155,7 @@ def test_checkpoint_without_a_head() -> None:
         if not name.startswith("vocab_")
     }
     with pytest.raises(CheckpointError, match=r"no tensor fills: params/decoder/bias, params/transform/bias, "):
-        convert_tensors(encoder, TINY, params.key_map(TINY), MODEL.shapes(TINY))
+        convert_tensors(encoder, TINY, params.key_map(TINY), MODEL.architecture.shapes(TINY))
 
 
 @pytest.mark.tt(mesh="1x2")

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_tt.discovery import ZooError
 from pytest_tt.files import write_atomically
-from zoo.cli.demo import CheckpointError, DemoError, Stage, refused, whole_number
+from zoo.checkpoints.tensor_files import CheckpointError
+from zoo.cli.demo import DemoError, refused, whole_number
 from zoo.cli.run import Parser, add_common, find
+from zoo.cli.stage import ModelStage
 from zoo.cli.table import short, table
 from zoo.evaluation.questions import TASKS, QuestionsError, read_questions, write_task
 from zoo.text.chat import ChatError, has_template
@@ -98,17 +100,18 @@ def evaluated(model: Model, named: str | None, options: argparse.Namespace) -> s
         from zoo.evaluation.harness import ZooLM
     except ImportError as error:
         raise DemoError(f"lm-eval is not installed ({error}): pip install 'pytest-tt[eval]'") from None
-    from zoo.evaluation.language_model import LanguageModel, generator_of
+    from zoo.evaluation.language_model import LanguageModel
 
-    if generator_of(model) is None:
+    if model.decoder is None:
         raise DemoError(f"{model.name} writes no text: expected a language model, e.g. gpt2 or qwen2_5")
-    if str(options.mesh) not in model.meshes:
+    if str(options.mesh) not in model.sharding.meshes:
         raise DemoError(
-            f"mesh {options.mesh} is none that {model.name} claims: expected one of {', '.join(model.meshes)}"
+            f"mesh {options.mesh} is none that {model.name} claims: expected one of {', '.join(model.sharding.meshes)}"
         )
     assert model.demo is not None
-    stage = Stage(
-        model, model.demo(), named=named, shape=options.mesh, backend=options.backend, checkpoint=options.checkpoint
+    demo = model.demo()
+    stage = ModelStage(
+        model, demo, named=named, shape=options.mesh, backend=options.backend, checkpoint=options.checkpoint
     )
     with tempfile.TemporaryDirectory() as room:
         named_task = _task(options, Path(room))
@@ -118,7 +121,7 @@ def evaluated(model: Model, named: str | None, options: argparse.Namespace) -> s
             raise DemoError(f"{stage.directory}: has no chat template: leave --chat out, or say --no-chat")
         if options.system is not None and not chat:
             raise DemoError("--system is for chats: add --chat, or leave it out")
-        tokenizer = read_tokenizer(stage.directory, *_older(model))
+        tokenizer = read_tokenizer(stage.directory, demo.older_tokenizers)
         if tokenizer.get_vocab_size() > config.vocab_size:
             raise DemoError(
                 f"{stage.directory}: its tokenizer has {tokenizer.get_vocab_size()} tokens, the weights have "
@@ -192,7 +195,7 @@ def _loaded(task: Path | str, shots: int | None) -> Any:
     return loaded
 
 
-def _config(stage: Stage, options: argparse.Namespace) -> Any:
+def _config(stage: ModelStage, options: argparse.Namespace) -> Any:
     """The variant's, in the dtype asked for. DemoError where that, or the length of answers, is not possible."""
     config = stage.config
     if options.dtype is not None:
@@ -205,15 +208,6 @@ def _config(stage: Stage, options: argparse.Namespace) -> Any:
             f"--tokens {options.tokens}: {stage.variant} has {config.max_position_embeddings} positions in all"
         )
     return config
-
-
-def _older(model: Model) -> tuple[Any, ...]:
-    """How the tokenizer of first checkpoints is made, which have no tokenizer.json."""
-    if model.name != "gpt2":
-        return ()
-    from zoo.gpt2.demo import from_vocabulary
-
-    return ({("vocab.json", "merges.txt"): from_vocabulary},)
 
 
 def prefix_token(directory: Path, tokenizer: Any, stops: Sequence[int]) -> int:
@@ -244,7 +238,7 @@ def _scores(results: Mapping[str, Any]) -> str:
 
 
 def _facts(
-    stage: Stage, network: LanguageModel, harness: ZooLM, results: Mapping[str, Any], chat: bool, seconds: float
+    stage: ModelStage, network: LanguageModel, harness: ZooLM, results: Mapping[str, Any], chat: bool, seconds: float
 ) -> str:
     """What it ran on."""
     ground = stage.chips.ground

@@ -1,14 +1,10 @@
 """A language model on a mesh that continues and scores texts of any length with few compiled programs.
 
-What a model of the zoo needs for it: a config with `vocab` and `positions`; a module ``generate`` beside its model with
-``Generator(config, params, mesh, prompt_slots=…, slots=…)``, a `zoo.text.generation.Generator`; a `forward` that takes
-``input_ids``, ``attention_mask`` and ``position_ids`` and gives ``logits``.
+A model of the zoo needs the field `decoder` for it, see `zoo.model.Model`.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,13 +15,15 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from zoo.text.generation import Generator
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from jax.sharding import Mesh
 
     from zoo.registry import Model
-    from zoo.text.generation import Generator, Tokens
+    from zoo.text.generation import Tokens
     from zoo.text.sampling import Sampling
 
 MASKED = -1e9
@@ -45,16 +43,6 @@ def bucket(length: int) -> int:
     return size
 
 
-def generator_of(model: Model) -> Callable[..., Generator] | None:
-    """Its ``Generator``; None if the model writes no text."""
-    package = model.build.__module__.rpartition(".")[0]
-    name = f"{package}.generate"
-    if not package or importlib.util.find_spec(name) is None:
-        return None
-    found: Callable[..., Generator] = importlib.import_module(name).Generator
-    return found
-
-
 class LanguageModel:
     """A model with its parameters on the chips of `mesh`.
 
@@ -72,14 +60,14 @@ class LanguageModel:
         rows: int = 8,
         jit: Callable[..., Any] = jax.jit,
     ) -> None:
-        make = generator_of(model)
-        if make is None:
-            raise ValueError(f"{model.name} writes no text: there is no generator beside its model")
+        if model.decoder is None:
+            raise ValueError(f"{model.name} writes no text: its description has no decoder")
         self.config = config
         self.rows = rows
         self.written = 0
         """Tokens written so far."""
-        self._make, self._model, self._params, self._mesh, self._jit = make, model, params, mesh, jit
+        self._decoder, self._params, self._mesh, self._jit = model.decoder(config, mesh), params, mesh, jit
+        self._architecture, self._sharding = model.architecture, model.sharding
         self._generators: dict[tuple[int, int], Generator] = {}
         self._scored: set[tuple[int, int]] = set()
 
@@ -130,8 +118,8 @@ class LanguageModel:
         slots = min(bucket(prompt_slots + new_tokens), positions)
         made = self._generators.get((prompt_slots, slots))
         if made is None:
-            made = self._make(
-                self.config, self._params, self._mesh, prompt_slots=prompt_slots, slots=slots, jit=self._jit
+            made = Generator(
+                self._decoder, self._params, self._mesh, prompt_slots=prompt_slots, slots=slots, jit=self._jit
             )
             self._generators[prompt_slots, slots] = made
         return made
@@ -176,11 +164,11 @@ class LanguageModel:
 
     @cached_property
     def _fitted(self) -> Any:
-        return self._model.fit(self.config, self._mesh)
+        return self._sharding.fit(self.config, self._mesh)
 
     @cached_property
     def _input_shardings(self) -> dict[str, NamedSharding]:
-        specs = self._model.input_specs(self._fitted, self._mesh)
+        specs = self._sharding.input_specs(self._fitted, self._mesh)
         return {name: NamedSharding(self._mesh, spec) for name, spec in specs.items()}
 
     @property
@@ -195,8 +183,8 @@ class LanguageModel:
     @cached_property
     def _score(self) -> Any:
         """(params, inputs, the token after each [rows, length]) -> log of its probability, and 1 for the likeliest."""
-        forward = self._model.forward(self._model.build(self._fitted))
-        logits_spec = self._model.output_specs(self._fitted, self._mesh)["logits"]
+        forward = self._architecture.forward(self._architecture.build(self._fitted))
+        logits_spec = self._sharding.output_specs(self._fitted, self._mesh)["logits"]
         vocab = self.config.vocab_size
 
         def score(params: Any, inputs: Any, targets: jax.Array) -> tuple[jax.Array, jax.Array]:

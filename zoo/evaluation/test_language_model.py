@@ -11,7 +11,7 @@ from pytest_tt.golden import load
 from zoo import registry
 from zoo.authoring.unsupported_ops import refused
 from zoo.checkpoints.placement import place_params
-from zoo.evaluation.language_model import LanguageModel, bucket, generator_of
+from zoo.evaluation.language_model import LanguageModel, bucket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,9 @@ def golden_of(name: str, case: str) -> Any:
 def make(name: str, variant: str, mesh: Any, jit: Any, rows: int) -> LanguageModel:
     model = registry.model(name)
     config = model.config(variant)
-    case = next(case for case in model.cases.values() if case.variant == variant)
-    return LanguageModel(model, config, place_params(model, config, mesh, case.weights()), mesh, rows=rows, jit=jit)
+    case = next(name for name, case in model.goldens.items() if case.variant == variant)
+    params = place_params(model, config, mesh, model.weights_of(case))
+    return LanguageModel(model, config, params, mesh, rows=rows, jit=jit)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -44,7 +45,7 @@ def test_buckets_waste_at_most_half(length: int) -> None:
 @pytest.mark.parametrize("name", ["mlp", "cnn", "bert", "resnet"])
 def test_others_write_no_text(name: str) -> None:
     model = registry.model(name)
-    assert generator_of(model) is None
+    assert model.decoder is None
     with pytest.raises(ValueError, match=f"{name} writes no text"):
         LanguageModel(model, None, None, None)  # type: ignore[arg-type] # it comes to none of them
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.demo import Demo, DemoError, Shown, Stage, refused
-from zoo.gpt2.generate import Generator
+from zoo.gpt2.sharding import decoder
 from zoo.text.continuation import Continuation, add_arguments, read_sampling, stop_tokens
 from zoo.text.tokenizer import read_tokenizer, settings_beside
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 END = "<|endoftext|>"
 
@@ -22,7 +22,7 @@ def run(stage: Stage, options: argparse.Namespace) -> Shown:
     if not options.prompt:
         raise DemoError("--prompt is empty: expected some text")
     with refused(ValueError):
-        tokenizer = read_tokenizer(stage.directory, {("vocab.json", "merges.txt"): from_vocabulary})
+        tokenizer = read_tokenizer(stage.directory, OLDER_TOKENIZERS)
     prompt = tokenizer.encode(options.prompt).ids
     if not prompt:
         raise DemoError(f"--prompt {options.prompt!r} has no tokens: expected some text")
@@ -37,7 +37,7 @@ def run(stage: Stage, options: argparse.Namespace) -> Shown:
         sampling=sampling,
         stops=stop_tokens(stage.directory),
     )
-    return continuation.shown(partial(Generator, stage.config))
+    return continuation.shown(decoder)
 
 
 def from_vocabulary(vocabulary: str, merges: str) -> Any:
@@ -56,9 +56,12 @@ def from_vocabulary(vocabulary: str, merges: str) -> Any:
     return tokenizer
 
 
+OLDER_TOKENIZERS: dict[tuple[str, ...], Callable[..., Any]] = {("vocab.json", "merges.txt"): from_vocabulary}
+
 DEMO = Demo(
     summary="GPT-2: the likeliest next tokens after a prompt, and a continuation of it.",
     variant="gpt2",
     arguments=add_arguments,
     run=run,
+    older_tokenizers=OLDER_TOKENIZERS,
 )

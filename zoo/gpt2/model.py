@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Cache: TypeAlias = tuple[tuple[jax.Array, jax.Array], ...]
 
 MASKED = -1e9
-"""Score of what may not be attended to, and logit of what is no token: finite in bfloat16 too, and exp of it is 0."""
+"""Score of what may not be attended to, and logit of the padding: finite in bfloat16 too, and exp of it is 0."""
 
 
 @dataclass(frozen=True, slots=True)

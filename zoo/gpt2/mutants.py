@@ -13,10 +13,8 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import PartitionSpec as P
 
-from pytest_tt.compare import flatten
-from zoo.authoring.mutation import Mutant, changed, epsilon_of, lying, other_table, registered, swapped
+from zoo.authoring.mutants import Leaves, Mutant, Mutants, changed, epsilon_of, lying, other_table, registered, swapped
 from zoo.checkpoints.synthetic import uniform
-from zoo.checkpoints.weights import nested
 from zoo.gpt2 import model as gpt2
 from zoo.gpt2.model import TINY, Attention, Block
 
@@ -33,16 +31,16 @@ def _swapped_heads(kernel: np.ndarray) -> np.ndarray:
     return heads[:, [1, 0, *range(2, HEADS)]].reshape(kernel.shape)
 
 
-def _fused_by_head(tree: Any) -> Any:
+def _fused_by_head(leaves: Leaves) -> Leaves:
     """q, k and v taken from the fused projection as if it held them head by head, as some models' do."""
-    leaves = flatten(tree)
+    found = dict(leaves)
     for name in [name for name in leaves if "/attn/q/" in name]:
         names = [name.replace("/q/", f"/{part}/") for part in "qkv"]
         fused = np.concatenate([leaves[part] for part in names], axis=-1)
         by_head = fused.reshape(*fused.shape[:-1], HEADS, 3, HEAD_DIM)
         for index, part in enumerate(names):
-            leaves[part] = by_head[..., index, :].reshape(leaves[part].shape)
-    return nested(leaves)
+            found[part] = by_head[..., index, :].reshape(leaves[part].shape)
+    return found
 
 
 def _intercepted(method: Callable[..., Any]) -> Mutant:
@@ -127,7 +125,7 @@ def _masked(score: float) -> Mutant:
     return Mutant(patch=lambda: mock.patch.object(gpt2, "MASKED", score), case="scores")
 
 
-MUTANTS = {
+BY_NAME: dict[str, Mutant] = {
     "GELU by erf instead of tanh": _activation(partial(jax.nn.gelu, approximate=False)),
     "ReLU instead of GELU": _activation(jax.nn.relu),
     "layer norm's epsilon 1e-6": Mutant(config=lambda config: replace(config, layer_norm_eps=1e-6)),
@@ -183,14 +181,16 @@ MUTANTS = {
     "tokens on one row of chips": lying("input_specs", "input_ids", P()),
     "masks over model": lying("input_specs", "attention_mask", P("batch", "model")),
     "logits on every chip of a row": lying("output_specs", "logits", P("batch")),
-    "bias of q on every chip": lying("specs", "attn/q/bias", P()),
-    "bias of the MLP on every chip": lying("specs", "fc/bias", P()),
-    "kernel behind the MLP on every chip": lying("specs", "proj/kernel", P()),
-    "table on every chip": lying("specs", "wte/embedding", P()),
-    "kernel of v spread by inputs": lying("specs", "attn/v/kernel", P("model", None)),
+    "bias of q on every chip": lying("param_specs", "attn/q/bias", P()),
+    "bias of the MLP on every chip": lying("param_specs", "fc/bias", P()),
+    "kernel behind the MLP on every chip": lying("param_specs", "proj/kernel", P()),
+    "table on every chip": lying("param_specs", "wte/embedding", P()),
+    "kernel of v spread by inputs": lying("param_specs", "attn/v/kernel", P("model", None)),
 }
 
 WITHIN_HW_BOUNDS = {
     "GELU by erf instead of tanh",
-    *(name for name in MUTANTS if "epsilon" in name and "registered" not in name),
+    *(name for name in BY_NAME if "epsilon" in name and "registered" not in name),
 }
+
+MUTANTS = Mutants(case=CASE, by_name=BY_NAME, within_hw_bounds=WITHIN_HW_BOUNDS)

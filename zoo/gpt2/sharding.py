@@ -12,13 +12,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from jax.sharding import PartitionSpec as P
 
-from pytest_tt.compare import flatten
-from zoo.checkpoints.weights import nested
-from zoo.gpt2.model import MASKED
+from zoo.checkpoints.padding import Growth, growing, multiple
+from zoo.gpt2.model import GPT2, MASKED
 from zoo.text.embedding import first_rows, shape_of
+from zoo.text.generation import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from jax.sharding import Mesh
 
     from zoo.gpt2.model import GPT2Config
+    from zoo.registry import Prepare
 
 ROWS = P("batch", None)
 LOGITS = P("batch", None, "model")
@@ -36,38 +36,31 @@ CACHE = P("batch", "model", None, None)
 def fit(config: GPT2Config, mesh: Mesh) -> GPT2Config:
     """The config with heads, the MLP's width and vocabulary rounded up to what the axis ``model`` divides."""
     chips: int = mesh.shape["model"]
-
-    def padded(count: int) -> int:
-        return -(-count // chips) * chips
-
     return replace(
         config,
-        num_attention_heads=padded(config.num_attention_heads),
-        intermediate_size=padded(config.intermediate_size),
-        vocab_padding=padded(config.vocab_size) - config.vocab_size,
+        num_attention_heads=multiple(config.num_attention_heads, chips),
+        intermediate_size=multiple(config.intermediate_size, chips),
+        vocab_padding=multiple(config.vocab_size, chips) - config.vocab_size,
         mesh=shape_of(mesh),
     )
 
 
-def prepare(config: GPT2Config, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
-    """`params` of `config` with the zeros that ``fit(config, mesh)`` asks for; leaf by leaf, all may be missing."""
+def prepare(config: GPT2Config, mesh: Mesh) -> Prepare:
+    """The function that gives a parameter of `config` the zeros that ``fit(config, mesh)`` asks for."""
     fitted = fit(config, mesh)
-    grown = {
-        "heads": (fitted.num_attention_heads - config.num_attention_heads) * config.head_dim,
-        "intermediate": fitted.intermediate_size - config.intermediate_size,
-        "vocab": fitted.vocab_padding,
+    heads, inner = fitted.num_attention_heads * config.head_dim, fitted.intermediate_size
+    tokens = fitted.padded_vocab_size
+    growths = {
+        **{f"{name}/kernel": Growth(1, heads) for name in ("q", "k", "v")},
+        **{f"{name}/bias": Growth(0, heads) for name in ("q", "k", "v")},
+        "out/kernel": Growth(0, heads),
+        "fc/kernel": Growth(1, inner),
+        "fc/bias": Growth(0, inner),
+        "proj/kernel": Growth(0, inner),
+        "wte/embedding": Growth(0, tokens),
+        "lm_head/bias": Growth(0, tokens, MASKED),
     }
-
-    def pad(name: str, leaf: np.ndarray) -> np.ndarray:
-        if name.endswith("/first_row"):
-            return first_rows(fitted.padded_vocab_size, mesh.shape["model"])
-        axis, what = _spread(name)
-        if what is None or not grown[what]:
-            return leaf
-        room = [(0, grown[what] if dimension == axis else 0) for dimension in range(leaf.ndim)]
-        return np.pad(leaf, room, constant_values=MASKED if name == "params/lm_head/bias" else 0.0)
-
-    return nested({name: pad(name, np.asarray(leaf)) for name, leaf in flatten(params).items()})
+    return growing(growths, {"wte/first_row": first_rows(tokens, mesh.shape["model"])})
 
 
 def param_specs(config: GPT2Config, mesh: Mesh) -> dict[str, Any]:
@@ -114,15 +107,16 @@ def collectives(config: GPT2Config, mesh: Mesh, inputs: Mapping[str, Any]) -> di
     return {"all-reduce": 2 * config.num_hidden_layers + 1} if mesh.shape["model"] > 1 else {}
 
 
-def _spread(name: str) -> tuple[int, str | None]:
-    """The dimension of a parameter that lies over the axis ``model``, and what it counts."""
-    *_, layer, leaf = name.split("/")
-    if layer in ("q", "k", "v"):
-        return int(leaf == "kernel"), "heads"
-    if layer == "fc":
-        return int(leaf == "kernel"), "intermediate"
-    if layer in ("wte", "lm_head"):
-        return 0, "vocab"
-    if leaf == "kernel" and layer in ("out", "proj"):
-        return 0, "heads" if layer == "out" else "intermediate"
-    return 0, None
+def decoder(config: GPT2Config, mesh: Mesh) -> Decoder:
+    """The model of `config` on `mesh`, as generation sees it."""
+    return Decoder(
+        module=GPT2(fit(config, mesh)),
+        name=config.name,
+        vocab_size=config.vocab_size,
+        max_position_embeddings=config.max_position_embeddings,
+        row_multiple=mesh.shape["batch"],
+        params=param_specs(config, mesh),
+        rows=ROWS,
+        logits=NEXT_LOGITS,
+        cache=cache_specs(config),
+    )

@@ -9,11 +9,12 @@ import pytest
 
 from pytest_tt.compare import compare
 from zoo.authoring.unsupported_ops import refused
+from zoo.checkpoints.placement import prepared
 from zoo.gpt2 import params as gpt2_params
-from zoo.gpt2.generate import Generator
 from zoo.gpt2.model import GPT2, TINY
 from zoo.gpt2.reference import NEW_TOKENS, SAMPLINGS, generation, prompts
-from zoo.gpt2.sharding import collectives, fit, prepare
+from zoo.gpt2.sharding import collectives, decoder, fit, prepare
+from zoo.text.generation import Generator
 from zoo.text.sampling import Sampling, draw, probabilities
 
 PROMPT_SLOTS, SLOTS = 12, 40
@@ -28,7 +29,8 @@ def weights() -> dict[str, Any]:
 
 
 def make(weights: dict[str, Any], mesh: Any, jit: Any) -> Generator:
-    return Generator(TINY, prepare(TINY, weights, mesh), mesh, prompt_slots=PROMPT_SLOTS, slots=SLOTS, jit=jit)
+    params = prepared(prepare(TINY, mesh), weights)
+    return Generator(decoder(TINY, mesh), params, mesh, prompt_slots=PROMPT_SLOTS, slots=SLOTS, jit=jit)
 
 
 @pytest.mark.tt(mesh=["1x1", "1x2", "1x8", "2x4"])
@@ -114,7 +116,7 @@ def test_what_does_not_fit(weights: dict[str, Any], tt_mesh: Any) -> None:
             generator(wrong, new_tokens)
     for prompt_slots, slots in ((0, 4), (5, 4), (4, TINY.max_position_embeddings + 1)):
         with pytest.raises(ValueError, match="expected 1 <= prompt_slots <= slots <= the 48 positions"):
-            Generator(TINY, weights, tt_mesh, prompt_slots=prompt_slots, slots=slots)
+            Generator(decoder(TINY, tt_mesh), weights, tt_mesh, prompt_slots=prompt_slots, slots=slots)
 
 
 @pytest.mark.tt

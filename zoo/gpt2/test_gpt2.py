@@ -18,7 +18,7 @@ import pytest
 from pytest_tt.compare import flatten
 from zoo.authoring.unsupported_ops import refused
 from zoo.checkpoints.loading import CheckpointError, convert_tensors, save_checkpoint
-from zoo.checkpoints.placement import load_params
+from zoo.checkpoints.placement import load_params, prepared
 from zoo.gpt2 import params as gpt2_params
 from zoo.gpt2.model import CONFIGS, GPT2, MASKED, TINY
 from zoo.gpt2.reference import golden as reference
@@ -61,11 +61,11 @@ def test_numbers_of_chips_that_divide_nothing(
     specs = input_specs(fitted, tt_mesh)
     assert set(specs) == set(golden.inputs)
     forward = tt_jit(
-        MODEL.forward(GPT2(fitted)),
+        MODEL.architecture.forward(GPT2(fitted)),
         in_shardings=(param_specs(fitted, tt_mesh), specs),
         out_shardings=output_specs(fitted, tt_mesh),
     )
-    outputs = forward(prepare(TINY, weights, tt_mesh), golden.inputs)
+    outputs = forward(prepared(prepare(TINY, tt_mesh), weights), golden.inputs)
     (program,) = forward.programs
     assert refused(program.stablehlo) == ()
     assert program.collectives in ({"all-reduce": 2 * TINY.num_hidden_layers + 1}, None)
@@ -78,7 +78,7 @@ def test_numbers_of_chips_that_divide_nothing(
 
 @pytest.mark.tt(mesh="1x8")
 def test_padding_is_zeros_behind_what_was_there(weights: dict[str, Any], tt_mesh: Any) -> None:
-    before, after = flatten(weights), flatten(prepare(TINY, weights, tt_mesh))
+    before, after = flatten(weights), flatten(prepared(prepare(TINY, tt_mesh), weights))
     assert set(after) == set(before)
     assert after.pop("params/wte/first_row").tolist() == [0, 13, 26, 39, 52, 65, 78, 91]
     grown = set()
@@ -89,17 +89,8 @@ def test_padding_is_zeros_behind_what_was_there(weights: dict[str, Any], tt_mesh
             grown.add(name.split("/")[-2])
             filling = MASKED if name.endswith("lm_head/bias") else 0.0
             assert (leaf == filling).sum() == leaf.size - old.size + (old == filling).sum(), name
-            one_leaf = prepare(TINY, {"params": {"h_0": {}, **_alone(name, old)}}, tt_mesh)
-            np.testing.assert_array_equal(flatten(one_leaf)[name], leaf)
+            np.testing.assert_array_equal(prepare(TINY, tt_mesh)(name, old), leaf)
     assert grown == {"q", "k", "v", "out", "wte", "lm_head"}  # 96 inner columns divide by 8
-
-
-def _alone(name: str, leaf: np.ndarray) -> dict[str, Any]:
-    tree: Any = leaf
-    for part in reversed(name.split("/")[1:]):
-        tree = {part: tree}
-    found: dict[str, Any] = tree
-    return found
 
 
 def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
@@ -110,12 +101,12 @@ def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
     published["h.0.attn.bias"] = np.tri(48, dtype=np.float32)[None, None]
     published["h.1.attn.masked_bias"] = np.float32(-1e4)
     published["lm_head.weight"] = published["wte.weight"]
-    found = flatten(convert_tensors(published, TINY, gpt2_params.key_map(TINY), MODEL.shapes(TINY)))
+    found = flatten(convert_tensors(published, TINY, gpt2_params.key_map(TINY), MODEL.architecture.shapes(TINY)))
     assert {name: leaf.tobytes() for name, leaf in found.items()} == {
         name: leaf.tobytes() for name, leaf in flatten(weights).items()
     }
     alone = {name: tensor for name, tensor in published.items() if name != "wte.weight"}
-    same = flatten(convert_tensors(alone, TINY, gpt2_params.key_map(TINY), MODEL.shapes(TINY)))
+    same = flatten(convert_tensors(alone, TINY, gpt2_params.key_map(TINY), MODEL.architecture.shapes(TINY)))
     assert {name: leaf.tobytes() for name, leaf in same.items()} == {n: leaf.tobytes() for n, leaf in found.items()}
     wrong = {
         "lm_head.weight": published["lm_head.weight"][::-1],
@@ -123,14 +114,14 @@ def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
         "h.1.attn.masked_bias": np.float32(-1.0),
     }
     with pytest.raises(CheckpointError, match="holds tensors that the model would not use") as error:
-        convert_tensors({**published, **wrong}, TINY, gpt2_params.key_map(TINY), MODEL.shapes(TINY))
+        convert_tensors({**published, **wrong}, TINY, gpt2_params.key_map(TINY), MODEL.architecture.shapes(TINY))
     assert str(error.value).count("lm_head.weight (the model uses wte.weight in its place, and they differ)") == 1
     assert "h.0.attn.bias (float32 (1, 1, 48, 48), not what the model has there: each position" in str(error.value)
     assert "h.1.attn.masked_bias (float32 (), not what" in str(error.value)
     del published["h.1.ln_2.bias"]
     published["h.1.ln_3.bias"] = published["ln_f.bias"]
     with pytest.raises(CheckpointError, match=r"h\.1\.ln_3\.bias") as error:
-        convert_tensors(published, TINY, gpt2_params.key_map(TINY), MODEL.shapes(TINY))
+        convert_tensors(published, TINY, gpt2_params.key_map(TINY), MODEL.architecture.shapes(TINY))
     assert "h_1/ln_2/bias" in str(error.value)
 
 
@@ -142,7 +133,7 @@ def test_checkpoint_on_disk(shards: int, weights: dict[str, Any], tmp_path: Path
     )
     assert len(list(tmp_path.glob("*.safetensors"))) == shards
     loaded = load_params(MODEL, "tiny", tt_mesh, tmp_path)
-    expected = prepare(TINY, weights, tt_mesh)
+    expected = prepared(prepare(TINY, tt_mesh), weights)
     jax.tree.map(np.testing.assert_array_equal, loaded, expected)
     kernel = loaded["params"]["h_0"]["attn"]["q"]["kernel"]
     assert {shard.data.shape for shard in kernel.addressable_shards} == {(TINY.hidden_size, TINY.head_dim)}
@@ -166,4 +157,4 @@ def test_saved_by_transformers(weights: dict[str, Any], tmp_path: Path, tt_mesh:
     for files in (1, 5):
         assert len(list((tmp_path / str(files)).glob("*.safetensors"))) == files
         loaded = load_params(MODEL, "tiny", tt_mesh, tmp_path / str(files))
-        jax.tree.map(np.testing.assert_array_equal, loaded, prepare(TINY, weights, tt_mesh))
+        jax.tree.map(np.testing.assert_array_equal, loaded, prepared(prepare(TINY, tt_mesh), weights))

@@ -10,7 +10,7 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import PartitionSpec as P
 
-from zoo.authoring.mutation import Mutant, changed, lying, moved
+from zoo.authoring.mutants import Mutant, Mutants, changed, lying, moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ OF_BOTH = {
 }
 """Of the variants with two layers."""
 
-MUTANTS: dict[str, Mutant] = {
+BY_NAME: dict[str, Mutant] = {
     **OF_BOTH,
     "first kernel's shards swapped": changed("Dense_0/kernel", moved(1, axis=1)),
     "inputs in the order of another layer": changed("Dense_1/kernel", moved(1)),
@@ -50,8 +50,8 @@ MUTANTS: dict[str, Mutant] = {
     "rows on every chip": lying("input_specs", "x", P()),
     "features over model": lying("input_specs", "x", P("batch", "model")),
     "output on one row of chips": lying("output_specs", "output", P()),
-    "first bias on every chip": lying("specs", "Dense_0/bias", P()),
-    "second kernel spread by outputs": lying("specs", "Dense_1/kernel", P(None, "model")),
+    "first bias on every chip": lying("param_specs", "Dense_0/bias", P()),
+    "second kernel spread by outputs": lying("param_specs", "Dense_1/kernel", P(None, "model")),
 }
 
 WITHIN_HW_BOUNDS = {
@@ -64,3 +64,5 @@ WITHIN_HW_BOUNDS = {
     "leaky ReLU for ReLU (sum)",
 }
 """The trained biases of ``sum`` are small, and its inputs wide."""
+
+MUTANTS = Mutants(case=CASE, by_name=BY_NAME, within_hw_bounds=WITHIN_HW_BOUNDS)

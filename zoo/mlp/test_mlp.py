@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MESHES = list(MODEL.meshes)
+MESHES = list(MODEL.sharding.meshes)
 
 
 def in_numpy(tree: Mapping[str, Any], x: Any) -> np.ndarray:

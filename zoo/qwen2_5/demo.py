@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from zoo.cli.demo import Demo, DemoError, Shown, Stage, refused
 from zoo.cli.table import short
-from zoo.qwen2_5.generate import Generator
 from zoo.qwen2_5.model import DTYPES, SPREADS
-from zoo.qwen2_5.sharding import cache_bytes
+from zoo.qwen2_5.sharding import cache_bytes, decoder
 from zoo.text.chat import chat_text, pieces
 from zoo.text.continuation import Continuation, add_arguments, read_sampling, stop_tokens
 from zoo.text.tokenizer import read_tokenizer
@@ -67,7 +66,7 @@ def run(stage: Stage, options: argparse.Namespace) -> Shown:
         stops=stop_tokens(stage.directory),
     )
     params = stage.load(config)
-    generator = Generator(config, params, stage.mesh, prompt_slots=plan.prompt_slots, slots=plan.slots)
+    generator = plan.generator(decoder(config, stage.mesh), params)
 
     again = prompt[-1:] if options.tokens > 1 else []  # any token: one step compiles the second program
     start = time.perf_counter()
@@ -114,7 +113,7 @@ class Clock:
         self.first_s = 0.0
         """Seconds until the first token."""
         self.step_s = 0.0
-        """Seconds a token took after the first, on average; those until the first where there is no other."""
+        """Seconds a token took after the first, on average; those until the first if it is the only one."""
 
     def watch(self, tokens: Iterator[int]) -> Iterator[int]:
         """The same tokens."""

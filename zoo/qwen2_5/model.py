@@ -319,7 +319,7 @@ class Qwen2(nn.Module):
             self.head = Linear(config.padded_vocab_size, config.dtype)
 
     def __call__(self, input_ids: jax.Array, attention_mask: jax.Array, position_ids: jax.Array) -> jax.Array:
-        """Logits [batch, length, padded_vocab_size] of every position; those from `vocab_size` on are of no token.
+        """Logits [batch, length, padded_vocab_size] of every position; those from `vocab_size` on are of the padding.
 
         All arguments are [batch, length]; where `attention_mask` is 0 there is padding, which nothing attends to.
         """

@@ -13,10 +13,8 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import PartitionSpec as P
 
-from pytest_tt.compare import flatten
-from zoo.authoring.mutation import Mutant, changed, epsilon_of, lying, registered, swapped
+from zoo.authoring.mutants import Leaves, Mutant, Mutants, changed, epsilon_of, lying, registered, swapped
 from zoo.checkpoints.synthetic import uniform
-from zoo.checkpoints.weights import nested
 from zoo.qwen2_5 import model as qwen2
 from zoo.qwen2_5.model import CONFIGS, Attention, Block, RMSNorm
 
@@ -30,16 +28,16 @@ TEXT = "text"
 CONFIG = CONFIGS[CASE]
 
 
-def _groups_by_turns(tree: Any) -> Any:
+def _groups_interleaved(leaves: Leaves) -> Leaves:
     """Head h of queries with key-value head h modulo their number, not h divided by the group's size."""
-    leaves, kv_heads, size = flatten(tree), CONFIG.num_key_value_heads, CONFIG.head_dim
+    found, kv_heads, size = dict(leaves), CONFIG.num_key_value_heads, CONFIG.head_dim
     order = np.arange(CONFIG.num_attention_heads).reshape(-1, kv_heads).T.ravel()
     for name, leaf in leaves.items():
         if "/attention/q/" in name:
-            leaves[name] = leaf.reshape(CONFIG.num_attention_heads, size, *leaf.shape[1:])[order].reshape(leaf.shape)
+            found[name] = leaf.reshape(CONFIG.num_attention_heads, size, *leaf.shape[1:])[order].reshape(leaf.shape)
         if "/attention/o/" in name:
-            leaves[name] = leaf.reshape(-1, CONFIG.num_attention_heads, size)[:, order].reshape(leaf.shape)
-    return nested(leaves)
+            found[name] = leaf.reshape(-1, CONFIG.num_attention_heads, size)[:, order].reshape(leaf.shape)
+    return found
 
 
 def _first_heads_swapped(leaf: np.ndarray) -> np.ndarray:
@@ -147,17 +145,15 @@ def _positions(change: Callable[[np.ndarray], np.ndarray]) -> Mutant:
     return Mutant(inputs=lambda inputs: {**inputs, "position_ids": change(inputs["position_ids"])})
 
 
-def _tied(tree: Any) -> Any:
-    leaves = flatten(tree)
-    return nested({**leaves, "params/head/weight": leaves["params/embed/embedding"]})
+def _tied(leaves: Leaves) -> Leaves:
+    return {**leaves, "params/head/weight": leaves["params/embed/embedding"]}
 
 
-def _untied(tree: Any) -> Any:
+def _untied(leaves: Leaves) -> Leaves:
     """A head with numbers of its own."""
-    table = flatten(tree)["params/embed/embedding"]
+    table = leaves["params/embed/embedding"]
     bound = float(np.abs(table).max())
-    head = uniform("qwen2_5/mutants/head", table.shape, low=-bound, high=bound)
-    return nested({**flatten(tree), "params/head/weight": head})
+    return {**leaves, "params/head/weight": uniform("qwen2_5/mutants/head", table.shape, low=-bound, high=bound)}
 
 
 def _masked(score: float) -> Mutant:
@@ -176,14 +172,14 @@ def _angles_in_bfloat16(positions: jax.Array, config: Any) -> Any:
     return jnp.cos(angles).astype(jnp.float32), jnp.sin(angles).astype(jnp.float32)
 
 
-MUTANTS = {
+BY_NAME: dict[str, Mutant] = {
     "rotation's base 10,000": Mutant(config=lambda config: replace(config, rope_theta=1e4)),
     "rotation's base 500,000": Mutant(config=lambda config: replace(config, rope_theta=5e5)),
     "rotation of neighbours, not of halves": _patched("rotated", _neighbours),
     "no rotation": _positions(np.zeros_like),
     "keys rotated backwards": _patched("rotated", _keys_backwards),
     "positions twice as far apart": _positions(lambda old: 2 * old),
-    "groups of heads by turns": Mutant(params=_groups_by_turns),
+    "groups of heads interleaved": Mutant(params=_groups_interleaved),
     "two heads of keys swapped": changed("attention/k/weight", _first_heads_swapped),
     "two heads of values swapped": changed("attention/v/weight", _first_heads_swapped),
     "two heads of queries swapped": changed("attention/q/weight", _first_heads_swapped),
@@ -242,13 +238,15 @@ MUTANTS = {
     "rows on every chip": lying("input_specs", "input_ids", P()),
     "rows over all chips": lying("input_specs", "position_ids", P(("batch", "model"), None)),
     "logits spread by vocabulary": lying("output_specs", "logits", P("batch", None, "model")),
-    "bias of q on every chip": lying("specs", "attention/q/bias", P()),
-    "embedding on every chip": lying("specs", "embed/embedding", P()),
-    "weight of down spread by outputs": lying("specs", "mlp/down/weight", P("model", None)),
+    "bias of q on every chip": lying("param_specs", "attention/q/bias", P()),
+    "embedding on every chip": lying("param_specs", "embed/embedding", P()),
+    "weight of down spread by outputs": lying("param_specs", "mlp/down/weight", P("model", None)),
 }
 
 WITHIN_HW_BOUNDS = {
     "rotation's base 500,000",
     "a step sees one slot more",
-    *(name for name in MUTANTS if "epsilon" in name and "registered" not in name),
+    *(name for name in BY_NAME if "epsilon" in name and "registered" not in name),
 }
+
+MUTANTS = Mutants(case=CASE, by_name=BY_NAME, within_hw_bounds=WITHIN_HW_BOUNDS)

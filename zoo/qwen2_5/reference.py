@@ -47,7 +47,7 @@ def made_up_inputs(config: Qwen2Config) -> dict[str, np.ndarray]:
 
 
 def select(config: Qwen2Config, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the golden holds: logits after every token that is no padding, of large vocabularies a part."""
+    """What the golden holds: logits after every token but padding, of large vocabularies a part."""
     return common.kept_logits(
         outputs["logits"][..., : config.vocab_size], made_up_inputs(config)["attention_mask"], every=29
     )

@@ -11,12 +11,13 @@ import numpy as np
 from zoo.checkpoints.hub import Source
 from zoo.qwen2_5 import config_keys, params, reference, sharding
 from zoo.qwen2_5.model import CONFIGS, Qwen2
-from zoo.registry import GoldenCase, Model, apply_as, tokens_of
+from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, row_of_tokens, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_tt.golden import Golden
+    from zoo.authoring.mutants import Mutants
     from zoo.cli.demo import Demo
     from zoo.qwen2_5.model import Qwen2Config
 
@@ -35,16 +36,10 @@ REVISIONS = {
 """Commits of ``Qwen/Qwen2.5-…`` on the Hugging Face hub."""
 
 
-def example(config: Qwen2Config) -> dict[str, np.ndarray]:
-    """One row of two tokens."""
-    row = np.arange(2, dtype=np.int32)[None, :]
-    return {"input_ids": row, "attention_mask": np.ones_like(row), "position_ids": row}
-
-
 def _through_the_cache(module: Qwen2) -> Callable[[Any, Mapping[str, Any]], dict[str, Any]]:
     """Logits of the golden ``text``: its prompts at once, beside slots of padding, the rest token by token."""
 
-    def run(params: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def apply(params: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
         tokens, given = np.asarray(inputs["tokens"]), reference.GIVEN
         rows, length = tokens.shape
         prompt = np.pad(tokens[:, :given], ((0, 0), (0, 3)))
@@ -56,30 +51,23 @@ def _through_the_cache(module: Qwen2) -> Callable[[Any, Mapping[str, Any]], dict
             found.append(logits)
         return {"logits": jnp.stack(found, axis=1)}
 
-    return run
+    return apply
 
 
 def _case(variant: str, golden: Callable[[str], Golden], **others: Any) -> GoldenCase:
-    return GoldenCase(
-        variant=variant,
-        reference=partial(golden, variant),
-        weights=partial(params.synthetic_params, CONFIGS[variant]),
-        **others,
-    )
+    return GoldenCase(variant=variant, reference=partial(golden, variant), weights=params.synthetic_params, **others)
 
 
 def _logits_case(variant: str, quick: tuple[str, ...] | None = None) -> GoldenCase:
-    return _case(variant, reference.golden, select=partial(reference.select, CONFIGS[variant]), quick=quick)
+    return _case(variant, reference.golden, select=reference.select, quick=quick)
 
 
 def _one_layer(variant: str, quick: tuple[str, ...]) -> GoldenCase:
-    config = reference.one_layer(CONFIGS[variant])
-    return GoldenCase(
-        variant=variant,
+    return _case(
+        variant,
+        reference.golden_of_one_layer,
         cut=reference.one_layer,
-        reference=partial(reference.golden_of_one_layer, variant),
-        weights=partial(params.synthetic_params, config),
-        select=partial(reference.select, config),
+        select=reference.select,
         meshes=("1x2", "1x8"),
         quick=quick,
     )
@@ -101,6 +89,13 @@ def blocks(config: Qwen2Config) -> dict[str, str]:
     return found | {"norm": "model.norm"}
 
 
+def mutants() -> Mutants:
+    """What ``python -m zoo.authoring.mutation qwen2_5`` tries."""
+    from zoo.qwen2_5.mutants import MUTANTS
+
+    return MUTANTS
+
+
 def demo() -> Demo:
     """What ``python -m zoo run`` shows."""
     from zoo.qwen2_5.demo import DEMO
@@ -111,20 +106,34 @@ def demo() -> Demo:
 MODEL = Model(
     name="qwen2_5",
     variants=CONFIGS,
-    build=Qwen2,
-    layer="layers_",
-    helpers=("params/embed/first_row",),
-    example=example,
-    forward=apply_as("logits"),
-    fit=sharding.fit,
-    prepare=sharding.prepare,
-    specs=sharding.param_specs,
-    input_specs=sharding.input_specs,
-    output_specs=sharding.output_specs,
-    meshes=MESHES,
-    collectives=sharding.collectives,
-    work=tokens_of,
-    cases={
+    architecture=Architecture(
+        build=Qwen2,
+        forward=apply_as("logits"),
+        example=row_of_tokens,
+        layer="layers_",
+        helpers=("params/embed/first_row",),
+        work=tokens_of,
+    ),
+    sharding=Sharding(
+        meshes=MESHES,
+        param_specs=sharding.param_specs,
+        input_specs=sharding.input_specs,
+        output_specs=sharding.output_specs,
+        fit=sharding.fit,
+        prepare=sharding.prepare,
+        collectives=sharding.collectives,
+    ),
+    checkpoint=Checkpoint(
+        sources={
+            f"qwen2.5-{size.lower()}": Source(f"Qwen/Qwen2.5-{size}", revision) for size, revision in REVISIONS.items()
+        },
+        key_map=params.key_map,
+        synthetic=params.synthetic_checkpoint,
+        hub_config=params.hub_config,
+        config_keys=config_keys.KEYS,
+        blocks=blocks,
+    ),
+    goldens={
         "tiny-28-4": _logits_case("tiny-28-4"),
         "tiny-14-2": _logits_case("tiny-14-2"),
         # Two gigabytes of weights.
@@ -136,16 +145,16 @@ MODEL = Model(
         "scores": GoldenCase(
             variant="tiny-28-4",
             reference=partial(reference.golden_of_large_scores, "tiny-28-4"),
-            weights=partial(params.synthetic_params, CONFIGS["tiny-28-4"], scores=reference.LARGE_SCORES),
-            select=partial(reference.select, CONFIGS["tiny-28-4"]),
+            weights=partial(params.synthetic_params, scores=reference.LARGE_SCORES),
+            select=reference.select,
             meshes=("1x2",),
         ),
         "bfloat16": GoldenCase(
             variant="tiny-28-4",
             cut=reference.in_bfloat16,
             reference=partial(reference.golden_of_bfloat16, "tiny-28-4"),
-            weights=partial(params.synthetic_params, reference.in_bfloat16(CONFIGS["tiny-28-4"])),
-            select=partial(reference.select, reference.in_bfloat16(CONFIGS["tiny-28-4"])),
+            weights=params.synthetic_params,
+            select=reference.select,
             meshes=("1x2", "1x8"),
         ),
         # No logits of one pass: test_generation.py compares these.
@@ -153,13 +162,7 @@ MODEL = Model(
         "generation-28-4": _case("tiny-28-4", reference.generation, meshes=()),
         "generation-14-2": _case("tiny-14-2", reference.generation, meshes=()),
     },
-    sources={
-        f"qwen2.5-{size.lower()}": Source(f"Qwen/Qwen2.5-{size}", revision) for size, revision in REVISIONS.items()
-    },
-    keys=params.key_map,
-    synthetic=params.synthetic_checkpoint,
-    hub_config=params.hub_config,
-    config_keys=config_keys.KEYS,
-    blocks=blocks,
+    decoder=sharding.decoder,
+    mutants=mutants,
     demo=demo,
 )

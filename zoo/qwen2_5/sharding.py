@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jax.sharding import PartitionSpec as P
 
-from pytest_tt.compare import flatten
-from zoo.checkpoints.weights import nested
+from zoo.checkpoints.padding import multiple
+from zoo.qwen2_5.model import Qwen2
 from zoo.text.embedding import first_rows, shape_of
+from zoo.text.generation import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from jax.sharding import AbstractMesh, Mesh
 
     from zoo.qwen2_5.model import Qwen2Config
+    from zoo.registry import Prepare
 
 
 class Heads(NamedTuple):
@@ -56,21 +58,17 @@ def fit(config: Qwen2Config, mesh: Mesh | AbstractMesh) -> Qwen2Config:
     config = replace(config, mesh=shape_of(mesh))
     chips = config.chips
     heads = heads_on(config.num_attention_heads, config.num_key_value_heads, chips)
-
-    def padded(count: int) -> int:
-        return -(-count // chips) * chips
-
     return replace(
         config,
         num_attention_heads=heads.groups * heads.size,
         num_key_value_heads=heads.groups * heads.copies,
-        intermediate_size=padded(config.intermediate_size),
-        vocab_padding=padded(config.vocab_size) - config.vocab_size,
+        intermediate_size=multiple(config.intermediate_size, chips),
+        vocab_padding=multiple(config.vocab_size, chips) - config.vocab_size,
     )
 
 
-def prepare(config: Qwen2Config, params: Mapping[str, Any], mesh: Mesh) -> dict[str, Any]:
-    """`params` of `config` with the zeros and copies that ``fit(config, mesh)`` asks for; leaf by leaf."""
+def prepare(config: Qwen2Config, mesh: Mesh | AbstractMesh) -> Prepare:
+    """The function that gives a parameter of `config` the zeros and copies that ``fit(config, mesh)`` asks for."""
     fitted = fit(config, mesh)
     layout = heads_on(config.num_attention_heads, config.num_key_value_heads, fitted.chips)
     width, inner = config.head_dim, fitted.intermediate_size - config.intermediate_size
@@ -106,7 +104,7 @@ def prepare(config: Qwen2Config, params: Mapping[str, Any], mesh: Mesh) -> dict[
             return _padded(leaf, 0, fitted.vocab_padding)
         return leaf
 
-    return nested({path: fitting(path, np.asarray(leaf)) for path, leaf in flatten(params).items()})
+    return fitting
 
 
 def _padded(leaf: np.ndarray, axis: int, count: int) -> np.ndarray:
@@ -149,6 +147,22 @@ def cache_specs(config: Qwen2Config) -> tuple[tuple[P, P], ...]:
 def collectives(config: Qwen2Config, mesh: Mesh | AbstractMesh, inputs: Mapping[str, Any]) -> dict[str, int]:
     """Kind to count, of one forward pass, prefill or step: two sums a layer, one for the embedding; the logits."""
     return {"all-reduce": 2 * config.num_hidden_layers + 1, "all-gather": 1} if config.chips > 1 else {}
+
+
+def decoder(config: Qwen2Config, mesh: Mesh) -> Decoder:
+    """The model of `config` on `mesh`, as generation sees it."""
+    fitted = fit(config, mesh)
+    return Decoder(
+        module=Qwen2(fitted),
+        name=config.name,
+        vocab_size=config.vocab_size,
+        max_position_embeddings=config.max_position_embeddings,
+        row_multiple=fitted.copies,
+        params=param_specs(fitted, mesh),
+        rows=input_specs(fitted, mesh)["input_ids"],
+        logits=P(fitted.rows, None),
+        cache=cache_specs(fitted),
+    )
 
 
 def cache_bytes(config: Qwen2Config, mesh: Mesh | AbstractMesh, rows: int, slots: int) -> int:

@@ -14,13 +14,13 @@ from pytest_tt.compare import compare
 from zoo.authoring.unsupported_ops import refused
 from zoo.checkpoints.placement import place_params
 from zoo.qwen2_5 import params as qwen_params
-from zoo.qwen2_5.generate import Generator
 from zoo.qwen2_5.model import CONFIGS
 from zoo.qwen2_5.reference import GIVEN, NEW_TOKENS, TEXT, generation, prompts, text
 from zoo.qwen2_5.registration import MESHES, MODEL
-from zoo.qwen2_5.sharding import cache_bytes, collectives, fit
+from zoo.qwen2_5.sharding import cache_bytes, collectives, decoder, fit
 from zoo.registry import SLOW
 from zoo.text.accuracy import token_accuracy
+from zoo.text.generation import Generator
 from zoo.text.sampling import Sampling
 
 PROMPT_SLOTS, SLOTS = 12, 28
@@ -45,7 +45,7 @@ def ways() -> list[Any]:
 def make(variant: str, spread: str, mesh: Any, jit: Any, slots: int = SLOTS) -> Generator:
     config = replace(CONFIGS[variant], spread=spread)
     weights = place_params(MODEL, config, mesh, qwen_params.synthetic_params(config))
-    return Generator(config, weights, mesh, prompt_slots=PROMPT_SLOTS, slots=slots, jit=jit)
+    return Generator(decoder(config, mesh), weights, mesh, prompt_slots=PROMPT_SLOTS, slots=slots, jit=jit)
 
 
 @pytest.mark.parametrize(("variant", "spread"), ways())
@@ -81,7 +81,7 @@ def test_token_accuracy(tt_mesh: Any, tt_jit: Any, tt_golden: Any) -> None:
     tokens, top5 = golden.inputs["tokens"], golden.inputs["top5"]
     config = CONFIGS["tiny-28-4"]
     weights = place_params(MODEL, config, tt_mesh, qwen_params.synthetic_params(config))
-    generator = Generator(config, weights, tt_mesh, prompt_slots=GIVEN + 3, slots=TEXT, jit=tt_jit)
+    generator = Generator(decoder(config, tt_mesh), weights, tt_mesh, prompt_slots=GIVEN + 3, slots=TEXT, jit=tt_jit)
     logits = generator.follow(tokens.tolist(), GIVEN)
     tt_golden({"logits": logits}, "text", reference=lambda: text("tiny-28-4"), top1=0.9, top5=0.99)
     metrics = compare({"logits": logits}, golden.outputs).metrics()

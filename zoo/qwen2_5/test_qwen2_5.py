@@ -26,7 +26,7 @@ from pytest_tt.compare import flatten
 from pytest_tt.golden import digest
 from zoo.authoring.unsupported_ops import refused
 from zoo.checkpoints.loading import CheckpointError, convert_tensors
-from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params
+from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params, prepared
 from zoo.qwen2_5 import params as qwen_params
 from zoo.qwen2_5.model import CONFIGS, Qwen2, Qwen2Config, rotations
 from zoo.qwen2_5.reference import golden as reference
@@ -68,7 +68,7 @@ def weights() -> dict[str, dict[str, Any]]:
 def test_sizes(variant: str) -> None:
     for name in (variant, f"{variant}-instruct"):
         config = MODEL.config(name)
-        leaves = jax.tree.leaves(MODEL.shapes(config))
+        leaves = jax.tree.leaves(MODEL.architecture.shapes(config))
         assert sum(leaf.size for leaf in leaves) - 1 == PARAMETERS[variant]  # 1 for the number of the first row
         assert name in MODEL.sources
 
@@ -97,12 +97,13 @@ def test_heads_on_chips(heads: int, kv_heads: int, chips: int, expected: Heads) 
     mesh: Any = AbstractMesh((1, chips), ("batch", "model"))
     fitted = fit(config, mesh)
     numbered = {
-        "q": {"bias": np.repeat(np.arange(1, heads + 1), 2)},
-        "k": {"bias": np.repeat(np.arange(1, kv_heads + 1), 2)},
-        "o": {"weight": np.repeat(np.arange(1, heads + 1), 2)[None]},
+        "q/bias": np.repeat(np.arange(1, heads + 1), 2),
+        "k/bias": np.repeat(np.arange(1, kv_heads + 1), 2),
+        "o/weight": np.repeat(np.arange(1, heads + 1), 2)[None],
     }
-    leaves = flatten(prepare(config, {"params": {"layers_0": {"attention": numbered}}}, mesh))
-    queries, keys, behind = (leaf.reshape(chips, -1, 2)[..., 0] for leaf in leaves.values())  # [chips, heads of a chip]
+    to_chips = prepare(config, mesh)
+    leaves = [to_chips(f"params/layers_0/attention/{name}", leaf) for name, leaf in numbered.items()]
+    queries, keys, behind = (leaf.reshape(chips, -1, 2)[..., 0] for leaf in leaves)  # [chips, heads of a chip]
     assert (queries.size, keys.size) == (fitted.num_attention_heads, fitted.num_key_value_heads)
     np.testing.assert_array_equal(behind, queries)
     assert sorted(queries[queries > 0]) == list(range(1, heads + 1))
@@ -136,9 +137,11 @@ def test_golden_in_other_ways(
     config = replace(CONFIGS[variant], spread=spread, dtype=dtype)
     fitted = fit(config, tt_mesh)
     made = weights.get(variant) or qwen_params.synthetic_params(CONFIGS[variant])
-    params = jax.tree.map(lambda leaf, like: leaf.astype(like.dtype, copy=False), made, MODEL.shapes(config))
+    params = jax.tree.map(
+        lambda leaf, like: leaf.astype(like.dtype, copy=False), made, MODEL.architecture.shapes(config)
+    )
     forward = tt_jit(
-        MODEL.forward(Qwen2(fitted)),
+        MODEL.architecture.forward(Qwen2(fitted)),
         in_shardings=(param_specs(fitted, tt_mesh), input_specs(fitted, tt_mesh)),
         out_shardings=output_specs(fitted, tt_mesh),
     )
@@ -190,7 +193,9 @@ def test_a_step_of_the_largest(tt_mesh: Any) -> None:
         return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(tt_mesh, spec))
 
     params = jax.tree.map(
-        lambda leaf, spec: shaped(leaf.shape, leaf.dtype, spec), MODEL.shapes(config), param_specs(config, tt_mesh)
+        lambda leaf, spec: shaped(leaf.shape, leaf.dtype, spec),
+        MODEL.architecture.shapes(config),
+        param_specs(config, tt_mesh),
     )
     part = (1, config.num_key_value_heads, 64, config.head_dim)
     cache = tuple(tuple(shaped(part, config.dtype, spec) for spec in pair) for pair in cache_specs(config))
@@ -212,7 +217,8 @@ def test_a_step_of_the_largest(tt_mesh: Any) -> None:
 @pytest.mark.tt(mesh="1x8")
 def test_padding_is_zeros(weights: dict[str, Any], tt_mesh: Any) -> None:
     """Nothing is lost and nothing but zeros and copies of keys and values is added; each leaf by itself."""
-    before, after = flatten(weights["tiny-28-4"]), flatten(prepare(TINY, weights["tiny-28-4"], tt_mesh))
+    before = flatten(weights["tiny-28-4"])
+    after = flatten(prepared(prepare(TINY, tt_mesh), weights["tiny-28-4"]))
     assert set(after) == set(before)
     grown = set()
     for name, leaf in after.items():
@@ -224,13 +230,8 @@ def test_padding_is_zeros(weights: dict[str, Any], tt_mesh: Any) -> None:
         if not name.endswith("first_row"):
             expected = np.repeat(np.sort(old[old != 0]), copies)
             np.testing.assert_array_equal(np.sort(leaf[leaf != 0]), expected, err_msg=name)
-        alone = prepare(TINY, {"params": _nested(name.split("/")[1:], old)}, tt_mesh)
-        np.testing.assert_array_equal(flatten(alone)[name], leaf)
+        np.testing.assert_array_equal(prepare(TINY, tt_mesh)(name, old), leaf)
     assert grown == {"q", "k", "v", "o", "gate", "up", "down", "embed", "head"}
-
-
-def _nested(path: list[str], leaf: np.ndarray) -> Any:
-    return {path[0]: _nested(path[1:], leaf)} if path else leaf
 
 
 @pytest.mark.parametrize("config", [CONFIGS["qwen2.5-7b"], TINY], ids=lambda config: config.name)
@@ -250,7 +251,7 @@ def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
     published["lm_head.weight"] = published["model.embed_tokens.weight"]
     frequencies = (1.0 / TIED.rope_theta ** (np.arange(0, 8, 2, dtype=np.float32) / 8)).astype(ml_dtypes.bfloat16)
     published["model.layers.0.self_attn.rotary_emb.inv_freq"] = frequencies
-    keys, shapes = qwen_params.key_map(TIED), MODEL.shapes(TIED)
+    keys, shapes = qwen_params.key_map(TIED), MODEL.architecture.shapes(TIED)
     found = flatten(convert_tensors(published, TIED, keys, shapes))
     assert {name: leaf.tobytes() for name, leaf in found.items()} == {
         name: leaf.tobytes() for name, leaf in flatten(weights["tiny-14-2"]).items()
@@ -275,7 +276,7 @@ def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
         (name, tensor) for name, tensor in qwen_params.synthetic_checkpoint(TINY) if not name.startswith("lm_head")
     ]
     with pytest.raises(CheckpointError, match="head/weight"):
-        convert_tensors(headless, TINY, qwen_params.key_map(TINY), MODEL.shapes(TINY))
+        convert_tensors(headless, TINY, qwen_params.key_map(TINY), MODEL.architecture.shapes(TINY))
 
 
 @pytest.mark.tt(mesh="1x8")
@@ -294,7 +295,7 @@ def test_saved_by_transformers(weights: dict[str, Any], tmp_path: Path, tt_mesh:
         directory = tmp_path / config.name
         assert len(list(directory.glob("*.safetensors"))) > 1
         loaded = load_params(MODEL, config.name, tt_mesh, directory)
-        jax.tree.map(np.testing.assert_array_equal, loaded, prepare(config, weights[config.name], tt_mesh))
+        jax.tree.map(np.testing.assert_array_equal, loaded, prepared(prepare(config, tt_mesh), weights[config.name]))
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def run(stage: Stage, options: argparse.Namespace) -> Shown:
 
 
 def _read(path: Path) -> np.ndarray:
-    """The image in `path`. DemoError if there is none."""
+    """The image in `path`. DemoError if it cannot be read."""
     if not path.is_file():
         raise DemoError(f"{path}: no such file; expected an image")
     try:

@@ -11,9 +11,7 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import PartitionSpec as P
 
-from pytest_tt.compare import flatten
-from zoo.authoring.mutation import Mutant, changed, epsilon_of, lying, registered
-from zoo.checkpoints.weights import nested
+from zoo.authoring.mutants import Leaves, Mutant, Mutants, changed, epsilon_of, lying, registered
 from zoo.resnet import model as resnet
 from zoo.resnet.model import Block, ConvNorm, ResNetConfig
 from zoo.vision.images import Preparation
@@ -27,14 +25,13 @@ CASE = "tiny"
 def _swapped(one: str, other: str) -> Mutant:
     """Two variables of each batch norm taken for one another."""
 
-    def params(tree: Any) -> Any:
-        leaves = flatten(tree)
+    def params(leaves: Leaves) -> Leaves:
         found = dict(leaves)
         places = {name.partition("/")[2].rpartition("/")[0] for name in leaves if "/normalization/" in name}
         for place in places:
             first, second = (f"{kind}/{place}/{leaf}" for kind, _, leaf in (one.partition("/"), other.partition("/")))
             found[first], found[second] = leaves[second], leaves[first]
-        return nested(found)
+        return found
 
     return Mutant(params=params)
 
@@ -197,7 +194,7 @@ NORMS = (
 """Batch norms of the first, middle and last layers."""
 
 
-MUTANTS = {
+BY_NAME: dict[str, Mutant] = {
     "the 1x1 halves the image, as in v1": _of(ConvNorm, _stride_as_in_v1),
     "the first stage halves the image": _of(Block, _halved_in_first_stage),
     "one layer too few": Mutant(config=_shallower),
@@ -254,8 +251,10 @@ MUTANTS = {
     "images on one axis only": lying("input_specs", "pixel_values", P("batch")),
     "images on every chip": lying("input_specs", "pixel_values", P()),
     "logits on one axis only": lying("output_specs", "logits", P("batch")),
-    "parameters spread over model": lying("specs", "params", P("model")),
+    "parameters spread over model": lying("param_specs", "params", P("model")),
 }
 
-WITHIN_HW_BOUNDS = {"batch norm in bfloat16", *(name for name in MUTANTS if "epsilon" in name)}
+WITHIN_HW_BOUNDS = {"batch norm in bfloat16", *(name for name in BY_NAME if "epsilon" in name)}
 WITHIN_HW_BOUNDS -= {"batch norm's epsilon 1e-3"}
+
+MUTANTS = Mutants(case=CASE, by_name=BY_NAME, within_hw_bounds=WITHIN_HW_BOUNDS)

@@ -9,7 +9,7 @@ import jax
 import ml_dtypes
 import numpy as np
 
-from zoo.checkpoints.config_keys import refusals
+from zoo.checkpoints.config_check import refusals
 from zoo.checkpoints.loading import KeyMap, Rule, Unused, convert_tensors
 from zoo.checkpoints.synthetic import integers, uniform
 from zoo.resnet.config_keys import KEYS

@@ -50,7 +50,7 @@ SIZES = ((97, 61), (50, 131), (256, 300), (41, 40), (300, 36))
 """Height and width of the images that are prepared: larger, smaller, wide, upright, already of the right height."""
 
 STEP = {"published": 9, "warped": 16}
-"""Of large results the golden keeps every so manieth row and column."""
+"""Of large results the golden keeps one row and one column in so many."""
 
 
 def processor_json(name: str) -> dict[str, Any]:

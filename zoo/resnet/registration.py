@@ -6,13 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from zoo.checkpoints.hub import Source
-from zoo.registry import GoldenCase, Model, apply_as, images_of
+from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, images_of
 from zoo.resnet import config_keys, reference
 from zoo.resnet.model import CONFIGS, ResNet
 from zoo.resnet.params import example, hub_config, key_map, rounded_params, synthetic_checkpoint, synthetic_params
 from zoo.resnet.sharding import input_specs, output_specs, param_specs
 
 if TYPE_CHECKING:
+    from zoo.authoring.mutants import Mutants
     from zoo.cli.demo import Demo
     from zoo.resnet.model import ResNetConfig
 
@@ -40,6 +41,13 @@ def blocks(config: ResNetConfig) -> dict[str, str]:
     return found | {"classifier": "classifier"}
 
 
+def mutants() -> Mutants:
+    """What ``python -m zoo.authoring.mutation resnet`` tries."""
+    from zoo.resnet.mutants import MUTANTS
+
+    return MUTANTS
+
+
 def demo() -> Demo:
     """What ``python -m zoo run resnet`` shows."""
     from zoo.resnet.demo import DEMO
@@ -50,20 +58,36 @@ def demo() -> Demo:
 MODEL = Model(
     name="resnet",
     variants=CONFIGS,
-    build=ResNet,
-    example=example,
-    forward=apply_as("logits"),
-    specs=param_specs,
-    input_specs=input_specs,
-    output_specs=output_specs,
-    meshes=MESHES,
-    work=images_of,
-    cases={
+    architecture=Architecture(
+        build=ResNet,
+        forward=apply_as("logits"),
+        example=example,
+        work=images_of,
+    ),
+    sharding=Sharding(
+        meshes=MESHES,
+        param_specs=param_specs,
+        input_specs=input_specs,
+        output_specs=output_specs,
+    ),
+    checkpoint=Checkpoint(
+        # The commits of the others are not known here; give their files by directory.
+        sources={
+            "resnet-18": Source("microsoft/resnet-18", "65a5785d9156231087c481e0c7dd33a5ff6f7e3e"),
+            "resnet-50": Source("microsoft/resnet-50", "34c2154c194f829b11125337b98c8f5f9965ff19"),
+        },
+        key_map=key_map,
+        synthetic=synthetic_checkpoint,
+        hub_config=hub_config,
+        config_keys=config_keys.KEYS,
+        blocks=blocks,
+    ),
+    goldens={
         **{
             variant: GoldenCase(
                 variant=variant,
                 reference=partial(reference.golden, variant),
-                weights=partial(synthetic_params, CONFIGS[variant]),
+                weights=synthetic_params,
                 # A golden has to be small, so its batch is: it must divide by the chips.
                 meshes=None if batch % 32 == 0 else MESHES[:-1],
                 quick=QUICK.get(variant),
@@ -73,21 +97,14 @@ MODEL = Model(
         "bfloat16": GoldenCase(
             variant="tiny",
             reference=partial(reference.golden, "tiny", bfloat16=True),
-            weights=partial(rounded_params, CONFIGS["tiny"]),
+            weights=rounded_params,
             meshes=("1x2", "1x8"),
         ),
         # Not of the net but of the images before it: test_images.py compares them, on no chips at all.
-        "preparation": GoldenCase(variant="resnet-50", reference=reference.preparation_golden, weights=dict, meshes=()),
+        "preparation": GoldenCase(
+            variant="resnet-50", reference=reference.preparation_golden, weights=lambda config: {}, meshes=()
+        ),
     },
-    # The commits of the others are not known here; give their files by directory.
-    sources={
-        "resnet-18": Source("microsoft/resnet-18", "65a5785d9156231087c481e0c7dd33a5ff6f7e3e"),
-        "resnet-50": Source("microsoft/resnet-50", "34c2154c194f829b11125337b98c8f5f9965ff19"),
-    },
-    keys=key_map,
-    synthetic=synthetic_checkpoint,
-    hub_config=hub_config,
-    config_keys=config_keys.KEYS,
-    blocks=blocks,
+    mutants=mutants,
     demo=demo,
 )

@@ -44,7 +44,7 @@ PARAMETERS = {
 @pytest.fixture(scope="module")
 def weights() -> Mapping[str, Mapping[str, Any]]:
     """Variables of the small golden cases."""
-    return {case: MODEL.cases[case].weights() for case in ("tiny", "tiny-basic")}
+    return {case: MODEL.weights_of(case) for case in ("tiny", "tiny-basic")}
 
 
 @pytest.mark.parametrize("variant", PARAMETERS)

@@ -1,8 +1,8 @@
 """The chat template of a checkpoint: what messages look like to a model that was trained to answer them.
 
-Templates are rendered by transformers, in its sandbox, by the function that ``apply_chat_template`` calls. That method
-itself needs a tokenizer of transformers' own: `AutoTokenizer` takes 1.5 to 2 s longer to import and to read a vocabulary
-of 150,000 tokens, which the demos have read already. torch is not needed.
+Templates are rendered by transformers, in its sandbox, by the function that ``apply_chat_template`` calls. The method
+itself needs a tokenizer of transformers' own: to import `AutoTokenizer` and to read a vocabulary of 150,000 tokens,
+which the demos have read already, takes 1.5 to 2 s more. torch is not needed.
 """
 
 from __future__ import annotations

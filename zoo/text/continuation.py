@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.cli.demo import DemoError, Shown, Stage, measured, refused, whole_number
 from zoo.cli.table import percent, table
+from zoo.text.generation import Generator
 from zoo.text.generation_config import not_applied
 from zoo.text.sampling import Sampling, probabilities
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from zoo.text.generation import Generator
+    from jax.sharding import Mesh
+
+    from zoo.text.generation import Decoder
 
 ROUND = 16
 """The number of cache slots is a multiple of this."""
@@ -104,10 +107,10 @@ class Continuation:
         """Cache slots for the prompt."""
         return min(self.slots, _rounded(len(self.prompt)))
 
-    def shown(self, make: Callable[..., Generator]) -> Shown:
-        """Load the weights and continue. make: (params, mesh, prompt_slots=…, slots=…) -> the model's generator."""
+    def shown(self, decoder: Callable[[Any, Mesh], Decoder]) -> Shown:
+        """Load the weights and continue. decoder: as `zoo.model.Model` has it."""
         prompt, stage = list(self.prompt), self.stage
-        generator = make(stage.load(), stage.mesh, prompt_slots=self.prompt_slots, slots=self.slots)
+        generator = self.generator(decoder(stage.config, stage.mesh), stage.load())
         first = measured(lambda: generator.follow([prompt], len(prompt))[:, -1])
         compile_s = first.compile_s
         if self.tokens > 1:  # compiles the program of the later tokens
@@ -135,6 +138,10 @@ class Continuation:
             unit="new tokens",
             notes=self.notes(),
         )
+
+    def generator(self, decoder: Decoder, params: Any) -> Generator:
+        """The generator with `params` whose slots are those of this prompt and continuation."""
+        return Generator(decoder, params, self.stage.mesh, prompt_slots=self.prompt_slots, slots=self.slots)
 
     def notes(self) -> dict[str, str]:
         """A row for the checkpoint's settings that are not applied, if there are any."""

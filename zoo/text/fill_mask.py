@@ -81,14 +81,14 @@ def inputs_of(stage: Stage, config: Any, tokenizer: Any, sentences: Sequence[str
 
 def output_of(stage: Stage, config: Any, inputs: dict[str, np.ndarray], output: str) -> Measured[np.ndarray]:
     """One output of the model of `config`, on the host; of `inputs` it gets those that it takes."""
-    model, mesh, weights = stage.model, stage.mesh, stage.load(config)
-    fitted = model.fit(config, mesh)
-    whole = model.forward(model.build(fitted))
-    input_specs = model.input_specs(fitted, mesh)
+    architecture, sharding, mesh, weights = stage.architecture, stage.sharding, stage.mesh, stage.load(config)
+    fitted = sharding.fit(config, mesh)
+    whole = architecture.forward(architecture.build(fitted))
+    input_specs = sharding.input_specs(fitted, mesh)
     program = jax.jit(
         lambda weights, inputs: whole(weights, inputs)[output],
         in_shardings=(None, {name: NamedSharding(mesh, spec) for name, spec in input_specs.items()}),
-        out_shardings=NamedSharding(mesh, model.output_specs(fitted, mesh)[output]),
+        out_shardings=NamedSharding(mesh, sharding.output_specs(fitted, mesh)[output]),
     )
     taken = {name: inputs[name] for name in input_specs}
     return measured(lambda: np.asarray(program(weights, taken)))

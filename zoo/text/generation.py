@@ -132,15 +132,15 @@ class Generator:
         self, prompts: Sequence[Tokens], new_tokens: int, sampling: Sampling | None, stops: list[int], padding: int
     ) -> Iterator[np.ndarray]:
         random = np.random.default_rng(None if sampling is None else sampling.seed)
-        running = np.ones(len(prompts), bool)
+        unfinished = np.ones(len(prompts), bool)
         logits, positions, cache = self._begin(prompts)
         for step in range(new_tokens):
             scores = self._scores(logits, len(prompts))
             chosen = likeliest(scores) if sampling is None else draw(scores, sampling, random)
-            tokens = np.where(running, chosen, padding).astype(np.int32)
+            tokens = np.where(unfinished, chosen, padding).astype(np.int32)
             yield tokens
-            running &= ~np.isin(chosen, stops)
-            if step + 1 == new_tokens or not running.any():
+            unfinished &= ~np.isin(chosen, stops)
+            if step + 1 == new_tokens or not unfinished.any():
                 return
             logits, positions, cache = self._step(tokens, positions, cache)
 
@@ -184,7 +184,7 @@ class Generator:
         return logits, positions, cache
 
     def _scores(self, logits: Any, rows: int) -> np.ndarray:
-        """Logits on the host: padded ones are no tokens, and rows beyond the prompts nobody's."""
+        """Logits on the host, without those behind the vocabulary and without rows that only fill the batch."""
         return np.asarray(logits)[:rows, : self._decoder.vocab_size]
 
     def _check(self, prompts: Sequence[Tokens], new_tokens: int) -> None:

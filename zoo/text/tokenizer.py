@@ -33,7 +33,7 @@ def read_tokenizer(directory: Path, others: Mapping[tuple[str, ...], Callable[..
             except Exception as error:  # the package raises bare Exception
                 what = " and ".join(map(str, paths))
                 reason = " ".join(str(error).split())
-                raise TokenizerError(f"{what}: no tokenizer ({reason}); download or save it again") from None
+                raise TokenizerError(f"{what}: not a tokenizer ({reason}); download or save it again") from None
     expected = ", or ".join(" with ".join(names) for names in known)
     raise TokenizerError(f"{directory}: has no tokenizer; expected {expected}, as the checkpoint's repository has")
 

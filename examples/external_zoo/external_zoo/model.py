@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MixerConfig:
-    """Sizes of one variant; images are [image, image, 3], cut into squares of `patch` pixels."""
+    """Sizes of one variant; images are [image_size, image_size, 3], cut into squares of `patch_size` pixels.
+
+    Fields are named as in transformers' configs, the two widths of the MLPs as in google-research/vision_transformer.
+    """
 
     name: str
     image_size: int
@@ -31,7 +34,7 @@ class MixerConfig:
     @property
     def tokens(self) -> int:
         """Patches of an image."""
-        return (self.image // self.patch) ** 2
+        return (self.image_size // self.patch_size) ** 2
 
 
 TINY = MixerConfig(
@@ -81,7 +84,7 @@ class MixerBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [batch, tokens, channels] to the same shape."""
+        """`x` [batch, tokens, hidden_size] to the same shape."""
         y = jnp.swapaxes(nn.LayerNorm()(x), 1, 2)
         x = x + jnp.swapaxes(MLP(self.config.tokens_mlp_dim, name="token_mixing")(y), 1, 2)
         y = nn.LayerNorm()(x)
@@ -95,7 +98,7 @@ class Mixer(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
-        """`images` [batch, image, image, 3], -1 to 1, to logits [batch, classes], float32."""
+        """`images` [batch, image_size, image_size, 3], -1 to 1, to logits [batch, num_labels], float32."""
         config, size = self.config, (self.config.patch_size, self.config.patch_size)
         x = nn.Conv(config.hidden_size, size, strides=size, padding="VALID", name="stem")(images)
         x = x.reshape(len(x), config.tokens, config.hidden_size)  # row by row

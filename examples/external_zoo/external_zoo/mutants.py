@@ -12,12 +12,10 @@ from flax import linen as nn
 
 from external_zoo import model
 from external_zoo.model import MLP, MixerConfig
-from zoo.authoring.mutation import Mutant, changed
+from zoo.authoring.mutants import Mutant, Mutants, changed
 
 if TYPE_CHECKING:
     import jax
-
-CASE = "tiny"
 
 
 def wrong(**names: Any) -> Mutant:
@@ -51,7 +49,7 @@ class NoWayAround(nn.Module):
         return x + MLP(self.config.channels_mlp_dim, name="channel_mixing")(nn.LayerNorm(name="LayerNorm_1")(x))
 
 
-MUTANTS: dict[str, Mutant] = {
+BY_NAME: dict[str, Mutant] = {
     "erf GELU for tanh GELU": wrong(gelu=partial(nn.gelu, approximate=False)),
     "ReLU for GELU": wrong(gelu=nn.relu),
     "channels mixed before tokens": wrong(MixerBlock=ChannelsFirst),
@@ -65,3 +63,5 @@ MUTANTS: dict[str, Mutant] = {
     "head bias missing": changed("head/bias", np.zeros_like),
 }
 """By what is wrong."""
+
+MUTANTS = Mutants(case="tiny", by_name=BY_NAME)

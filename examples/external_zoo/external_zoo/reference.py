@@ -78,7 +78,7 @@ def mlp(x: np.ndarray, layers: Mapping[str, Any]) -> np.ndarray:
 
 
 def logits_of(image: np.ndarray, params: Mapping[str, Any], config: MixerConfig) -> np.ndarray:
-    """Logits [classes] of one image [image, image, 3]; a column is a patch, as in the paper's figure 1."""
+    """Logits [num_labels] of one image [image_size, image_size, 3]; a column is a patch, as in the paper's figure 1."""
     side, patch = config.image_size // config.patch_size, config.patch_size
     columns = []
     for row in range(side):

@@ -7,8 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_tt.ci.doctor.finding import Finding, blocks, ok, warning
-from pytest_tt.targets.detection import UNKNOWN, VISIBLE_VARIABLE, Box, detect
-from pytest_tt.targets.device_root import nodes_directory
+from pytest_tt.targets.detection import UNKNOWN, VISIBLE_VARIABLE, DetectedSystem, detect, nodes_directory
 from pytest_tt.targets.systems import BLACKHOLE, WORMHOLE
 
 if TYPE_CHECKING:
@@ -32,14 +31,14 @@ _HUGE_PAGES = "sys/kernel/mm/hugepages/hugepages-1048576kB"
 _HUGE_MOUNT = "/dev/hugepages-1G"
 
 
-def look_at_chips(root: Path, visible: str | None) -> tuple[Box, list[Finding]]:
+def look_at_chips(root: Path, visible: str | None) -> tuple[DetectedSystem, list[Finding]]:
     """The box that tests would get, and what is to be said of it. `visible` is TT_VISIBLE_DEVICES."""
     on_bus = _on_bus(root)
     try:
         box = detect(root, visible)
     except ValueError as error:
         why = "Tenstorrent's library throws for a device that is not there"
-        return Box.none(), [blocks("chips", str(error), why, f"mend {VISIBLE_VARIABLE}, or unset it")]
+        return DetectedSystem.none(), [blocks("chips", str(error), why, f"mend {VISIBLE_VARIABLE}, or unset it")]
     if not box.boards:
         return box, [_no_chips(root, box, on_bus, visible)]
     found = [ok("chips", f"{box.description} found")]
@@ -60,7 +59,7 @@ def look_at_chips(root: Path, visible: str | None) -> tuple[Box, list[Finding]]:
     return box, found
 
 
-def _no_chips(root: Path, box: Box, on_bus: list[str], visible: str | None) -> Finding:
+def _no_chips(root: Path, box: DetectedSystem, on_bus: list[str], visible: str | None) -> Finding:
     why = "tests run on simulated chips only"
     if _nodes(root):
         return blocks(
@@ -92,7 +91,7 @@ def _no_chips(root: Path, box: Box, on_bus: list[str], visible: str | None) -> F
     )
 
 
-def _no_system(box: Box) -> Finding:
+def _no_system(box: DetectedSystem) -> Finding:
     if any(board.card == UNKNOWN for board in box.boards):
         return warning(
             "chips",
@@ -147,7 +146,7 @@ def look_at_driver(root: Path) -> Finding | None:
     return ok("driver", f"tt-kmd {text}")
 
 
-def look_at_firmware(root: Path, box: Box) -> list[Finding]:
+def look_at_firmware(root: Path, box: DetectedSystem) -> list[Finding]:
     """What is to be said of the cards' firmware bundles."""
     texts = {
         board: _read(root / f"sys/class/tenstorrent/tenstorrent!{board.node}/tt_fw_bundle_ver") for board in box.boards
@@ -195,7 +194,7 @@ def look_at_firmware(root: Path, box: Box) -> list[Finding]:
     return found
 
 
-def look_at_memory(root: Path, box: Box) -> Finding | None:
+def look_at_memory(root: Path, box: DetectedSystem) -> Finding | None:
     """What is to be said of the 1 GiB pages through which chips and host talk; None without boards."""
     if not box.boards:
         return None
@@ -221,7 +220,7 @@ def look_at_memory(root: Path, box: Box) -> Finding | None:
     return ok("hugepages", f"{reserved} pages of 1 GiB, {_HUGE_MOUNT} is mounted")
 
 
-def look_at_environment(environ: Mapping[str, str], box: Box) -> Iterator[Finding]:
+def look_at_environment(environ: Mapping[str, str], box: DetectedSystem) -> Iterator[Finding]:
     """What is to be said of variables that choose chips."""
     visible = environ.get(VISIBLE_VARIABLE)
     if visible is not None and box.boards:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_tt.ci.doctor.finding import Finding
-    from pytest_tt.targets.detection import Box
+    from pytest_tt.targets.detection import DetectedSystem
 
 LIMIT_S = 300.0
 
@@ -47,7 +47,7 @@ _HINTS = (
 _RESET = "reset the chips with tt-smi -r (nobody may be using them), then try again"
 
 
-def open_chips(root: Path, box: Box, limit_s: float = LIMIT_S) -> Finding:
+def open_chips(root: Path, box: DetectedSystem, limit_s: float = LIMIT_S) -> Finding:
     """Open the chips of `box` as a run would, multiply two matrices on the first, and say how that went."""
     try:
         lock = ChipLock(box, timeout_s=0, root=root, say=lambda line: None)
@@ -60,7 +60,7 @@ def open_chips(root: Path, box: Box, limit_s: float = LIMIT_S) -> Finding:
         lock.release()
 
 
-def _open(box: Box, limit_s: float) -> Finding:
+def _open(box: DetectedSystem, limit_s: float) -> Finding:
     start = time.monotonic()
     child = subprocess.Popen(
         [sys.executable, "-c", _CODE],
@@ -104,7 +104,7 @@ def _open(box: Box, limit_s: float) -> Finding:
     return ok("open", f"{facts['chips']} chips opened, and a product of two matrices is right ({took:.1f} s)")
 
 
-def _environment(box: Box) -> dict[str, str]:
+def _environment(box: DetectedSystem) -> dict[str, str]:
     """This process's, with addresses for indices of devices as in a run."""
     before = os.environ.get(VISIBLE_VARIABLE)
     environ = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_tt.ci.doctor.finding import Finding
-    from pytest_tt.targets.detection import Board, Box
+    from pytest_tt.targets.detection import Board, DetectedSystem
 
 _WAIT = "tests wait for the chips, by default 600 s, and then give up"
 
@@ -30,7 +30,7 @@ _UMD_TAIL = struct.Struct("=Qii")  # mark, thread, process
 _OWNER_DIED, _TID_MASK = 0x40000000, 0x3FFFFFFF
 
 
-def look_at_users(root: Path, box: Box) -> list[Finding]:
+def look_at_users(root: Path, box: DetectedSystem) -> list[Finding]:
     """What is to be said of processes that have devices of `box` open, and of locks."""
     found = [*_processes(root, box), *_run_locks(root, box), *_library_locks(root, box)]
     if not found and box.boards:
@@ -38,7 +38,7 @@ def look_at_users(root: Path, box: Box) -> list[Finding]:
     return found
 
 
-def _processes(root: Path, box: Box) -> Iterator[Finding]:
+def _processes(root: Path, box: DetectedSystem) -> Iterator[Finding]:
     by_pid: dict[int, list[str]] = {}
     for holder in holders(box, root):
         by_pid.setdefault(holder.pid, []).append(f"/dev/tenstorrent/{holder.chip}")
@@ -51,7 +51,7 @@ def _processes(root: Path, box: Box) -> Iterator[Finding]:
         )
 
 
-def _run_locks(root: Path, box: Box) -> Iterator[Finding]:
+def _run_locks(root: Path, box: DetectedSystem) -> Iterator[Finding]:
     """Locks of pytest-tt itself. The kernel frees them when the last process that inherited one is gone."""
     told: set[int | None] = set()
     for board in box.boards:
@@ -116,7 +116,7 @@ def _holders_of_lock(inode: int) -> list[int]:
     return sorted(found)
 
 
-def _library_locks(root: Path, box: Box) -> Iterator[Finding]:
+def _library_locks(root: Path, box: DetectedSystem) -> Iterator[Finding]:
     """Locks of Tenstorrent's library whose owner is gone without the kernel having noticed."""
     for board in box.boards:
         path = root / _UMD_LOCK.format(node=board.node)

@@ -8,13 +8,15 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.ci.project_table import TableError, read_table
+from pytest_tt.targets.choice import KINDS
+from pytest_tt.targets.simulated import SimulatedTarget
 from pytest_tt.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-BACKENDS = ("sim", "hw")
+BACKENDS = tuple(KINDS)
 TABLE = "tool.pytest-tt.gate"
 
 
@@ -50,13 +52,12 @@ class Rules:
 class RuleSet:
     """The rules for each backend, and where they came from."""
 
-    sim: Rules = field(default_factory=Rules)
-    hw: Rules = field(default_factory=Rules)
+    by_backend: dict[str, Rules] = field(default_factory=lambda: dict.fromkeys(BACKENDS, Rules()))
     sources: tuple[str, ...] = ()
 
     def of(self, backend: str | None) -> Rules:
         """The rules of rows of `backend`."""
-        return self.hw if backend == "hw" else self.sim
+        return self.by_backend.get(backend or "", self.by_backend[SimulatedTarget.name])
 
     def with_table(self, table: Mapping[str, Any], place: str) -> RuleSet:
         """With the rules of a TOML table; those below ``sim`` and ``hw`` hold for that backend only.
@@ -71,7 +72,7 @@ class RuleSet:
                 raise RulesError(f"{place}.{backend}: expected a table of rules, found {_shown(own)}")
             values = _values(common, place) | _values(own, f"{place}.{backend}")
             changed[backend] = replace(self.of(backend), **values)
-        return replace(self, **changed, sources=(*self.sources, place))
+        return replace(self, by_backend=self.by_backend | changed, sources=(*self.sources, place))
 
     def with_assignments(self, assignments: Iterable[str], option: str) -> RuleSet:
         """With rules of the command line, ``pcc_drop=0.01`` or ``hw.run_ratio=1.5``. Raises RulesError."""
@@ -89,7 +90,7 @@ class RuleSet:
                 parsed = value
             values = _values({key: parsed}, f"{option} {text!r}")
             changed = {each: replace(rules.of(each), **values) for each in ([backend] if backend else BACKENDS)}
-            rules = replace(rules, **changed, sources=(*rules.sources, f"{option} {text}"))
+            rules = replace(rules, by_backend=rules.by_backend | changed, sources=(*rules.sources, f"{option} {text}"))
         return rules
 
 
@@ -143,10 +144,11 @@ def describe(rules: RuleSet) -> list[str]:
     """A line a rule: name, value (of ``sim`` and ``hw`` where they differ) and meaning."""
     found = []
     for each in fields(Rules):
-        values = [
-            _shown(False if value is None else value)
-            for value in (getattr(rules.sim, each.name), getattr(rules.hw, each.name))
-        ]
-        value = values[0] if values[0] == values[1] else f"{values[0]} (sim), {values[1]} (hw)"
+        values = {}
+        for backend in BACKENDS:
+            value = getattr(rules.of(backend), each.name)
+            values[backend] = _shown(False if value is None else value)
+        same = len(set(values.values())) == 1
+        value = values[BACKENDS[0]] if same else ", ".join(f"{value} ({name})" for name, value in values.items())
         found.append(f"{each.name} = {value}: {each.metadata['text']}")
     return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tt.ci.matrix.collector import OUTPUT
 from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.targets.simulated import SimulatedTarget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # Simulated chips, whatever cards are here: no chip is looked for. A status that matches no test is an error.
 _OPTIONS = (
     "-p", "pytest_tt", "-p", "pytest_tt.ci.matrix.collector",
-    "--collect-only", "-q", "--tt-backend", "sim", "--tt-require",
+    "--collect-only", "-q", "--tt-backend", SimulatedTarget.name, "--tt-require",
 )  # fmt: skip
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_tt.ci.matrix.collecting import MatrixError
 from pytest_tt.ci.matrix.settings import CPU
+from pytest_tt.targets.card import CardTarget
+from pytest_tt.targets.simulated import SimulatedTarget
 from pytest_tt.targets.systems import SYSTEMS
 
 if TYPE_CHECKING:
@@ -49,10 +51,15 @@ class Entry:
         return f"{what} ({self.shard} of {self.shards})" if self.shards > 1 else what
 
     @property
+    def backend(self) -> str:
+        """Tests that need no chips do not wait for a card."""
+        return (SimulatedTarget if self.mesh is None else CardTarget).name
+
+    @property
     def options(self) -> tuple[str, ...]:
         """pytest's arguments but for the tests themselves."""
-        backend = ("--tt-backend", "sim") if self.mesh is None else ("--tt-backend", "hw", "--tt-system", self.system)
-        return (*backend, "--tt-require", *self.args)
+        system = () if self.mesh is None else ("--tt-system", self.system)
+        return ("--tt-backend", self.backend, *system, "--tt-require", *self.args)
 
     def to_json(self, tests: Sequence[str]) -> dict[str, Any]:
         """The entry of GitHub's ``include``; `tests` are the arguments that name the tests."""
@@ -62,7 +69,7 @@ class Entry:
             "runs-on": self.labels[0] if len(self.labels) == 1 else list(self.labels),
             "mesh": None if self.mesh is None else str(self.mesh),
             "system": None if self.mesh is None else self.system,
-            "backend": "sim" if self.mesh is None else "hw",
+            "backend": self.backend,
             "shard": self.shard,
             "shards": self.shards,
             "tests": len(self.tests),

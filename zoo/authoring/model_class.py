@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.authoring.field_names import rope_theta, zoo_names
 from zoo.authoring.shapes import Family, families
 
 if TYPE_CHECKING:
@@ -28,40 +29,50 @@ _LARGEST = 50_000_000
 
 _TRAINING = re.compile(
     r".*(dropout|_pdrop|layerdrop|drop_path|initializer|init_std|_token_id|_loss|label2id|id2label|classif|summary_).*|qa_.*"
-    r"|pretraining_tp|use_cache|tie_word_embeddings|transformers_version|is_encoder_decoder|is_decoder|add_cross_attention"
+    r"|pretraining_tp|use_cache|transformers_version|is_encoder_decoder|is_decoder|add_cross_attention"
     r"|chunk_size_feed_forward|output_.*|return_dict|problem_type|dtype|architectures|reorder_and_upcast_attn"
 )
 """Fields of configs that say nothing of a forward pass, or nothing that the zoo's models have."""
 
+_LAYERS = 4
+
 _TINY: tuple[tuple[str, int], ...] = (
     (r"vocab_size", 211),
-    (r"max_position_embeddings|n_positions|max_source_positions", 40),
-    (r"num_hidden_layers|n_layers?|num_layers|encoder_layers|decoder_layers", 4),
-    (r"num_attention_heads|n_heads?|num_heads|\w+_attention_heads", 6),
+    (r"max_position_embeddings|max_source_positions", 40),
+    (r"num_hidden_layers|encoder_layers|decoder_layers", _LAYERS),
+    (r"num_attention_heads|\w+_attention_heads", 6),
     (r"num_key_value_heads", 2),
     (r"head_dim", 8),
-    (r"hidden_size|n_embd|dim|d_model|embed_dim", 48),
-    (r"intermediate_size|ffn_dim|hidden_dim|n_inner|d_ff|\w+_ffn_dim", 90),
+    (r"hidden_size|embed_dim", 48),
+    (r"intermediate_size|\w+_ffn_dim", 90),
 )
-"""Sizes for tests, all different, so that a wrong axis shows; 2, 4 or 8 chips divide few of them."""
+"""Sizes for tests by the zoo's names, all different, so that a wrong axis shows; 2, 4 or 8 chips divide few of them."""
 
 
-class ArchitectureError(ValueError):
+class ModelClassError(ValueError):
     """A class that no model can be begun from; the text says which ones there are, or what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Architecture:
+class ModelClass:
     """What is known of the class `kind`."""
 
     kind: str
     module: str
     """Where transformers has its code."""
     model_type: str
+    config_class: str
     fields: dict[str, Any]
-    """Of its config, with their defaults: numbers, texts and tuples that a forward pass may depend on."""
+    """Of its config, by the zoo's names and with their defaults: numbers, texts and tuples that a forward pass may
+    depend on."""
+    keys: dict[str, str]
+    """Key of a config.json -> the field that it fixes."""
+    aliases: dict[str, str]
+    """Other names by which the config class knows a key."""
     others: dict[str, Any]
-    """Those that are none of these."""
+    """Keys that a field cannot hold, with their defaults."""
+    defaults: dict[str, Any]
+    """All keys of a config.json, with what the class takes where the file is silent."""
     tokens: dict[str, int]
     """Special tokens that a small vocabulary does not have, moved to where it has some."""
     tiny: dict[str, Any]
@@ -76,36 +87,48 @@ class Architecture:
     """Modules of the reference with a number for each layer as ``{0}``, and their classes."""
 
 
-def read(kind: str) -> Architecture:
-    """What transformers knows of `kind`. ArchitectureError where it is none, or torch is not there."""
+def read(kind: str) -> ModelClass:
+    """What transformers knows of the class `kind`. ModelClassError without that class, or without torch."""
     found = _class(kind)
     config_class = found.config_class
     try:
         config = config_class()
         default = _built(found, config)
     except Exception as error:
-        raise ArchitectureError(
+        raise ModelClassError(
             f"{kind} cannot be built from the defaults of {config_class.__name__} ({type(error).__name__}: "
             f"{' '.join(str(error).split())[:200]}): begin without --from"
         ) from None
     values = _fields(config_class, config)
-    fields = {name: value for name, value in values.items() if _plain(value)}
-    tiny, small = _tiny(found, config_class, fields)
-    tiny_fields = {**fields, **tiny}
+    own = {key: value for key, value in values.items() if _plain(value)}
+    keys = zoo_names(own, config_class.attribute_map)
+    changed, small = _tiny(found, config_class, own, keys)
+    fields, tiny = ({keys[key]: value for key, value in told.items()} for told in (own, changed))
     sizes = {
-        name: (value, tiny_fields[name])
+        name: (value, tiny.get(name, value))
         for name, value in fields.items()
         if isinstance(value, int) and not isinstance(value, bool) and value > 1
     }
     inputs = _inputs(found, fields)
-    return Architecture(
+    theta = rope_theta(values.get("rope_parameters"))
+    if theta is not None:
+        fields["rope_theta"], keys["rope_theta"] = theta, "rope_theta"
+    return ModelClass(
         kind=kind,
         module=found.__module__,
         model_type=str(config_class.model_type),
-        fields=fields,
-        others={name: value for name, value in values.items() if name not in fields},
-        tokens=_tokens(config_class, tiny),
-        tiny=tiny,
+        config_class=config_class.__name__,
+        fields=_with_head_dim(fields),
+        keys=keys,
+        aliases=dict(config_class.attribute_map),
+        others={
+            key: value
+            for key, value in values.items()
+            if key not in own and not (key == "rope_parameters" and theta is not None)
+        },
+        defaults=config.to_dict(),
+        tokens=_tokens(config_class, changed),
+        tiny=_tiny_with_head_dim(fields, tiny),
         families=families(_tensors(default), _tensors(small), sizes),
         inputs=inputs,
         outputs=_outputs(small, inputs, {name: pair[1] for name, pair in sizes.items()}),
@@ -116,13 +139,13 @@ def read(kind: str) -> Architecture:
 def saved_tensors(kind: str, hub_config: Mapping[str, Any]) -> Saved:
     """Name -> shape and dtype of what the class `kind` with this config.json saves; what is tied once.
 
-    ArchitectureError where transformers has no such class, or cannot build it from that config.
+    ModelClassError where transformers has no such class, or cannot build it from that config.
     """
     found = _class(kind)
     try:
         return _tensors(_built(found, found.config_class.from_dict(dict(hub_config))))
     except Exception as error:
-        raise ArchitectureError(
+        raise ModelClassError(
             f"{kind} cannot be built from the model's hub_config ({type(error).__name__}: "
             f"{' '.join(str(error).split())[:200]})"
         ) from None
@@ -133,7 +156,7 @@ def _class(kind: str) -> Any:
         import torch  # noqa: F401
         import transformers
     except ModuleNotFoundError as error:
-        raise ArchitectureError(
+        raise ModelClassError(
             f"{error.name} is not installed: names and shapes of the reference's parameters come from its PyTorch "
             "model; pip install 'pytest-tt[reference,zoo]', or begin without --from"
         ) from None
@@ -141,13 +164,13 @@ def _class(kind: str) -> Any:
     if inspect.isclass(found) and issubclass(found, transformers.PreTrainedModel):
         if getattr(found, "config_class", None) is not None:
             return found
-        raise ArchitectureError(f"{kind} has no config of its own: name the class of one architecture")
+        raise ModelClassError(f"{kind} has no config of its own: name the class of one architecture")
     import difflib
 
     known = [name for name in dir(transformers) if re.search(r"For[A-Z]|Model$", name) and not name.startswith("Auto")]
     near = difflib.get_close_matches(kind, known, n=4, cutoff=0.5)
     meant = f"; the nearest: {', '.join(near)}" if near else ""
-    raise ArchitectureError(
+    raise ModelClassError(
         f"transformers {transformers.__version__} has no model class {kind!r}: expected one such as "
         f"DistilBertForMaskedLM{meant}"
     )
@@ -201,21 +224,52 @@ def _plain(value: Any) -> bool:
     return isinstance(value, int | float | str)
 
 
-def _tiny(found: Any, config_class: Any, fields: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-    """Fields for tests, and the model that has them; fewer of them where it cannot be built with all."""
-    wanted = {}
+def _with_head_dim(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`fields` with the size of a head behind their number: the number grows where a mesh does not divide it."""
+    hidden, heads = fields.get("hidden_size"), fields.get("num_attention_heads")
+    if "head_dim" in fields or not isinstance(hidden, int) or not isinstance(heads, int) or hidden % heads:
+        return dict(fields)
+    found = {}
     for name, value in fields.items():
-        size = next((size for pattern, size in _TINY if re.fullmatch(pattern, name)), None)
+        found[name] = value
+        if name == "num_attention_heads":
+            found["head_dim"] = hidden // heads
+    return found
+
+
+def _tiny_with_head_dim(fields: Mapping[str, Any], tiny: Mapping[str, Any]) -> dict[str, Any]:
+    """`tiny` with the size of a head where it is not that of `fields`."""
+    size = _with_head_dim({**fields, **tiny}).get("head_dim")
+    if "head_dim" in fields or size == _with_head_dim(fields).get("head_dim"):
+        return dict(tiny)
+    return {**tiny, "head_dim": size}
+
+
+def _tiny(
+    found: Any, config_class: Any, own: Mapping[str, Any], names: Mapping[str, str]
+) -> tuple[dict[str, Any], Any]:
+    """Keys for tests, and the model that has them; fewer of them where it cannot be built with all.
+
+    `own`: the class's keys and defaults, `names`: the zoo's names of them.
+    """
+    wanted = {}
+    for key, value in own.items():
+        size = next((size for pattern, size in _TINY if re.fullmatch(pattern, names[key])), None)
         if size is not None and isinstance(value, int) and value > 1:
-            wanted[name] = size
-    if fields.get("num_key_value_heads") == fields.get("num_attention_heads") and "num_key_value_heads" in wanted:
-        wanted["num_key_value_heads"] = wanted["num_attention_heads"]
-    layers = {name: size for name, size in wanted.items() if size == dict(_TINY)[_TINY[2][0]]}
+            wanted[key] = size
+    by_name = {name: key for key, name in names.items()}
+    groups, heads = by_name.get("num_key_value_heads", ""), by_name.get("num_attention_heads", "")
+    if groups in wanted and heads in wanted and own[groups] == own[heads]:
+        wanted[groups] = wanted[heads]
+    layers = {key: size for key, size in wanted.items() if size == _LAYERS}
     for changes in (wanted, layers):
         try:
-            return changes, _built(found, config_class(**changes, **_tokens(config_class, changes)))
+            model = _built(found, config_class(**changes, **_tokens(config_class, changes)))
         except Exception:
             continue
+        # A class may derive one size from another.
+        small = _fields(config_class, model.config)
+        return {key: small[key] for key, value in own.items() if small[key] != value}, model
     return {}, _built(found, config_class())
 
 

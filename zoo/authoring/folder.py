@@ -1,4 +1,4 @@
-"""Where a model lies: the folder, and the dotted name that its modules are imported by."""
+"""A model's folder: the dotted name that its modules are imported by, and the lines in it that say TODO."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from zoo import registry
 
 if TYPE_CHECKING:
     from zoo.registry import Model
+
+MARK = "TODO"
+
+_SUFFIXES = (".py", ".md", ".toml", ".txt")
 
 
 def dotted_name(folder: Path) -> tuple[str, Path]:
@@ -28,7 +32,7 @@ def dotted_name(folder: Path) -> tuple[str, Path]:
 def import_model(asked: str) -> tuple[Model, Path]:
     """The model of that name, or of the folder `asked`, and its folder.
 
-    ValueError where there is none; whatever a registration raises that cannot be imported.
+    ValueError if neither exists; whatever a registration raises that cannot be imported.
     """
     folder = Path(asked).resolve()
     if asked not in registry.names() and (folder / "registration.py").is_file():
@@ -49,3 +53,27 @@ def import_model(asked: str) -> tuple[Model, Path]:
         )
     model = models[asked]
     return model, model.golden_folder.parent
+
+
+def todos(folder: Path) -> dict[str, list[tuple[int, str]]]:
+    """File, relative to `folder`, to the number and the text of each line that says `MARK`; only files that have some.
+
+    OSError if a file cannot be read.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _SUFFIXES and path.is_file():
+            lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+            marked = [(number, line.strip()) for number, line in lines if MARK in line]
+            if marked:
+                found[path.relative_to(folder).as_posix()] = marked
+    return found
+
+
+def summary(found: dict[str, list[tuple[int, str]]], *, most: int = 6) -> list[str]:
+    """A line for each file: how many places, and which lines (only the first `most`)."""
+    lines = []
+    for name, marked in found.items():
+        numbers = ", ".join(str(number) for number, _ in marked[:most]) + (" …" if len(marked) > most else "")
+        lines.append(f"{name}: {len(marked)} {MARK} (line{'s' * (len(marked) > 1)} {numbers})")
+    return lines

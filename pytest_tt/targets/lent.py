@@ -1,4 +1,4 @@
-"""The chips of an isolated run on hw: the parent holds them, its children open them, one after the other."""
+"""Chips that one process holds and other processes open, one after the other: those of an isolated run on a card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_tt.targets.detection import VISIBLE_VARIABLE, holders
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_tt.targets.detection import Box
+    from pytest_tt.targets.detection import DetectedSystem
 
 CACHE_VARIABLE = "TT_METAL_CACHE"
 
@@ -25,10 +25,10 @@ _RESET_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class HeldChips:
-    """The chips of `box`, whose locks this process holds."""
+class LentChips:
+    """The chips of `detected`, whose locks this process holds."""
 
-    box: Box
+    detected: DetectedSystem
     lock_descriptors: tuple[int, ...]
     may_reset: bool
     cache: Path | None
@@ -46,8 +46,8 @@ class HeldChips:
             "TMPDIR": own,
             "PYTEST_DEBUG_TEMPROOT": os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir()),
         }
-        addresses = [board.bdf for board in self.box.boards if board.bdf is not None]
-        if len(addresses) == len(self.box.boards):
+        addresses = [board.bdf for board in self.detected.boards if board.bdf is not None]
+        if len(addresses) == len(self.detected.boards):
             environ[VISIBLE_VARIABLE] = ",".join(addresses)
         base = os.environ.get(CACHE_VARIABLE) or self.cache or os.path.join(own, "tt-metal")
         environ[CACHE_VARIABLE] = os.path.join(base, self._name())
@@ -57,17 +57,17 @@ class HeldChips:
     def wait_until_free(self) -> None:
         """Wait for the driver to close what a child that died had open; if it does not, opening the chips will tell."""
         limit = time.monotonic() + _FREE_S
-        while holders(self.box) and time.monotonic() < limit:
+        while holders(self.detected) and time.monotonic() < limit:
             time.sleep(0.1)
 
     @property
     def reset_command(self) -> str:
         """How to reset these boards and no others."""
-        return f"tt-smi -r {','.join(str(node) for node in sorted(board.node for board in self.box.boards))}"
+        return f"tt-smi -r {','.join(str(node) for node in sorted(board.node for board in self.detected.boards))}"
 
     def reset(self) -> str | None:
         """Reset the boards; returns what went wrong."""
-        others = holders(self.box)
+        others = holders(self.detected)
         if others:
             return "not run: " + "; ".join(f"pid {who.pid} ({who.command}) has chip {who.chip} open" for who in others)
         words = self.reset_command.split()
@@ -96,4 +96,4 @@ class HeldChips:
 
     def _name(self) -> str:
         """A name for this group of boards."""
-        return "-".join((board.bdf or f"node{board.node}").replace(":", ".") for board in self.box.boards[:4])
+        return "-".join((board.bdf or f"node{board.node}").replace(":", ".") for board in self.detected.boards[:4])
