@@ -139,7 +139,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if session.settings.results.value is not None:
         from pytest_tt.results.plugin import register
 
-        register(config, session, _place(config, session.settings.results.value))
+        results = session.settings.results
+        register(config, session.target, _place(config, str(results.value)), results.source)
     if config.pluginmanager.has_plugin("html"):  # pytest-html
         from pytest_tt.results.html_columns import HtmlColumns
 

@@ -154,7 +154,7 @@ def _check_options(item: pytest.Item) -> None:
     """Refuse options that are valid one by one but not together: TT's compiler would abort the process."""
     options = item.stash[_RUN].options
     if options:
-        from pytest_tt.compiler.options import check_together
+        from pytest_tt.targets.compiler_options import check_together
 
         try:
             check_together(options)

@@ -95,11 +95,11 @@ def _systems(value: object) -> tuple[str, ...]:
 
 
 def _options(value: object) -> dict[str, str]:
-    from pytest_tt.compiler import options
+    from pytest_tt.targets import compiler_options
 
     if not isinstance(value, dict):
         raise ValueError(f'{value!r} is not a dict of TT compiler options such as {{"optimization_level": 1}}')
-    return options.check(value)
+    return compiler_options.check(value)
 
 
 def _name(value: object) -> str:

@@ -84,10 +84,10 @@ def _flag(text: str) -> bool:
 
 
 def _compiler_option(text: str) -> tuple[str, str]:
-    from pytest_tt.compiler import options
+    from pytest_tt.targets import compiler_options
 
-    key, value = options.parse(text)
-    return next(iter(options.check({key: value}).items()))
+    key, value = compiler_options.parse(text)
+    return next(iter(compiler_options.check({key: value}).items()))
 
 
 def _path(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tt.compiler.options import GONE, KNOWN, check, check_together, only_xla, parse, split
+from pytest_tt.targets.compiler_options import GONE, KNOWN, check, check_together, only_xla, parse, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable

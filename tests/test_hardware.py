@@ -237,7 +237,7 @@ def test_prepare_imports_flax_and_imports_nothing_before() -> None:
     pytest.importorskip("flax", reason="the plugin works without flax, this test is about it")
     code = """
 import sys
-from pytest_tt.compiler import options
+from pytest_tt.targets import compiler_options
 from pytest_tt.targets import card, detection, lock
 assert not {"jax", "flax", "numpy"} & set(sys.modules)
 card.prepare(detection.DetectedSystem.none())

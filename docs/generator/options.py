@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from markdown_pieces import code, prose, table
 
-from pytest_tt.compiler import options as compiler_options
 from pytest_tt.options import OPTIONS
+from pytest_tt.targets import compiler_options
 from pytest_tt.targets.systems import SYSTEMS
 
 

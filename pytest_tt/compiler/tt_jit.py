@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from pytest_tt.compiler import options
 from pytest_tt.compiler.arguments import Arguments, bind
 from pytest_tt.compiler.artifacts import file_name
 from pytest_tt.compiler.memory import is_out_of_memory
 from pytest_tt.compiler.placement import describe_arguments
 from pytest_tt.compiler.program import Program, bytes_per_chip, count_collectives
 from pytest_tt.files import write_atomically
-from pytest_tt.targets import jax_private
+from pytest_tt.targets import compiler_options, jax_private
 from pytest_tt.text import short_bytes
 
 if TYPE_CHECKING:
@@ -287,7 +286,7 @@ def _is_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 def _compiler_options(given: Any, run: TTRun, target: Target) -> tuple[dict[str, str], dict[str, Any]]:
     """TT's options in force for a function that is `given` some of its own, and what is passed to the compiler."""
-    tt, xla = ({}, {}) if given is None else options.split(given)
+    tt, xla = ({}, {}) if given is None else compiler_options.split(given)
     tt = {**run.options, **tt}
-    options.check_together(tt)
+    compiler_options.check_together(tt)
     return tt, target.compiler_options(tt, xla)

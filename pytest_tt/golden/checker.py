@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 class GoldenChecker:
     """The value of the fixture tt_golden: `tt_golden(outputs)` compares with the test's golden.
 
-    directory contains the goldens, default_case names the one of this test, backend is "sim" or "hw",
+    directory contains the goldens, default_case names the one of this test, backend is the name of the target,
     update says whether goldens are recorded again, and record(kind, facts) takes the facts for the results
     document. recorded contains what this run has recorded so far: tests that only read those need no
     reference of their own. status: bounds of the status file, which override those of the golden and the

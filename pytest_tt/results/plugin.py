@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_tt.results.row import Row
-    from pytest_tt.session import Session
+    from pytest_tt.targets.target import Target
 
 _NOTES, _RESULTS = "pytest_tt_notes", "pytest_tt_results"
 
 
-def register(config: pytest.Config, session: Session, path: Path) -> None:
-    """Collect the results of this run into `path`."""
+def register(config: pytest.Config, target: Target, path: Path, source: str) -> None:
+    """Collect the results of this run on `target` into `path`, which `source` names, e.g. ``--tt-results``."""
     workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
     if workerinput is not None:
         if "tt_exchange" in workerinput:
@@ -31,10 +31,10 @@ def register(config: pytest.Config, session: Session, path: Path) -> None:
         return
     if config.option.collectonly:
         return
-    path = usable_file(path, session.settings.results.source)
+    path = usable_file(path, source)
     exchange = tempfile.TemporaryDirectory(prefix="pytest-tt-")
     config.add_cleanup(exchange.cleanup)
-    collector = ResultsCollector(path, RunFacts(session.target, config.rootpath), Path(exchange.name))
+    collector = ResultsCollector(path, RunFacts(target, config.rootpath), Path(exchange.name))
     config.pluginmanager.register(collector, _RESULTS)
 
 

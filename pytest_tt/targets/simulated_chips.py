@@ -16,8 +16,8 @@ import types
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.compiler.options import only_xla
 from pytest_tt.targets import jax_private, provider
+from pytest_tt.targets.compiler_options import only_xla
 from pytest_tt.targets.platforms import PLATFORM
 
 if TYPE_CHECKING:
