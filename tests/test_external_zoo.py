@@ -82,5 +82,5 @@ def test_its_golden_is_what_its_reference_gives_and_catches_its_mutants(installe
     assert header == "external_mixer, golden case tiny"
     assert right.split()[-2:] == ["agrees", "agrees"]
     assert len(mutants) == 11
-    assert total == "11 mutants of 1 models, 0 wrong"
+    assert total == "11 mutants of 1 model, 0 wrong"
     assert {mutant.split()[-2] for mutant in mutants} == {"caught"}

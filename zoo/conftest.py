@@ -81,6 +81,12 @@ def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
             yield pytest.param(model, variant, marks=mark, id=f"{model.name}-{variant}-{mesh}")
 
 
+def _initialised(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
+    """One of the variants that `_small` gives of each model, as XLA takes seconds for each; all where `SLOW` is set."""
+    found = list(_small(config, models))
+    return found if os.environ.get(registry.SLOW) else {param.values[0].name: param for param in found}.values()
+
+
 def _golden_folders(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """Each folder of goldens once, with the models that keep them there."""
     folders: dict[Path, list[Model]] = {}
@@ -118,7 +124,7 @@ def _published(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
 _PARAMETERS: dict[str, Callable[[pytest.Config, Iterable[Model]], Iterable[Any]]] = {
     "zoo_case": _cases,
     "zoo_variant": _variants,
-    "zoo_small": _small,
+    "zoo_small": _initialised,
     "zoo_checkpoint": _checkpoints,
     "zoo_golden_folder": _golden_folders,
     "zoo_written": _written,

@@ -22,7 +22,7 @@ MESHES = ("1x1", "1x2", "1x4", "1x8", "2x4", "8x4")
 QUICK: dict[str, tuple[str, ...]] = {
     "resnet-18": ("1x2",),
     "resnet-34": (),
-    "resnet-50": ("1x2", "2x4"),
+    "resnet-50": ("2x4",),
     "resnet-101": (),
     "resnet-152": (),
 }
