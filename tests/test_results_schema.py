@@ -13,7 +13,8 @@ from documents import real_document, write
 
 from pytest_tt.cli import main
 from pytest_tt.results.row import PHASES, Row
-from pytest_tt.results.validation import MismatchError, check, schema
+from pytest_tt.results.validation import MismatchError, backends, check, schema
+from pytest_tt.targets.choice import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +50,7 @@ def test_the_schema_knows_every_field_of_a_row() -> None:
     assert row["properties"].keys() == names | {"run"}
     assert set(row["required"]) == names - {"placements", "shardings", "work"}, "those that came later may be absent"
     assert tuple(row["properties"]["phase"]["enum"]) == PHASES
+    assert backends() == tuple(KINDS)
 
 
 def test_each_value_says_what_is_expected() -> None:

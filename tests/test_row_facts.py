@@ -12,8 +12,7 @@ from documents import real_document, row_of
 
 from pytest_tt.compare import compare
 from pytest_tt.compare.errors import error_decades
-from pytest_tt.compiler.arrays import Array
-from pytest_tt.results.arrays import parse_text, placements_of
+from pytest_tt.results.arrays import Array, parse_text, placements_of
 from pytest_tt.results.row import Row
 
 if TYPE_CHECKING:

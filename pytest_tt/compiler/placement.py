@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 from jax.sharding import NamedSharding
 
-from pytest_tt.compiler.arrays import Array
+from pytest_tt.results.arrays import Array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from pytest_tt.compiler.arrays import Array
 
 if TYPE_CHECKING:
     from pytest_tt.results.row import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """Arrays of one kind: `count` of them, whose names differ in the numbers that ``*`` stands for."""
+
+    name: str
+    count: int
+    dtype: str
+    shape: tuple[int, ...]
+    spec: tuple[tuple[str, ...], ...] | None
+    """For each dimension the mesh axes that split it, none for a whole one; None: the sharding is not given by axes."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain JSON types."""
+        spec = None if self.spec is None else [list(entry) for entry in self.spec]
+        return {**asdict(self), "shape": list(self.shape), "spec": spec}
+
 
 Placement: TypeAlias = tuple[Mapping[str, int] | None, Sequence[Array]]
 """Mesh axes (name -> size), None where shardings are not given by axes, and the arrays placed by them."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_tt.compiler.arrays import Array
+    from pytest_tt.results.arrays import Array
 
 # Kinds of arrays kept of one test, so that a row stays short.
 MOST_ARRAYS = 64

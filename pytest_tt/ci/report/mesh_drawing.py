@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from pytest_tt.compiler.arrays import Array
-    from pytest_tt.results.arrays import Placement
+    from pytest_tt.results.arrays import Array, Placement
 
     Spec = tuple[tuple[str, ...], ...]
     Axes = Mapping[str, int]
