@@ -143,7 +143,7 @@ def speed(stage: ModelStage, shown: Shown) -> str:
     rows = {
         "model": f"{stage.model.name}, {stage.variant}",
         "weights": str(stage.directory),
-        "chips": f"mesh {stage.shape}, {chips} ({ground.why})",
+        "chips": f"mesh {stage.shape}, {chips} ({target.why})",
         "parameters": f"{short_count(stage.bytes_per_chip).strip()}B per chip",
         **({"rounded": stage.rounded} if stage.rounded else {}),
         "load": f"{stage.load_s:.2f} s",

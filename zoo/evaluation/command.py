@@ -251,7 +251,7 @@ def _facts(
     rows = {
         "model": f"{stage.model.name}, {stage.variant}",
         "weights": str(stage.directory),
-        "chips": f"mesh {stage.shape}, {chips} ({ground.why})",
+        "chips": f"mesh {stage.shape}, {chips} ({target.why})",
         "parameters": f"{short_count(stage.bytes_per_chip).strip()}B per chip{f', {dtype}' if dtype else ''}",
         "asked": f"{asked} questions, {shots} examples before each{', as messages' if chat else ''}",
         "time": f"load {stage.load_s:.1f} s, evaluation {seconds:.1f} s with compiling {network.programs} programs",
