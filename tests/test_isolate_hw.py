@@ -57,7 +57,7 @@ def hung(n300: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def tt_smi(n300: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program of that name on PATH that mends the chips, and what it was called with."""
+    """A program of that name on PATH that fixes the chips, and what it was called with."""
     program = tmp_path / "bin/tt-smi"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\necho "$@" >> {n300}/resets\nrm -f {n300}/hung\n')

@@ -140,7 +140,7 @@ def test_shardings_of_other_meshes_and_programs(pytester: pytest.Pytester, run_t
             tt_jit(lambda x: x + 1, in_shardings=P(("model", "batch")))(x)
             tt_jit(lambda x: x + 1)(jax.device_put(x, tt_device))
             tt_jit(lambda x: x + 1)(1.5)
-            with pytest.raises(TypeError, match="tokens=1.5 is no whole number"):
+            with pytest.raises(TypeError, match="tokens=1.5 is not a whole number"):
                 tt_jit.work(tokens=1.5)
             with pytest.raises(ValueError, match="images=0 is below 1"):
                 tt_jit.work(images=0)

@@ -79,12 +79,12 @@ class TTJit:
     def work(self, **counts: int) -> None:
         """Say what one execution processes, e.g. ``tt_jit.work(tokens=4 * 128)``: reports then show tokens a second.
 
-        Raises TypeError for a count that is no whole number, ValueError for one below 1.
+        Raises TypeError for a count that is not a whole number, ValueError for one below 1.
         """
         for unit, number in counts.items():
             if isinstance(number, bool) or not isinstance(number, int | np.integer):
                 raise TypeError(
-                    f"tt_jit.work: {unit}={number!r} is no whole number: give how many an execution processes"
+                    f"tt_jit.work: {unit}={number!r} is not a whole number: give how many an execution processes"
                 )
             if number < 1:
                 raise ValueError(f"tt_jit.work: {unit}={number} is below 1: give how many an execution processes")

@@ -161,7 +161,7 @@ def command_of(pid: int) -> str:
 def _boards(root: Path) -> tuple[Board, ...]:
     nodes = nodes_directory(root)
     try:
-        # by-id/ and whatever else lies beside the numbered nodes is no device of its own
+        # by-id/ and whatever else lies beside the numbered nodes is not a device of its own
         numbers = sorted(int(path.name) for path in nodes.iterdir() if path.name.isdigit())
     except OSError:
         return ()

@@ -80,7 +80,7 @@ def test_another_packages_models_are_no_use(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> dict[str, Any]:
-        raise ZooError("acme-zoo 1.2: it is broken; mend it")
+        raise ZooError("acme-zoo 1.2: it is broken; fix it")
 
     monkeypatch.setattr(registry, "models", broken)
     monkeypatch.setattr(listing, "entry_points", lambda group: [group])  # the list asks only where there is a package
@@ -88,7 +88,7 @@ def test_another_packages_models_are_no_use(
         with pytest.raises(SystemExit) as stop:
             main(command)
         assert stop.value.code == 2
-        assert capsys.readouterr().err == f"python -m zoo {command[0]}: acme-zoo 1.2: it is broken; mend it\n"
+        assert capsys.readouterr().err == f"python -m zoo {command[0]}: acme-zoo 1.2: it is broken; fix it\n"
 
 
 def test_a_registration_that_cannot_be_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,7 @@ def fetch(source: Source) -> Path:
 
     What is not in the cache yet is downloaded, unless HF_HUB_OFFLINE says not to. CheckpointError if that fails, or if
     what came is not what the hub announced: then it is taken out of the cache again. Extras that the cache lacks while
-    the hub is out of reach are no error.
+    the hub is out of reach are not errors.
     """
     fetching = _Fetching(source)
     with _quiet(source):
