@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No setting of the machine or of the outer run reaches the inner ones, and no real card is found.
 
-    Inner runs load no plugins but ours and those that they name: finding the others takes a third of their time.
+    Inner runs load no plugins but ours and those that they name: finding the others takes a third of their time. They
+    keep bytecode, also where the outer run does not: else each rewrites and compiles the plugin anew.
     """
     for name in list(os.environ):
         if name.startswith(("PYTEST_TT_", "JAX_", "TT_")) or name in (
             "CI",
             "PYTEST_ADDOPTS",
             "PYTEST_PLUGINS",
+            "PYTHONDONTWRITEBYTECODE",
             "XLA_FLAGS",
         ):
             monkeypatch.delenv(name)
