@@ -50,6 +50,12 @@ def run_tt(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
     return run
 
 
+@pytest.fixture
+def jax_cannot_start(pytester: pytest.Pytester) -> None:
+    """Inner runs whose tests use no jax do not start it either, as a spare process of ``--tt-isolate`` else would."""
+    pytester.makepyfile(jax="raise ImportError('not used here')")
+
+
 @pytest.fixture(scope="session")
 def working(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment with the well-behaved fake plugin."""

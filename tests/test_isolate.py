@@ -262,6 +262,7 @@ def test_everything_else_is_as_without(pytester: pytest.Pytester, run_tt: RunTT,
         assert isolated[key] == value, key
 
 
+@pytest.mark.usefixtures("jax_cannot_start")
 def test_deaths_of_other_kinds(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     """In a teardown, as expected, between two tests, by a signal that we did not send; fixtures are set up again."""
     pytester.makepyfile(

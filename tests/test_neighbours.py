@@ -9,13 +9,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pytest_tt.isolation.coverage import SharedCoverage, running_measurement
 from pytest_tt.isolation.crash import ended_by_timeout, readable_stacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     RunTT = Callable[..., pytest.RunResult]
 
@@ -178,6 +178,7 @@ DEADLY = """
 """
 
 
+@pytest.mark.usefixtures("jax_cannot_start")
 def test_a_dead_test_is_rerun_as_a_failed_one(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     pytester.makepyfile(reruns=RERUNS, test_d=DEADLY)
     result = run_tt("-p", "reruns", "--reruns", "2", "-v", *ISOLATED)
@@ -307,6 +308,7 @@ MEASURES = """
 """
 
 
+@pytest.mark.usefixtures("jax_cannot_start")
 def test_coverage_counts_what_children_ran(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     pytester.makepyfile(
         coverage=COVERAGE,
