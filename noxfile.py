@@ -357,12 +357,13 @@ def walkthrough(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def slow(session: nox.Session) -> None:
-    """Goldens that take long, of full-size models, on every mesh that they are claimed for."""
+    """Goldens that take long, of full-size models, on every mesh that they are claimed for; and other long tests."""
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[dev]")
     install_minilm(session)
     chosen = "qwen2_5 or distilbert or gpt2-gpt2 or bert-base or 1-layer or minilm or resnet-resnet or host"
     session.run("pytest", "zoo/test_contract.py", "zoo/qwen2_5", "-k", chosen, env={"ZOO_SLOW": "1"})
+    session.run("pytest", "tests/test_benchmarks.py", "tests/test_workflows.py", env={"ZOO_SLOW": "1"})
 
 
 @nox.session(python="3.11")

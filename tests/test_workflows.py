@@ -102,6 +102,7 @@ SUITE = """
 """
 
 
+@pytest.mark.skipif(not os.environ.get("ZOO_SLOW"), reason="takes long: set ZOO_SLOW=1, as nox's session slow does")
 def test_a_hardware_run_from_start_to_end(
     pytester: pytest.Pytester, working: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
