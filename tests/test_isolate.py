@@ -381,6 +381,7 @@ def alive(pid: int) -> bool:
 def test_no_child_outlives_its_parent(pytester: pytest.Pytester, number: signal.Signals) -> None:
     pytester.makepyfile(test_h=HANGS)
     command = [sys.executable, "-m", "pytest", "-p", "pytest_tt", "--tt-isolate", "--tt-results", "r.json"]
+    reason = "not finished: the run ended during this test"
     parent = subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, text=True)
     try:
         while not (pytester.path / "running").exists():
@@ -388,6 +389,9 @@ def test_no_child_outlives_its_parent(pytester: pytest.Pytester, number: signal.
             time.sleep(0.02)
         child = int((pytester.path / "pid").read_text())
         assert alive(child)
+        limit = time.monotonic() + 20  # the parent reads of the set-up when it is next scheduled
+        while {row["reason"] for row in rows(pytester).values()} != {reason} and time.monotonic() < limit:
+            time.sleep(0.02)
         parent.send_signal(number)
         output, _ = parent.communicate(timeout=60)
     finally:
@@ -398,7 +402,6 @@ def test_no_child_outlives_its_parent(pytester: pytest.Pytester, number: signal.
     assert not alive(child)
     assert parent.returncode == (pytest.ExitCode.INTERRUPTED if number == signal.SIGINT else -number)
     assert ("KeyboardInterrupt" in output) == (number == signal.SIGINT)
-    reason = "not finished: the run ended during this test"
     assert [(row["outcome"], row["reason"]) for row in rows(pytester).values()] == [("failed", reason)]
 
 
