@@ -38,7 +38,7 @@ class ResultsCollector(Listener):
         """Take the rows of the collected tests and write them as they are: failed."""
         self._rows = {row.nodeid: replace(row) for row in rows}
         self._write()
-        # What this one cost, versions and commit included, says nothing of the next: the first test's set-up is written.
+        # What this one cost, versions and commit included, says nothing of the next: the first set-up is written.
         self._cost = 0.0
 
     def interrupted(self, nodeid: str, phase: str) -> None:
