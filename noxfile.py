@@ -363,7 +363,11 @@ def slow(session: nox.Session) -> None:
     install_minilm(session)
     chosen = "qwen2_5 or distilbert or gpt2-gpt2 or bert-base or 1-layer or minilm or resnet-resnet or host"
     session.run("pytest", "zoo/test_contract.py", "zoo/qwen2_5", "-k", chosen, env={"ZOO_SLOW": "1"})
-    session.run("pytest", "tests/test_benchmarks.py", "tests/test_workflows.py", env={"ZOO_SLOW": "1"})
+    others = ("test_benchmarks", "test_external_zoo", "test_workflows")
+    session.run(
+        *("pytest", *(f"tests/{name}.py" for name in others), "zoo/cnn/test_cnn.py", "zoo/gpt2/test_demo.py"),
+        env={"ZOO_SLOW": "1"},
+    )
 
 
 @nox.session(python="3.11")

@@ -20,12 +20,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-slow = pytest.mark.skipif(
+pytestmark = pytest.mark.skipif(
     not os.environ.get("ZOO_SLOW"), reason="takes long: set ZOO_SLOW=1, as nox's session slow does"
 )
 
 
-@slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it reads memory from /proc")
 def test_qwen7b_on_a_tiny_variant(tmp_path: Path) -> None:
     first = run("--variant", "tiny-28-4", "--mesh", "1x2", "--directory", str(tmp_path / "kept"))
@@ -99,7 +98,6 @@ def test_quick_checkpoints_have_the_tensors_of_the_made_up_ones(
     assert {name: (tensor.shape, tensor.dtype) for name, tensor in TensorFiles(tmp_path).items()} == wanted
 
 
-@slow
 def test_the_plain_model_computes_what_the_zoo_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else `benchmarks/baseline.py` would measure two different things."""
     import jax

@@ -17,6 +17,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "external_zoo"
 
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("ZOO_SLOW"), reason="takes long: set ZOO_SLOW=1, as nox's session slow does"
+)
+
 
 class Installed:
     """The example in a directory that is on the path, with the metadata of its pyproject.toml."""
@@ -45,7 +49,7 @@ class Installed:
             capture_output=True,
             text=True,
             cwd=self.here,
-            env={**os.environ, "PYTHONPATH": self._path},
+            env={**os.environ, "PYTHONPATH": self._path, "ZOO_SLOW": ""},
         )
 
     def contract(self, chosen: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from zoo.cnn.model import CNN, DIGITS
 from zoo.cnn.reference import CASES
 from zoo.cnn.registration import MODEL
 from zoo.cnn.sharding import BATCH
+from zoo.registry import SLOW
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,7 @@ def test_shifted_moves_images() -> None:
     np.testing.assert_array_equal(moved[2], np.hstack([pixels[0, :, 1:, 0], np.zeros((4, 1))]))
 
 
+@pytest.mark.skipif(not os.environ.get(SLOW), reason="takes long: set ZOO_SLOW=1, as nox's session slow does")
 def test_training_reaches_97_percent(images: tuple[Images, Images]) -> None:
     """From scratch, as ``python -m zoo.cnn.train`` does it; rounding may move single images."""
     training, held_out = images

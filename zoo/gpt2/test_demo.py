@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -15,6 +16,7 @@ from zoo.gpt2.demo import END, from_vocabulary
 from zoo.gpt2.model import GPT2, TINY
 from zoo.gpt2.params import hub_config, synthetic_checkpoint, synthetic_params
 from zoo.gpt2.reference import generation, prompts
+from zoo.registry import SLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +94,7 @@ def test_next_tokens_and_continuation(
 
 
 @pytest.mark.tt
+@pytest.mark.skipif(not os.environ.get(SLOW), reason="takes long: set ZOO_SLOW=1, as nox's session slow does")
 def test_drawing_and_stopping(run: Callable[..., list[str]], directory: Path, tt_golden: Any, tt_run: Any) -> None:
     prompt = prompts()[0]
     given = ("--prompt", tokenizer(directory).decode(prompt), "--tokens", "24")
