@@ -82,6 +82,11 @@ class Recorder:
         """TT's `compiler` was asked for a program; `entry` is what came of it, see card.py."""
         self.row.card = extended(self.row.card, compiler, entry)
 
+    def not_compiled(self, systems: Mapping[str, str]) -> None:
+        """TT's compiler was to compile for `systems` too, and is not asked for the reasons given."""
+        self.row.card = {**(self.row.card or {"system": None, "compiler": None, "programs": []})}
+        self.row.card["not_compiled"] = dict(systems)
+
     def ran(self, run_s: float) -> None:
         """A program was executed; the row shows the median of all executions."""
         from statistics import median
