@@ -38,6 +38,7 @@ def compile_program(lowered: Any, *, system: str, options: Any = None, limit_s: 
     return SimpleNamespace(
         name=name,
         system=system,
+        mesh=lowered.mesh,
         compiler=COMPILER,
         ops={"add": 3},
         collectives={"all-reduce": 1},

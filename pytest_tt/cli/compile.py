@@ -156,8 +156,8 @@ def _function(
     names = _parameters(found)
     if names not in ([], ["mesh"]):
         raise UnusableError(
-            f"{path}:{name}: takes {', '.join(names)}: give their shapes, e.g. f32[8,128]:batch,None, or name a function "
-            "without parameters (or with mesh alone) that returns (function, *arguments)"
+            f"{path}:{name}: takes {', '.join(names)}: give their shapes, e.g. f32[8,128]:batch,None, or name "
+            "a function without parameters (or with mesh alone) that returns (function, *arguments)"
         )
     given = found(mesh) if names else found()
     if not isinstance(given, tuple) or not given or not callable(given[0]):
@@ -207,7 +207,7 @@ def _argument(shape: ArgumentShape, mesh: Mesh) -> Any:
         sharding = NamedSharding(mesh, PartitionSpec(*(entry or None for entry in shape.spec)))
         sharding.shard_shape(shape.shape)
     except (TypeError, ValueError, KeyError) as error:
-        raise UnusableError(f"{shape}: {str(error).splitlines()[0]}") from None
+        raise UnusableError(f"{shape.text}: {str(error).splitlines()[0]}") from None
     return jax.ShapeDtypeStruct(shape.shape, dtype, sharding=sharding)
 
 
