@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -46,8 +47,11 @@ class TTCompileError(RuntimeError):
 
     @property
     def place(self) -> str | None:
-        """``/path/model.py:12``; None if it is not known."""
-        return None if self.file is None else f"{self.file}:{self.line}"
+        """``model.py:12``, from the current directory on if it is below that; None if it is not known."""
+        if self.file is None:
+            return None
+        here = os.getcwd() + os.sep
+        return f"{self.file.removeprefix(here)}:{self.line}"
 
     def named(self, program: str, system: str | None = None) -> TTCompileError:
         """The same error of a program of that name, compiled for `system`."""
@@ -92,8 +96,8 @@ def refusal_from_log(log: str, stablehlo: str = "", *, program: str | None = Non
     telling = [pair for pair in found if not _CONSEQUENCE.search(pair[1])]
     location, sentence = next(iter([*named, *telling, *found]), (Location("", ()), "it failed without a word"))
     match = _OP.search(sentence)
-    op = match[1] if match else None
-    if op is not None and location.frame is None:
+    op = match[1] if match else _unnamed(sentence, stablehlo)
+    if op is not None and (location.frame is None or match is None):
         location = _first_of(op, stablehlo) or location
     frame = location.frame
     return TTCompileError(
@@ -172,6 +176,16 @@ def _diagnostics(log: str) -> Iterable[tuple[Location, str]]:
                 yield Location("", ()), part
         elif match := _NATIVE.search(line) or _PLAIN.search(line):
             yield Location("", ()), match[0].strip()
+
+
+# Ops that the compiler refuses without naming them, by what it says of their values.
+_UNNAMED = {"complex<": "stablehlo.fft"}
+
+
+def _unnamed(sentence: str, stablehlo: str) -> str | None:
+    """The op that `sentence` is about, if the program has it."""
+    found = (op for words, op in _UNNAMED.items() if words in sentence and _first_of(op, stablehlo) is not None)
+    return next(found, None)
 
 
 def _first_of(op: str, stablehlo: str) -> Location | None:
