@@ -109,8 +109,9 @@ def refusal_from_log(log: str, stablehlo: str = "", *, program: str | None = Non
 
 def crashed(how: str, log: str = "", *, program: str | None = None) -> TTCompileError:
     """The compiler's process ended (`how`: ``signal SIGABRT``, ``exit status 1``) while it compiled the program."""
-    last = next((match[0].strip() for match in map(_NATIVE.search, log.splitlines()) if match), None)
-    sentence = f"the compiler crashed ({how})" + ("" if last is None else f": {last[:300]}")
+    words = [match[0] for match in map(_NATIVE.search, log.splitlines()) if match]
+    last = words[-1].removeprefix("what():").removeprefix("ERR|").strip() if words else ""
+    sentence = f"the compiler crashed ({how})" + (f": {last[:300]}" if last else "")
     return TTCompileError(sentence, program=program, hint=hint_for(None, sentence), log=log)
 
 

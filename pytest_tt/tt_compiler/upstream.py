@@ -77,7 +77,8 @@ def verdict(stablehlo: str) -> tuple[Finding, ...]:
     if _SCALAR.search(main.group(1)):
         name = "scalar argument"
         found[name, None] = Finding(name, _reason(name), Location("", ()))
-    return tuple(found.values())
+    placed = {name for name, place in found if place is not None}
+    return tuple(finding for (name, place), finding in found.items() if place is not None or name not in placed)
 
 
 def refused(stablehlo: str) -> tuple[str, ...]:
