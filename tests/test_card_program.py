@@ -57,7 +57,8 @@ def test_host_ops() -> None:
     on_the_host = on_the_host.replace(
         "#ttnn_layout = ",
         "#system_memory = #ttnn.buffer_type<system_memory>\n#ttnn_layout_host = "
-        "#ttnn.ttnn_layout<(d0, d1) -> (d0, d1), <1x1>, memref<1x4x!ttcore.tile<32x32, f32>, #system_memory>>\n#ttnn_layout = ",
+        "#ttnn.ttnn_layout<(d0, d1) -> (d0, d1), <1x1>, memref<1x4x!ttcore.tile<32x32, f32>, #system_memory>>\n"
+        "#ttnn_layout = ",
         1,
     )
     assert program("mlp", ttnn=on_the_host).host_ops == {"linear": 1, "relu": 1}
