@@ -263,7 +263,7 @@ def prepare_compiling() -> None:
 
 def client_of_library(platform: str, library: str) -> Any:
     """A client of the plugin in `library`, which jax itself does not know of."""
-    from jax._src.lib import xla_client
+    from jax._src.lib import xla_client  # type: ignore[attr-defined]
 
     xla_client.load_pjrt_plugin_dynamically(platform, library)
     xla_client.initialize_pjrt_plugin(platform)

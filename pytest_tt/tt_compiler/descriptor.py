@@ -26,8 +26,8 @@ _TILE_SIZES = ((4, 16), (16, 16), (32, 16), (4, 32), (16, 32), (32, 32))
 _HOST_MMIO = 1
 
 # Facts of an architecture that programs do not see: decoded from tt-xla tests/cpu_compile_only/system_descs/n150.ttsys
-# and p150.ttsys (August 2026). They are the worker core (row, column) nearest to each DRAM bank; on a chip it depends on
-# which of its cores are harvested.
+# and p150.ttsys (August 2026). They are the worker core (row, column) nearest to each DRAM bank; on a chip it depends
+# on which of its cores are harvested.
 _WORMHOLE_NEAR_BANKS = (
     (7, 3), (0, 0), (4, 0), (5, 0), (0, 4), (3, 7), (1, 4), (7, 4), (6, 4), (2, 4), (4, 4), (5, 4),
 )  # fmt: skip
@@ -66,12 +66,9 @@ def descriptor(system: System, schema_hash: str) -> bytes:
 def neighbours(system: System) -> tuple[tuple[int, int], ...]:
     """The pairs of chips that are linked: each chip of the box's widest grid with the next in its row and column."""
     rows, columns = _grid(system.chips)
-    across = [
-        (row * columns + column, row * columns + column + 1) for row in range(rows) for column in range(columns - 1)
-    ]
-    down = [
-        (row * columns + column, (row + 1) * columns + column) for row in range(rows - 1) for column in range(columns)
-    ]
+    chips = range(rows * columns)
+    across = [(chip, chip + 1) for chip in chips if (chip + 1) % columns]
+    down = [(chip, chip + columns) for chip in chips[:-columns]]
     return tuple(sorted(across + down))
 
 

@@ -77,8 +77,8 @@ def lower_traced(traced: Any, *, name: str | None = None) -> Lowered:
 def _mesh(shardings: Sequence[Any], devices: int) -> str:
     """The mesh of the shardings, as text; without one, a row of all devices."""
     for sharding in shardings:
-        mesh = getattr(sharding, "mesh", None)
-        sizes = () if mesh is None else tuple(mesh.shape.values())
-        if sizes and mesh.size == devices:
+        mesh: Any = getattr(sharding, "mesh", None)
+        if mesh is not None and mesh.size == devices:
+            sizes = tuple(mesh.shape.values())
             return "x".join(map(str, sizes if len(sizes) > 1 else (1, *sizes)))
     return f"1x{devices}"

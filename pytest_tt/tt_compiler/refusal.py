@@ -13,7 +13,7 @@ _PASSING = (
 
 @dataclass(frozen=True)
 class Refusal:
-    """A program that was refused: all that the compiler printed, and the stages that it reached (``shlo``, ``ttir``)."""
+    """A refused program: all that the compiler printed, and the stages that it reached (``shlo``, ``ttir``)."""
 
     log: str = field(repr=False)
     stages: tuple[str, ...] = ()

@@ -125,7 +125,7 @@ class Server:
         # By its end the guard knows that this process is gone: nobody else has it.
         theirs, self._life = os.pipe()
         self._connection, connection = Pipe()
-        self._output = tempfile.TemporaryFile(prefix="pytest-tt-")
+        self._output = tempfile.TemporaryFile(prefix="pytest-tt-")  # noqa: SIM115 - it lives as long as the process
         settings = {
             "life": theirs,
             "connection": connection.fileno(),

@@ -30,7 +30,7 @@ _STALE_S = 3600.0
 
 
 class Store:
-    """Programs and refusals in `directory`. What cannot be read is not there, and what cannot be written is not kept."""
+    """Programs and refusals in `directory`. What cannot be read is not there; what cannot be written is not kept."""
 
     def __init__(self, directory: Path, max_bytes: int = MAX_BYTES) -> None:
         self.directory = directory
