@@ -181,8 +181,8 @@ def test_summary_of_a_run() -> None:
         {"system": None, "compiler": None, "programs": [], "not_compiled": {"n300": "mesh 1x8 needs 8 chips"}},
     ]
     assert list(summary_lines(cards)) == [
-        "3 programs of 2 tests compiled for n300 by jax-tt-plugin 0.1.3: 1 do not fit, 1 with ops that upstream lacks, "
-        "1 refused; the largest takes 13.0 GiB of the 12.0 GiB of a chip",
+        "3 programs of 2 tests compiled for n300 by jax-tt-plugin 0.1.3: 1 refused, 1 too large for a chip, 1 with "
+        "ops that upstream lacks; the largest takes 13.0 GiB of the 12.0 GiB of a chip",
         "1 program of 1 test compiled for t3k by jax-tt-plugin 0.1.3: all taken; the largest takes 3.0 GiB of the "
         "12.0 GiB of a chip",
         "not compiled for n150: 1 test (mesh 1x2 needs 2 chips, n150 has 1)",

@@ -56,7 +56,13 @@ class CardCompiler:
     @property
     def facts(self) -> dict[str, Any]:
         """The compiler as a row of the results names it."""
-        return compiler_facts(self.build.package, self.build.version, self.build.tt_mlir)
+        from pytest_tt.tt_compiler.compile import identify
+
+        try:
+            build = identify(self.build, self.store)
+        except TTCompileError:  # it does not even start
+            build = self.build
+        return compiler_facts(build.package, build.version, build.tt_mlir)
 
     def compile(
         self, lower: Callable[[], Lowered], *, system: str, name: str, options: Mapping[str, str]
