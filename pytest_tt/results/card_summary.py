@@ -88,8 +88,12 @@ def problems_of_entry(entry: Mapping[str, Any]) -> list[str]:
     """What is wrong with a program of a row's ``card``, in few words."""
     if not entry["ok"]:
         return [_REFUSED]
-    found = {_TOO_LARGE: entry.get("fits") is False, _UNKNOWN: entry.get("fits") is None, _ON_THE_HOST: entry["host_ops"],
-             _NOT_UPSTREAM: entry.get("upstream")}  # fmt: skip
+    found = {
+        _TOO_LARGE: entry.get("fits") is False,
+        _UNKNOWN: entry.get("fits") is None,
+        _ON_THE_HOST: entry["host_ops"],
+        _NOT_UPSTREAM: entry.get("upstream"),
+    }
     return [what for what, there in found.items() if there]
 
 
