@@ -55,7 +55,7 @@ def _chosen(
         key = key + len(args) if isinstance(key, int) and key < 0 else key
         if key not in given:
             known = ", ".join([*(names[at] if at < len(names) else str(at) for at in range(len(args))), *kwargs])
-            raise ValueError(f"weights={chosen!r}: {one!r} is not an argument of this call: expected some of {known}")
+            raise ValueError(f"weights: {one!r} is not an argument of this call: expected some of {known}")
         found.add(key)
     return frozenset(found)
 
