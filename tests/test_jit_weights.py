@@ -72,8 +72,8 @@ def test_weights_are_converted_ahead(tt_compile):
     assert converted(marked) < converted(unmarked)
     assert compiled(weights="variables").ops == compiled(weights=0).ops == marked.ops
     options = {"experimental_weight_dtype": "bfp_bf8"}
-    assert "bfp_bf8" in compiled(compiler_options=options).ttnn
-    assert "bfp_bf8" not in compiled(compiler_options=options, weights=()).ttnn
+    assert "tile<32x32, bfp_bf8>" in compiled(compiler_options=options).ttnn
+    assert "tile<32x32, bfp_bf8>" not in compiled(compiler_options=options, weights=()).ttnn
 
 
 @pytest.mark.tt(mesh="1x2")
@@ -90,7 +90,7 @@ def test_sharded_weights(tt_compile):
 
 def test_by_the_compiler(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     pytester.makepyfile(COMPILED)
-    result = run_tt()
+    result = run_tt("-rs")
     outcomes = result.parseoutcomes()
     if "skipped" in outcomes:
         result.stdout.fnmatch_lines(["*TT's compiler is not installed*"])

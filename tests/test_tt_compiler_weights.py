@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from pytest_tt.tt_compiler.weights import mark_weights, weights_of
+from pytest_tt.tt_compiler.weights import marked, weights_of
 
 VARIABLES = {"params": {"dense": {"bias": 1, "kernel": 2}}, "batch_stats": {"mean": 3}}
 
@@ -55,12 +55,14 @@ def test_marks_stand_before_what_uses_the_argument() -> None:
     shape = jax.ShapeDtypeStruct((8, 8), np.float32)
     traced = jax.jit(function).trace({"kernel": shape}, shape)
     module = traced.lower(lowering_platforms=("tt",)).compiler_ir("stablehlo")
-    mark_weights(module, weights_of(({"kernel": shape}, shape), {}, 0, ("params", "x")))
-    lines = [line.strip() for line in str(module).splitlines()]
+    copy = marked(module, weights_of(({"kernel": shape}, shape), {}, 0, ("params", "x")))
+    assert "tt.mark_argument" not in str(module)
+    assert marked(module, {}) is module
+    lines = [line.strip() for line in str(copy).splitlines()]
     (mark,) = (line for line in lines if "tt.mark_argument" in line)
     assert mark.startswith("%0 = stablehlo.custom_call @tt.mark_argument(%arg0)")
     assert '{ttcore.argument_type = "parameter", ttir.name = "params/kernel"}' in mark
     others = [line for line in lines if line.startswith("%") and line != mark]
     assert sum("%0" in line for line in others) == 2
     assert not any("%arg0" in line for line in others)
-    assert module.operation.verify()
+    assert copy.operation.verify()

@@ -14,8 +14,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from pytest_tt.compare import flatten
 from pytest_tt.golden import digest
-from pytest_tt.tt_compiler.upstream import refused
 from pytest_tt.tt_compiler.errors import TTCompileError
+from pytest_tt.tt_compiler.upstream import refused
 from zoo.authoring import fit_table, placement_record, published
 from zoo.authoring.goldens import folder_problems
 from zoo.checkpoints.loading import convert_tensors, save_checkpoint

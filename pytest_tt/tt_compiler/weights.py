@@ -64,15 +64,19 @@ def _is_variables(argument: Any) -> bool:
     return isinstance(argument, Mapping) and "params" in argument
 
 
-def mark_weights(module: Any, weights: Mapping[int, str]) -> None:
-    """Mark arguments of ``main`` in the StableHLO `module` (of jax.extend.mlir), by their numbers there.
+def marked(module: Any, weights: Mapping[int, str]) -> Any:
+    """The StableHLO `module` of jax, or a copy in which arguments of ``main`` are marked, by their numbers.
 
     Everything that used an argument then uses what the mark gives, which is the same value.
     """
     from jax.extend.mlir import ir
 
+    if not weights:
+        return module
     with module.context, ir.Location.unknown():
-        main = next(op for op in module.body.operations if op.operation.name == "func.func" and op.name.value == "main")
+        copy = module.operation.clone()
+        operations = copy.regions[0].blocks[0].operations
+        main = next(op for op in operations if op.operation.name == "func.func" and op.name.value == "main")
         block = main.regions[0].blocks[0]
         for number, name in weights.items():
             argument = block.arguments[number]
@@ -88,3 +92,4 @@ def mark_weights(module: Any, weights: Mapping[int, str]) -> None:
                     },
                 )
             argument.replace_all_uses_except(mark.result, mark)
+    return copy
