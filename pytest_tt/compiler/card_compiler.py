@@ -98,6 +98,7 @@ def lowered(
     if hasattr(function, "trace") and not jit_options:
         return lower(function, args, {}, name=name)
     options = dict(jit_options)
+    weights = options.pop("weights", None)
     for key in ("in_shardings", "out_shardings"):
         if options.get(key) is not None:
             options[key] = bind(options[key], mesh)
@@ -105,4 +106,5 @@ def lowered(
     shapes, _ = arguments.shapes(args, {})
     if options.get("out_shardings") is None and not jax.tree.leaves(arguments.dynamic(shapes, {})):
         options["out_shardings"] = NamedSharding(mesh, PartitionSpec())  # nothing else says where it is to run
-    return lower(jax.jit(function, **options), shapes, {}, name=name)
+    chosen = arguments.weights(weights, shapes, {})
+    return lower(jax.jit(function, **options), shapes, {}, name=name, weights=chosen)

@@ -48,10 +48,10 @@ class TTCompile:
 
         `function` is a plain one, or what jax.jit or ``tt_jit`` gives. `system` is what to compile for (default: the
         first of ``--tt-compile``, else the test's own, else the smallest with the mesh's chips), `mesh` another mesh
-        than the test's. The other keywords are those of jax.jit; a PartitionSpec in ``in_shardings`` or
-        ``out_shardings`` is bound to the mesh, an argument without a sharding is replicated. ``compiler_options`` are
-        TT's, and go before the marker's and ``--tt-compiler-option``, key by key. Nothing is computed, and no array is
-        needed.
+        than the test's. The other keywords are those of ``tt_jit``, such as ``weights``; a PartitionSpec in
+        ``in_shardings`` or ``out_shardings`` is bound to the mesh, an argument without a sharding is replicated.
+        ``compiler_options`` are TT's, and go before the marker's and ``--tt-compiler-option``, key by key. Nothing is
+        computed, and no array is needed.
 
         Raises TTCompileError where the compiler refuses it, crashes or takes too long, ValueError for a system with
         too few chips. A program that compiles is returned, whether it fits or not: see CardProgram.

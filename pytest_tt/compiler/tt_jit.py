@@ -71,6 +71,11 @@ class TTJit:
         ``compiler_options`` are TT's, checked, and go before the marker's and ``--tt-compiler-option``, key by key.
         XLA's own (``xla_…``) are for the compiler of the simulated chips, and left out on the card.
 
+        ``weights`` are the arguments that hold a model's weights: positions or names, one or several, like
+        ``donate_argnums``. TT's compiler converts them ahead of the calls, and ``experimental_weight_dtype`` acts on
+        them alone. Default: every argument with the variables of a linen module, as Tenstorrent's own plugin has it; ()
+        for none. Simulated chips make no difference.
+
         Raises TypeError for ``backend`` and ``device``, ValueError for options that TT's compiler does not have.
         """
         if function is None:
@@ -142,6 +147,7 @@ class JittedFunction:
         for key in ("in_shardings", "out_shardings"):
             if options.get(key) is not None:
                 options[key] = bind(options[key], mesh)
+        self._weights = options.pop("weights", None)
         self._tt_options, passed = _compiler_options(options.get("compiler_options"), run, target)
         self._function = function
         self._arguments = Arguments(function, options, mesh)
@@ -271,6 +277,7 @@ class JittedFunction:
     def _program(self, jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
         """The program for these arguments. jax keeps what it traced and lowered: the same module, the same program."""
         self._recorder.phase("trace")
+        weights = self._arguments.weights(self._weights, args, kwargs)
         start = time.perf_counter()
         traced = jitted.trace(*args, **kwargs)
         traced_at = time.perf_counter()
@@ -278,11 +285,21 @@ class JittedFunction:
         module = id(lowered.compiler_ir())
         if module not in self._programs:
             self._recorder.phase("compile")
-            self._programs[module] = self._compile(jitted, lowered, args, kwargs, traced_at - start, traced_at)
+            self._programs[module] = self._compile(
+                jitted, lowered, args, kwargs, weights, trace_s=traced_at - start, traced_at=traced_at
+            )
         return self._programs[module]
 
     def _compile(
-        self, jitted: Any, lowered: Any, args: tuple[Any, ...], kwargs: dict[str, Any], trace_s: float, traced_at: float
+        self,
+        jitted: Any,
+        lowered: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        weights: Mapping[int, str] | None,
+        *,
+        trace_s: float,
+        traced_at: float,
     ) -> Program:
         artifact = self._artifact(self.__name__)
         if artifact is not None:
@@ -306,7 +323,7 @@ class JittedFunction:
         if self._card is not None:
             from pytest_tt.tt_compiler.lowering import lower
 
-            lower_once = functools.cache(lambda: lower(jitted, args, kwargs, name=self.__name__))
+            lower_once = functools.cache(lambda: lower(jitted, args, kwargs, name=self.__name__, weights=weights))
             self._card.check(lower_once, self.__name__, self._tt_options, artifact)
         return program
 
