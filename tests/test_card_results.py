@@ -59,6 +59,15 @@ def test_a_row_keeps_its_programs_through_properties() -> None:
     assert (recorder.row.card, recorder.row.layers) == (None, None), "of a second attempt nothing counts of the first"
 
 
+def test_layers_are_a_number_from_1() -> None:
+    recorder = Recorder(Row("test_a"))
+    with pytest.raises(TypeError, match=r"layers: 1\.5 is not a whole number"):
+        recorder.layers(1.5)  # type: ignore[arg-type]
+    for count in (0, True):
+        with pytest.raises(ValueError, match="is not a number from 1"):
+            recorder.layers(count)
+
+
 def test_the_system_of_a_program() -> None:
     one = extended(None, COMPILER, program())
     (entry,) = one["programs"]

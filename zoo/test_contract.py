@@ -113,6 +113,8 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_run: Any, tt_mesh: Any, tt_j
         out_shardings=output_specs,
     )
     tt_jit.work(**architecture.work(inputs))
+    if layers := getattr(fitted, "num_hidden_layers", None):
+        tt_jit.layers(layers)
     outputs = forward(params, inputs)
 
     assert set(outputs) == set(output_specs)
@@ -163,7 +165,10 @@ def test_compiles(zoo_model: Model, zoo_compiled: str, tt_run: Any, tt_mesh: Any
     """By TT's compiler, from shapes alone: every program, for each system that usually has such a mesh."""
     mesh, problems = str(tt_run.mesh), []
     made: dict[str, list[CardProgram]] = {system: [] for system in systems_of(mesh)}
-    for program in programs_of(zoo_model, zoo_model.config(zoo_compiled), tt_mesh):
+    config = zoo_model.config(zoo_compiled)
+    if layers := getattr(config, "num_hidden_layers", None):
+        tt_compile.layers(layers)
+    for program in programs_of(zoo_model, config, tt_mesh):
         for system in made:
             try:
                 made[system].append(tt_compile(program.function, *program.arguments, system=system))

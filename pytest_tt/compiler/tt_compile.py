@@ -79,6 +79,10 @@ class TTCompile:
         self._recorder.card(compiler_facts(*program.compiler), compiled(program, None))
         return program
 
+    def layers(self, count: int) -> None:
+        """As ``tt_jit.layers``: how many layers the model has that are alike, for ops per layer in reports."""
+        self._recorder.layers(count)
+
     def _system(self, asked: str | None, shape: MeshShape) -> str:
         """The name of the system to compile for. Raises ValueError for one that there is not, or with too few chips."""
         if asked is not None:

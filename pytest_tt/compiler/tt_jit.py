@@ -111,11 +111,7 @@ class TTJit:
 
         Raises TypeError for what is not a whole number, ValueError for one below 1.
         """
-        if isinstance(count, bool) or not isinstance(count, int | np.integer):
-            raise TypeError(f"tt_jit.layers: {count!r} is not a whole number: give how many layers the model has")
-        if count < 1:
-            raise ValueError(f"tt_jit.layers: {count} is below 1: give how many layers the model has")
-        self._recorder.layers(int(count))
+        self._recorder.layers(count)
 
     @property
     def programs(self) -> tuple[Program, ...]:
