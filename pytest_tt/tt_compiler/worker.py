@@ -13,7 +13,6 @@ import importlib
 import json
 import os
 import resource
-import select
 import shutil
 import signal
 import sys
@@ -22,7 +21,7 @@ import time
 import traceback
 import warnings
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,7 @@ def main() -> None:
             os._exit(_serve_to_the_end(settings, Path(name), guard))
         os.close(settings["connection"])
         ended = os.pidfd_open(loader)
-        select.select([settings["life"], ended], [], [])
+        wait([settings["life"], ended])
         with suppress(ProcessLookupError):
             os.kill(loader, signal.SIGKILL)
         os.waitpid(loader, 0)
@@ -135,7 +134,7 @@ def _compile_apart(
         finally:
             os._exit(code)
     ended = os.pidfd_open(child)
-    in_time = bool(select.select([ended], [], [], request["limit_s"])[0])
+    in_time = bool(wait([ended], request["limit_s"]))
     os.close(ended)
     for kill, number in ((os.killpg, child), (os.kill, child)):  # it may not have its own group yet
         with suppress(ProcessLookupError, PermissionError):
