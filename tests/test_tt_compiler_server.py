@@ -190,23 +190,10 @@ time.sleep(600)
     guard = int(run.stdout.readline())
     if module == "hangs":
         wait_until(lambda: any("started" in path.read_text() for path in temporary.glob("*/program-*/log")))
-    group = processes_of_session(guard)
-    assert len(group) >= 2
+    group = worker.processes_of(guard)
+    assert len(group) == (4 if module == "hangs" else 2)
     run.kill()
     run.wait()
     run.stdout.close()
     wait_until(lambda: not any(map(is_running, group)))
     wait_until(lambda: list(temporary.iterdir()) == [])
-
-
-def processes_of_session(session: int) -> list[int]:
-    """The guard, its loader, and what runs for a program."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[3]) == session:
-            found.append(int(path.parent.name))
-    return found
