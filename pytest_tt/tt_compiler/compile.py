@@ -17,6 +17,7 @@ from pytest_tt.tt_compiler.errors import TTCompileError, refusal_from_log
 from pytest_tt.tt_compiler.refusal import Refusal
 from pytest_tt.tt_compiler.server import LIMIT_S, Server
 from pytest_tt.tt_compiler.store import program_key
+from pytest_tt.tt_compiler.ttnn_text import TTNNTextError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +86,7 @@ def compile_program(
 def _read(artifact: Artifact, system: str, build: Build, lowered: Lowered) -> CardProgram:
     try:
         return card_program.read(artifact, system, lowered.mesh, build, lowered.text, name=lowered.name)
-    except ValueError as error:
+    except TTNNTextError as error:
         raise TTCompileError(
             f"what it gave is not a program: {error}", program=lowered.name, log=artifact.log
         ) from None

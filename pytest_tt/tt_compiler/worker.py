@@ -183,7 +183,10 @@ def _compile(
     except BaseException as error:
         outcome = REFUSED if isinstance(error, engine.Refused) else FAILED
         with suppress(BaseException):
-            traceback.print_exc()
+            if outcome == REFUSED:
+                print(f"error: {error}", file=sys.stderr)
+            else:
+                traceback.print_exc()
             sys.stderr.flush()
     (directory / "outcome").write_text(outcome, encoding="utf-8")
     return 0 if outcome == COMPILED else 1
