@@ -77,13 +77,33 @@ def test_auto_takes_the_card(pytester: pytest.Pytester, working: Environment, n3
     assert document["run"]["backend"] == "hw"
     assert document["run"]["system"] == "n300"
     assert document["run"]["chips"] == 2
-    assert "0.0.0+fake" in json.dumps(document["run"])
+    assert document["run"]["versions"]["pjrt_plugin_tt"] == "0.0.0+fake"
     outcomes = {row["nodeid"].partition("::")[2]: row["outcome"] for row in document["tests"]}
     assert outcomes["test_too_big"] == "skipped"
     assert outcomes["test_c[1x2]"] == "passed"
     # The chips were held until the process ended, and are free now.
     with ChipLock(detect(n300), timeout_s=0, say=print, root=n300):
         pass
+
+
+def test_of_two_plugins_jax_gets_the_first(
+    pytester: pytest.Pytester, working: Environment, n300: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The other one would end the process when it is imported; and the run says which one it takes."""
+    site = tmp_path / "second"
+    info = site / "jax_tt_plugin-0.1.3.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: jax-tt-plugin\nVersion: 0.1.3\n")
+    (info / "entry_points.txt").write_text("[jax_plugins]\nlibtt = second_plugin\n")
+    (site / "second_plugin.py").write_text("import os\nos.abort()\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    pytester.makepyfile(MIXED)
+    result = working.run(pytester, "-k", "test_a", "--tt-results=results.json")
+    result.assert_outcomes(passed=1, deselected=5)
+    result.stdout.fnmatch_lines(["tt: *(2 chips) found, pjrt-plugin-tt 0.0.0+fake, not jax-tt-plugin 0.1.3)*"])
+    versions = json.loads((pytester.path / "results.json").read_text())["run"]["versions"]
+    assert versions["pjrt_plugin_tt"] == "0.0.0+fake"
+    assert "jax_tt_plugin" not in versions
 
 
 def test_missing_chips_fail_on_request(pytester: pytest.Pytester, working: Environment, n300: Path) -> None:
@@ -145,7 +165,7 @@ def test_hw_without_the_wheel(pytester: pytest.Pytester, tmp_path: Path, n300: P
     result = bare.run(pytester, "--tt-backend", "hw")
     assert result.ret == USAGE_ERROR
     assert len([line for line in result.stderr.lines if line]) == 1
-    result.stderr.fnmatch_lines(["ERROR: backend hw: n300 (2 chips) found but pjrt-plugin-tt is not installed: pip*"])
+    result.stderr.fnmatch_lines(["ERROR: backend hw: n300 (2 chips) found but no plugin for jax registers tt: pip*"])
 
 
 def test_visible_devices(

@@ -117,6 +117,11 @@ class Target(ABC):
         """`name`, as tests and results call it."""
         return self.name
 
+    @property
+    def packages(self) -> dict[str, str | None]:
+        """Name -> version of what a run on this target depends on beside the packages of every run."""
+        return {}
+
     def header(self) -> list[str]:
         """What pytest's report header says of it."""
         parts = [f"backend {self.name} ({self.why})"]
