@@ -284,3 +284,12 @@ from jax._src import xla_bridge
 assert not xla_bridge._backends, "a backend was started"
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+def test_similar_system(tmp_path: Path) -> None:
+    """The chips of a box without a name are those of a system with the same cards."""
+    assert detect(make_tree(tmp_path / "two", ["n300", "n300"]), None).similar_system == "n300"
+    assert detect(make_tree(tmp_path / "three", ["p300c"] * 3), None).similar_system == "qb2"
+    assert detect(make_tree(tmp_path / "mixed", ["n150", "n300"]), None).similar_system is None
+    assert detect(make_tree(tmp_path / "unknown", [None], arch="wormhole_b0"), None).similar_system is None
+    assert NO_CARD.similar_system is None

@@ -106,6 +106,50 @@ def test_of_two_plugins_jax_gets_the_first(
     assert "jax_tt_plugin" not in versions
 
 
+PROGRAM = """
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+@pytest.mark.tt(mesh="1x2")
+def test_program(tt_jit):
+    tt_jit(jnp.dot)(np.ones((4, 4), np.float32), np.ones((4, 4), np.float32))
+    (program,) = tt_jit.programs
+    found = program.collectives, program.bytes_per_chip, program.card is None
+    assert found == {expected}
+"""
+
+
+def test_programs_are_read_from_what_the_plugin_serializes(
+    pytester: pytest.Pytester, working: Environment, n300: Path
+) -> None:
+    """Not from its HLO text, which is a stub on several chips: the fake's is the CPU's, without a collective."""
+    # A tile of 4096 bytes reserves one page in each of the 12 banks; at most three tensors are there at a time.
+    peak = 3 * 12 * 4096
+    pytester.makepyfile(PROGRAM.replace("{expected}", f'({{"all-reduce": 1}}, {peak}, False)'))
+    working.run(pytester, "--tt-results=results.json").assert_outcomes(passed=1)
+    (row,) = json.loads((pytester.path / "results.json").read_text())["tests"]
+    assert (row["collectives"], row["bytes_per_chip"]) == ({"all-reduce": 1}, peak)
+    assert row["card"]["system"] == "n300"
+    assert row["card"]["compiler"]["package"] == "pjrt-plugin-tt"
+    (program,) = row["card"]["programs"]
+    assert (program["name"], program["ok"], program["ops"]) == ("dot", True, {"all_reduce": 1, "matmul": 1})
+
+
+def test_programs_that_cannot_be_read_say_so_once(
+    pytester: pytest.Pytester, working: Environment, n300: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_TTNN", "garbage")
+    text = PROGRAM.replace("{expected}", "(None, None, True)")
+    pytester.makepyfile(text, test_other=text)
+    result = working.run(pytester, "-W", "default", "--tt-results=results.json")
+    result.assert_outcomes(passed=2, warnings=2)
+    said = "TTExecutableWarning: programs have no collectives and no memory: pjrt-plugin-tt 0.0.0+fake: ValueError: no "
+    assert result.stdout.str().count(said) == 1
+    for row in json.loads((pytester.path / "results.json").read_text())["tests"]:
+        assert (row["collectives"], row["bytes_per_chip"], row["card"]) == (None, None, None)
+
+
 def test_missing_chips_fail_on_request(pytester: pytest.Pytester, working: Environment, n300: Path) -> None:
     pytester.makepyfile(MIXED)
     result = working.run(pytester, "--tt-require", "-k", "too_big")

@@ -85,6 +85,11 @@ class CardTarget(Target):
         return cls(why, detected.system, detected.chips, detected.description, request, detected, providers)
 
     @property
+    def similar_system(self) -> str | None:
+        """The one of the same cards: two n300 have the chips of an n300."""
+        return self.system or self.detected.similar_system
+
+    @property
     def packages(self) -> dict[str, str | None]:
         """The plugin, where it is a package."""
         return {each.name: each.version for each in self.providers[:1] if each.module is not None}
