@@ -19,6 +19,7 @@ from device_tree import bdf, make_healthy, make_system, make_tree, set_holders
 from pytest_tt.ci.doctor import machine, opening, software, users
 from pytest_tt.ci.doctor.diagnosis import BLOCKS, OK, WARNING, ok
 from pytest_tt.cli import main
+from pytest_tt.targets import provider
 from pytest_tt.targets.detection import ROOT_VARIABLE, DetectedSystem, detect
 from pytest_tt.targets.lock import ChipLock
 
@@ -303,7 +304,7 @@ def test_a_descriptor_file_of_another_user(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_plugin_here: None) -> Callable[..., Path]:
     """Put a distribution called pjrt-plugin-tt on the path, of this process and of those that it starts."""
     folder = tmp_path / "site"
     folder.mkdir()
@@ -370,6 +371,7 @@ def test_python(install: Callable[..., Path]) -> None:
     only([software.look_at_python("3.12.3")], "python", BLOCKS, "needs >=3.14", "use a Python that is >=3.14")
 
 
+@pytest.mark.skipif(bool(provider.known_distributions()), reason="a module of that name is installed here")
 def test_a_plugin_without_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "jax_plugins").mkdir()
     (tmp_path / "jax_plugins/libtt.py").touch()

@@ -110,7 +110,9 @@ def initialize():
 """
 
 
-def test_unknown_plugins_are_known_by_what_they_register(site: Path, n300: DetectedSystem) -> None:
+def test_unknown_plugins_are_known_by_what_they_register(
+    site: Path, n300: DetectedSystem, no_plugin_here: None
+) -> None:
     """One whose entry point says nothing, one of the namespace package without any, and others of no interest."""
     for name, entry, platform in (("odd", "odd = odd_one", "tt"), ("even", "even = even_one", "cuda")):
         make_distribution(site, name=name, entry_point=entry, modules=())

@@ -17,7 +17,6 @@ import pytest
 from device_tree import bdf
 from fake_plugins import Environment, events, make_environment
 
-from pytest_tt.targets import provider
 from pytest_tt.targets.detection import detect
 from pytest_tt.targets.lock import ChipLock
 
@@ -202,7 +201,6 @@ def test_hw_without_a_card(pytester: pytest.Pytester, working: Environment) -> N
     result.stderr.fnmatch_lines(["ERROR: backend hw: no card found: expected device nodes below /dev/tenstorrent*"])
 
 
-@pytest.mark.skipif(bool(provider.known_distributions()), reason="the real wheel is installed here")
 def test_hw_without_the_wheel(pytester: pytest.Pytester, tmp_path: Path, n300: Path) -> None:
     bare = make_environment(tmp_path / "bare", None)
     pytester.makepyfile(MIXED)
