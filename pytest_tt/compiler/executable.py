@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.tt_compiler.artifact import split_serialized
+from pytest_tt.tt_compiler.artifact import serialized, split_serialized
 from pytest_tt.tt_compiler.card_program import Compiler, read
 
 if TYPE_CHECKING:
@@ -39,15 +39,8 @@ def read_executable(compiled: Any, stablehlo: str, name: str, place: Place) -> C
     if place.system is None:
         raise UnreadableError("the chips are not those of a system in `pytest-tt systems`, whose facts it takes")
     try:
-        artifact = split_serialized(_serialized(compiled.runtime_executable()))
+        artifact = split_serialized(serialized(compiled.runtime_executable()))
         return read(artifact, place.system, place.mesh, Compiler(package, version or "", None), stablehlo, name=name)
     # Another plugin may serialize something else, nothing, or a text of another version: the test goes on without.
     except Exception as error:
         raise UnreadableError(f"{package} {version or ''}".rstrip() + f": {type(error).__name__}: {error}") from None
-
-
-def _serialized(executable: Any) -> bytes:
-    """Newer versions of jax ask the executable, 0.7 asks its client."""
-    if hasattr(executable, "serialize"):
-        return bytes(executable.serialize())
-    return bytes(executable.client.serialize_executable(executable))

@@ -61,16 +61,21 @@ class Server:
         options: Mapping[str, str],
         name: str = "program",
         limit_s: float = LIMIT_S,
+        mock: Mapping[str, Any] | None = None,
     ) -> Artifact | Refusal:
         """Compile StableHLO bytecode for the first `devices` chips of a system, or tell why the compiler refuses it.
 
+        With `mock`, keywords of `native.run_on_mock`, the program also runs, and `descriptor` is one of a cluster.
         Raises TTCompileError with `name` if the compiler crashed, did not end within `limit_s` seconds, or gave
         something else than a program. The next one is not affected.
         """
         with self._lock:
             try:
                 answer, serialized = self._ask(
-                    {"devices": devices, "options": dict(options), "limit_s": limit_s}, module, descriptor, limit_s
+                    {"devices": devices, "options": dict(options), "limit_s": limit_s, "mock": mock},
+                    module,
+                    descriptor,
+                    limit_s,
                 )
             except _Gone as error:
                 how, log = str(error), self._printed()
