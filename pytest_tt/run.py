@@ -113,6 +113,6 @@ def _compile_for(
 
 
 def smallest_system(mesh: MeshShape) -> str | None:
-    """The system with the fewest chips that has those of `mesh`: of several the first of the table, None without any."""
+    """The system with the fewest chips that has those of `mesh`, the first of several; None without any."""
     fitting = [system for system in SYSTEMS.values() if system.chips >= mesh.chips]
     return min(fitting, key=lambda system: system.chips).name if fitting else None

@@ -23,6 +23,7 @@ def compiled(program: CardProgram, problem: str | None) -> Json:
     return {
         "name": program.name,
         "system": program.system,
+        "mesh": program.mesh,
         "ok": True,
         "error": problem,
         "ops": dict(program.ops),
@@ -37,19 +38,21 @@ def compiled(program: CardProgram, problem: str | None) -> Json:
     }
 
 
-def refused(name: str, system: str, error: str) -> Json:
+def refused(name: str, system: str, mesh: str, error: str) -> Json:
     """The entry of a program that the compiler did not take; `error` is why, in one line."""
     unknown = dict.fromkeys(
         ("ops", "collectives", "host_ops", "dram_peak_bytes", "dram_bytes", "fits", "flops", "roofline_s", "upstream")
     )
-    return {"name": name, "system": system, "ok": False, "error": error, **unknown}
+    return {"name": name, "system": system, "mesh": mesh, "ok": False, "error": error, **unknown}
 
 
 def extended(card: Json | None, compiler: Mapping[str, Any], entry: Json) -> Json:
-    """`card`, None for a row without one, with one more program."""
-    programs = [*([] if card is None else card["programs"]), entry]
-    systems = {each["system"] for each in programs}
+    """`card`, None for a row without one, with one more program; one that is there already (a second try) stays one."""
     begun: Json = {} if card is None else card
+    programs = list(begun.get("programs", ()))
+    if entry not in programs:
+        programs.append(entry)
+    systems = {each["system"] for each in programs}
     return {
         **begun,
         "system": next(iter(systems)) if len(systems) == 1 else None,

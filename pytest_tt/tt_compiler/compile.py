@@ -61,7 +61,9 @@ def compile_program(
         )
     checked = compiler_options.check(options or {})
     compiler_options.check_together(checked)
-    build = identify(builds.find_build(), store)
+    build = builds.find_build()
+    compiler_options.check_build(checked, build.package)
+    build = identify(build, store)
     result = _compiled(lowered, descriptor(box, str(build.schema_hash)), checked, build, limit_s, store)
     if isinstance(result, Refusal):
         raise refusal_from_log(result.log, lowered.text, program=lowered.name)
