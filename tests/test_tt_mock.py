@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -85,8 +86,8 @@ def test_an_overflow_is_told_in_the_runtimes_words() -> None:
     with pytest.raises(MockRunError) as caught:
         outcome(OUT_OF_MEMORY, "")
     assert str(caught.value).splitlines() == [
-        "mock device (TT's runtime without a chip): step: Out of Memory: Not enough space to allocate 536870912 B L1 "
-        "buffer across 110 banks, where each bank needs to store 4880644 B, but bank size is 1461120 B "
+        "mock device (TT's runtime without a chip) for p150: step: Out of Memory: Not enough space to allocate "
+        "536870912 B L1 buffer across 110 banks, where each bank needs to store 4880644 B, but bank size is 1461120 B "
         "(TT_FATAL bank_manager.cpp:488: false)",
         "  instead: it does not fit into the L1 of a chip: use smaller tensors, or shard them over more chips",
     ]
@@ -104,6 +105,22 @@ def test_the_known_false_alarm_is_named() -> None:
 def test_a_failure_without_the_usual_words() -> None:
     with pytest.raises(MockRunError, match=r"step: RuntimeError: no chip$"):
         outcome("INFO| one\nRuntimeError: no chip\n\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [(["--tt-compile", "p150,n300"], "n300"), (["--tt-compile", "auto"], "auto"), ([], "nothing is compiled")],
+)
+def test_the_option_needs_blackhole(
+    arguments: list[str], what: str, pytester: pytest.Pytester, run_tt: Callable[..., pytest.RunResult]
+) -> None:
+    pytester.makepyfile("def test_x(tt_jit): pass")
+    result = run_tt("--tt-mock", *arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert [line for line in result.stderr.lines if line] == [
+        f"ERROR: --tt-mock: {what}: only Blackhole chips can be mocked; expected --tt-compile with "
+        "p100, p150, qb2, lb-blackhole or galaxy-bh"
+    ]
 
 
 IN_A_RUN = """
@@ -155,6 +172,38 @@ def test_peak_memory_is_what_the_allocator_needs(tt_device, store):
 """  # noqa: E501
 
 
+BY_OPTION = """
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+X = np.ones((8, 32), np.float32)
+
+def turned(x):
+    return jnp.transpose(x, (6, 5, 4, 3, 2, 1, 0)) * 2
+
+def cut(x, i):
+    return jax.lax.dynamic_slice(x, (i[0], 0), (1, 32)).reshape(32)
+
+def test_passes(tt_jit):
+    tt_jit(lambda x: x @ x.T)(X)
+
+def test_fails(tt_jit):
+    tt_jit(turned)(np.ones([2] * 7, np.float32))
+
+def test_false_alarm(tt_jit):
+    tt_jit(cut)(X, np.ones(1, np.int32))
+
+def test_fixture(tt_compile):
+    tt_compile(turned, jax.ShapeDtypeStruct([2] * 7, np.float32))
+    with pytest.raises(Exception, match="TT_"):
+        tt_compile(turned, jax.ShapeDtypeStruct([2] * 7, np.float32), mock=True)
+    with pytest.raises(ValueError, match="n150 has Wormhole chips"):
+        tt_compile(turned, jax.ShapeDtypeStruct([2] * 7, np.float32), system="n150", mock=True)
+"""
+
+
 @pytest.mark.skipif(not os.environ.get("ZOO_SLOW"), reason="takes minutes: opens mock devices; runs with ZOO_SLOW=1")
 def test_on_a_mock_device(pytester: pytest.Pytester, run_tt: Callable[..., pytest.RunResult]) -> None:
     """In a process whose chips are simulated. The sum of a CardProgram's memory is compared with the allocator, too."""
@@ -164,3 +213,13 @@ def test_on_a_mock_device(pytester: pytest.Pytester, run_tt: Callable[..., pytes
         pytest.skip(str(missing))
     pytester.makepyfile(IN_A_RUN)
     run_tt("-rA").assert_outcomes(passed=4)
+    pytester.makepyfile(test_option=BY_OPTION)
+    result = run_tt("test_option.py", "--tt-compile", "p150", "--tt-mock", "-W", "default", "--tt-results=results.json")
+    result.assert_outcomes(passed=3, failed=1, warnings=1)
+    result.stdout.fnmatch_lines(
+        ["*TTMockWarning: cut on a mock p150: false alarm: a reshape after a dynamic_slice*", "FAILED *::test_fails*"]
+    )
+    rows = json.loads((pytester.path / "results.json").read_text())["tests"]
+    errors = {row["nodeid"].partition("::")[2]: row["card"]["programs"][0]["error"] for row in rows if row["card"]}
+    assert errors.pop("test_fails").startswith("mock device (TT's runtime without a chip) for p150: turned: ")
+    assert set(errors.values()) == {None}

@@ -98,7 +98,7 @@ def run(
                 limit_s=limit_s, mock={"cache": kernels, "reserve_bytes": reserve_bytes},
             )  # fmt: skip
         except TTCompileError as error:  # a crash, or out of time
-            raise _failure(error.log, lowered.name, error.sentence) from None
+            raise _failure(error.log, lowered.name, box.name, error.sentence) from None
     if store is not None and key is not None and not (isinstance(result, Refusal) and not result.lasting):
         store.put(key, result)
     return _outcome(result, lowered, box.name)
@@ -115,17 +115,17 @@ def _outcome(result: Artifact | Refusal, lowered: Lowered, system: str) -> MockR
             "empty there, and not on a card",
         )
     lines = [line for line in result.log.splitlines() if line.strip()]
-    raise _failure(result.log, lowered.name, lines[-1] if lines else "it failed without a word")
+    raise _failure(result.log, lowered.name, system, lines[-1] if lines else "it failed without a word")
 
 
-def _failure(log: str, program: str, otherwise: str) -> MockRunError:
+def _failure(log: str, program: str, system: str, otherwise: str) -> MockRunError:
     """The error of what the runtime said in `log`; `otherwise` where it did not say it in the usual form."""
     fatal = _FATAL.search(log)
     if fatal is None:
-        return MockRunError(otherwise, program=program, log=log)
+        return MockRunError(otherwise, program=program, system=system, log=log)
     place = f"{fatal['kind']} {fatal['file'].rpartition('/')[2]}:{fatal['line']}"
     sentence = f"{' '.join(fatal['text'].split())} ({place}: {' '.join(fatal['condition'].split())})"
-    return MockRunError(sentence, program=program, hint=_hint(sentence), log=log)
+    return MockRunError(sentence, program=program, system=system, hint=_hint(sentence), log=log)
 
 
 def _hint(sentence: str) -> str | None:
