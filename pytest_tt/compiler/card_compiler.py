@@ -81,6 +81,18 @@ class CardCompiler:
             refusal = error.named(name, system)
         raise refusal
 
+    def run_on_mock(
+        self, lower: Callable[[], Lowered], *, system: str, options: Mapping[str, str]
+    ) -> tuple[TTCompileError | None, str | None]:
+        """What a program that compiles fails with on a mock device of `system`, and a false alarm; None for neither."""
+        from pytest_tt.tt_compiler import mock
+
+        try:
+            done = mock.run(lower(), system=system, options=options, limit_s=self.limit_s, store=self.store)
+        except mock.MockRunError as error:
+            return error, None
+        return None, done.false_alarm
+
 
 def lowered(
     function: Callable[..., Any], args: tuple[Any, ...], jit_options: Mapping[str, Any], mesh: Mesh, name: str
