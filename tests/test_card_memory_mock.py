@@ -45,6 +45,7 @@ SCRIPT = """
 import json, re, sys
 import jax, jax.numpy as jnp, numpy as np
 from pytest_tt.targets.chips import CHIPS
+from pytest_tt.tt_compiler.artifact import split_serialized
 from pytest_tt.tt_compiler.memory import peak_memory
 from pytest_tt.tt_compiler.ttnn_text import read
 
@@ -82,11 +83,10 @@ found = {}
 for function, shapes in CASES.items():
     arguments = [jax.device_put(np.zeros(shape, np.float32), device) for shape in shapes]
     compiled = jax.jit(function).lower(*arguments).compile()
-    executable = compiled.runtime_executable()
-    raw = executable.serialize() if hasattr(executable, "serialize") else executable.client.serialize_executable(executable)
-    raw = raw[raw.index(b"TTSERv00"):]
-    at, size = (int.from_bytes(raw[start:start + 8], "little") for start in (24, 32))
-    memory = peak_memory(read(raw[56 + at:56 + at + size].decode()), chip)
+    loaded = compiled.runtime_executable()
+    # jax 0.7 asks the client, later ones the executable.
+    raw = loaded.serialize() if hasattr(loaded, "serialize") else loaded.client.serialize_executable(loaded)
+    memory = peak_memory(read(split_serialized(raw).ttnn), chip)
     try:
         jax.block_until_ready(compiled(*arguments))
     except Exception as error:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from recorded.reading import FILE, Artifact, Build, line_of, program, text
+from recorded.reading import BUILD, FILE, line_of, program, text
 
 from pytest_tt.tt_compiler import card_program
+from pytest_tt.tt_compiler.artifact import Artifact
 from pytest_tt.tt_compiler.ttnn_text import TTNNTextError
 
 
@@ -101,6 +102,6 @@ def test_what_is_not_understood_is_said() -> None:
 
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r"'n400' is not a system: expected one of n150, n300"):
-        card_program.read(Artifact("", text("mlp")), "n400", "1x1", Build(), text("mlp", "stablehlo"))
+        card_program.read(Artifact("", text("mlp"), b""), "n400", "1x1", BUILD, text("mlp", "stablehlo"))
     with pytest.raises(TTNNTextError):
-        card_program.read(Artifact("", "garbage"), "n150", "1x1", Build(), text("mlp", "stablehlo"))
+        card_program.read(Artifact("", "garbage", b""), "n150", "1x1", BUILD, text("mlp", "stablehlo"))
