@@ -18,8 +18,8 @@ def test_ops() -> None:
 
 def test_collectives_by_the_names_of_xla() -> None:
     assert program("mlp").collectives == {}
-    assert program("tensor_parallel", "qb2", "1x2").collectives == {"all-reduce": 1}
-    found = program("collectives", "lb-blackhole", "2x4")
+    assert program("tensor_parallel", "n300", "1x2").collectives == {"all-reduce": 1}
+    found = program("collectives", "t3k", "2x4")
     assert found.ops["point_to_point"] == 8
     assert found.collectives == {"all-gather": 1, "all-reduce": 1, "collective-permute": 1, "reduce-scatter": 1}
 
@@ -37,7 +37,7 @@ def test_ops_of_a_line() -> None:
 
 def test_compiler_and_name() -> None:
     found = program("mlp")
-    assert (found.name, found.system, found.mesh) == ("mlp", "p150", "1x1")
+    assert (found.name, found.system, found.mesh) == ("mlp", "n150", "1x1")
     assert str(found.compiler) == "jax-tt-plugin 0.1.3 (tt-mlir 614f605f)"
     assert found.ttnn == text("mlp")
     assert "ttnn" not in repr(found)

@@ -25,7 +25,7 @@ def text(name: str, stage: str = "ttnn") -> str:
     return (HERE / f"{name}.{stage}.mlir").read_text(encoding="utf-8")
 
 
-def program(name: str, system: str = "p150", mesh: str = "1x1", *, ttnn: str | None = None) -> CardProgram:
+def program(name: str, system: str = "n150", mesh: str = "1x1", *, ttnn: str | None = None) -> CardProgram:
     """A recorded program as `card_program.read` gives it; with another text in place of the recorded one if given."""
     artifact = Artifact("", text(name) if ttnn is None else ttnn, b"")
     return card_program.read(artifact, system, mesh, BUILD, text(name, "stablehlo"), name=name)
