@@ -13,7 +13,6 @@ from pytest_tt.targets.chips import CHIPS
 from pytest_tt.tt_compiler import upstream
 from pytest_tt.tt_compiler.memory import Memory, peak_memory
 from pytest_tt.tt_compiler.roofline import Bound, bounds, collective_kind, is_send
-from pytest_tt.tt_compiler.ttnn_text import Module, Op
 from pytest_tt.tt_compiler.ttnn_text import read as read_ttnn
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_tt.tt_compiler.artifact import Artifact
     from pytest_tt.tt_compiler.build import Build
+    from pytest_tt.tt_compiler.ttnn_module import Module, Op
 
 # Names for what is there, not work.
 _NOT_COUNTED = frozenset(["deallocate", "get_device", "load_cached", "call"])
