@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_tt.packages import package_version
 from pytest_tt.targets import compiler_options
 from pytest_tt.targets.systems import get_system
 from pytest_tt.tt_compiler import build as builds
@@ -21,6 +20,7 @@ from pytest_tt.tt_compiler.compile import server_of
 from pytest_tt.tt_compiler.errors import TTCompileError
 from pytest_tt.tt_compiler.refusal import Refusal
 from pytest_tt.tt_compiler.server import LIMIT_S
+from pytest_tt.tt_compiler.store import program_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,10 +84,7 @@ def run(
     build = builds.find_build()
     key = None
     if store is not None and not reserve_bytes:
-        key = store.key(
-            lowered.module, build=build, descriptor=described, devices=lowered.devices, options=checked,
-            jaxlib=package_version("jaxlib") or "",
-        )  # fmt: skip
+        key = program_key(lowered.module, build, described, lowered.devices, checked)
         kept = store.get(key)
         if kept is not None:
             return _outcome(kept, lowered, box.name)
@@ -115,7 +112,9 @@ def _outcome(result: Artifact | Refusal, lowered: Lowered, system: str) -> MockR
             "empty there, and not on a card",
         )
     lines = [line for line in result.log.splitlines() if line.strip()]
-    raise _failure(result.log, lowered.name, system, lines[-1] if lines else "it failed without a word")
+    raise _failure(
+        result.log, lowered.name, system, lines[-1].removeprefix("error: ") if lines else "it failed without a word"
+    )
 
 
 def _failure(log: str, program: str, system: str, otherwise: str) -> MockRunError:
