@@ -115,6 +115,8 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_run: Any, tt_mesh: Any, tt_j
         out_shardings=output_specs,
     )
     tt_jit.work(**architecture.work(inputs))
+    if layers := getattr(fitted, "num_hidden_layers", None):
+        tt_jit.layers(layers)
     outputs = forward(params, inputs)
 
     assert set(outputs) == set(output_specs)
@@ -169,7 +171,10 @@ def test_compiles(zoo_model: Model, zoo_compiled: str, tt_run: Any, tt_mesh: Any
     mesh, problems = str(tt_run.mesh), []
     systems = systems_of(mesh) if os.environ.get(SLOW) else systems_of(mesh)[:1]
     made: dict[str, list[CardProgram]] = {system: [] for system in systems}
-    for program in programs_of(zoo_model, zoo_model.config(zoo_compiled), tt_mesh):
+    config = zoo_model.config(zoo_compiled)
+    if layers := getattr(config, "num_hidden_layers", None):
+        tt_compile.layers(layers)
+    for program in programs_of(zoo_model, config, tt_mesh):
         for system in made:
             try:
                 made[system].append(tt_compile(program.function, *program.arguments, system=system))

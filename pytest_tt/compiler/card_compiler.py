@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT_S = 300.0
 """Seconds that a program may take, unless ``--tt-timeout`` says otherwise."""
 
+_NO_LIMIT_S = 1e6
 _FOLDER = "card"
+
+
+@functools.cache
+def _build() -> Build:
+    return find_build()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +39,30 @@ class CardCompiler:
 
     build: Build
     limit_s: float
-    """Seconds that a program may take; 0 for any number."""
+    """Seconds that a program may take."""
     store: Store | None
     """Where compiled programs are kept between runs."""
 
     @classmethod
     def installed(cls, limit_s: float, directory: Path | None) -> CardCompiler:
-        """The compiler of this environment, which keeps programs below `directory`. Raises CompilerMissing."""
+        """The compiler of this environment, which keeps programs below `directory`. Raises CompilerMissing.
+
+        A limit of 0 s is none.
+        """
         from pytest_tt.tt_compiler.store import Store
 
-        return cls(find_build(), limit_s, None if directory is None else Store(directory / _FOLDER))
+        return cls(_build(), limit_s or _NO_LIMIT_S, None if directory is None else Store(directory / _FOLDER))
 
     @property
     def facts(self) -> dict[str, Any]:
         """The compiler as a row of the results names it."""
-        return compiler_facts(self.build.package, self.build.version, self.build.tt_mlir)
+        from pytest_tt.tt_compiler.compile import identify
+
+        try:
+            build = identify(self.build, self.store)
+        except TTCompileError:  # it does not even start
+            build = self.build
+        return compiler_facts(build.package, build.version, build.tt_mlir)
 
     def compile(
         self, lower: Callable[[], Lowered], *, system: str, name: str, options: Mapping[str, str]
@@ -64,6 +80,18 @@ class CardCompiler:
         except TTCompileError as error:
             refusal = error.named(name, system)
         raise refusal
+
+    def run_on_mock(
+        self, lower: Callable[[], Lowered], *, system: str, options: Mapping[str, str]
+    ) -> tuple[TTCompileError | None, str | None]:
+        """What a program that compiles fails with on a mock device of `system`, and a false alarm; None for neither."""
+        from pytest_tt.tt_compiler import mock
+
+        try:
+            done = mock.run(lower(), system=system, options=options, limit_s=self.limit_s, store=self.store)
+        except mock.MockRunError as error:
+            return error, None
+        return None, done.false_alarm
 
 
 def lowered(

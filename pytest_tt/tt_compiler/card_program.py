@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_tt.targets.chips import CHIPS
 from pytest_tt.tt_compiler import upstream
 from pytest_tt.tt_compiler.memory import Memory, peak_memory
-from pytest_tt.tt_compiler.roofline import Bound, bounds, collective_kind
+from pytest_tt.tt_compiler.roofline import Bound, bounds, collective_kind, is_send
 from pytest_tt.tt_compiler.ttnn_text import Module, Op
 from pytest_tt.tt_compiler.ttnn_text import read as read_ttnn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_tt.tt_compiler.artifact import Artifact
+    from pytest_tt.tt_compiler.build import Build
+
 # Names for what is there, not work.
 _NOT_COUNTED = frozenset(["deallocate", "get_device", "load_cached", "call"])
 # Moves between the host and the chips: they end in, or start from, the host's memory, but compute nothing there.
 _TRANSFERS = frozenset(["from_device", "to_device", "deallocate", "get_device", "load_cached", "call"])
-
-
-class Compiled(Protocol):
-    """What the compiler gives: the texts of two stages."""
-
-    @property
-    def ttir(self) -> str: ...
-
-    @property
-    def ttnn(self) -> str: ...
-
-
-class CompilerVersion(Protocol):
-    """Which compiler it was."""
-
-    @property
-    def package(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def tt_mlir(self) -> str | None: ...
 
 
 class Compiler(NamedTuple):
@@ -56,6 +37,15 @@ class Compiler(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.package} {self.version}" + ("" if self.tt_mlir is None else f" (tt-mlir {self.tt_mlir[:8]})")
+
+
+# What the compiler may take apart into sends, as its first stage names it.
+_SENT = {
+    "all_to_all": "all-to-all",
+    "collective_permute": "collective-permute",
+    "collective_broadcast": "collective-broadcast",
+}
+_FIRST_STAGE = re.compile(rf'"ttir\.({"|".join(_SENT)})"\(')
 
 
 @dataclass(frozen=True)
@@ -94,17 +84,13 @@ class CardProgram:
     def collectives(self) -> dict[str, int]:
         """Collectives of one call by kind, as in `Program.collectives`: ``all-reduce``, ``all-gather`` …
 
-        The sends that a collective-permute is made of count as one.
+        The compiler makes single sends of some (collective-permute, all-to-all): these are counted in its first stage.
         """
-        kinds: list[str] = []
-        before: Op | None = None
-        for op in self._walk:
-            kind = collective_kind(op)
-            again = before is not None and op.short_name == "point_to_point" and op.location == before.location
-            if kind is not None and not again:
-                kinds.append(kind)
-            if kind is not None:
-                before = op
+        kinds = [kind for op in self._walk if (kind := collective_kind(op)) is not None and not is_send(op)]
+        sends = [op for op in self._walk if is_send(op)]
+        if sends:
+            before = [_SENT[name] for name in _FIRST_STAGE.findall(self.ttir)]
+            kinds += [kind for kind in before if kind not in kinds] or ["collective-permute"]
         return _counted(kinds)
 
     @cached_property
@@ -141,7 +127,7 @@ class CardProgram:
     @property
     def flops(self) -> int:
         """FLOPs of one call on one chip in matrix products and convolutions; a multiply and an add are two."""
-        return sum(bound.flops for bound in self.bounds)
+        return sum(bound.times * bound.flops for bound in self.bounds)
 
     @property
     def roofline_s(self) -> float | None:
@@ -149,7 +135,7 @@ class CardProgram:
         estimate. None if the program holds something whose size is not known."""
         if self.unknown:
             return None
-        return sum(bound.seconds for bound in self.bounds)
+        return sum(bound.times * bound.seconds for bound in self.bounds)
 
     @cached_property
     def unknown(self) -> tuple[str, ...]:
@@ -197,7 +183,7 @@ class CardProgram:
 
 
 def read(
-    artifact: Compiled, system: str, mesh: str, build: CompilerVersion, stablehlo: str, *, name: str = "program"
+    artifact: Artifact, system: str, mesh: str, build: Build, stablehlo: str, *, name: str = "program"
 ) -> CardProgram:
     """What the compiler made of a program for `mesh` (``1x2``) of the chips of `system` (a name of SYSTEMS).
 
