@@ -153,15 +153,14 @@ OWN = ("near_banks_noc0", "near_banks_noc1")
 RESERVED = ("l1_unreserved_base", "erisc_l1_unreserved_base", "dram_unreserved_base", "dram_unreserved_end")
 
 
-@pytest.mark.skipif("ZOO_SLOW" not in os.environ, reason="opens mock devices of several boxes (ZOO_SLOW=1)")
+@pytest.mark.skipif(not os.environ.get("ZOO_SLOW"), reason="opens mock devices of several boxes (ZOO_SLOW=1)")
 def test_descriptors_are_those_of_mocked_boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the plugin itself writes when its runtime opens mocked chips; it cannot mock Wormhole's."""
     names = ("p100", "p150", "qb2")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    run = subprocess.run(
-        [sys.executable, "-c", MOCKED, *names], capture_output=True, text=True, errors="replace", check=False
-    )
+    command = [sys.executable, "-c", MOCKED, *names]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     assert run.returncode == 0, run.stderr[-3000:]
     for name in names:
         theirs = read_descriptor((tmp_path / name / "tt_pjrt_system_descriptor").read_bytes())

@@ -26,8 +26,9 @@ _TILE_SIZES = ((4, 16), (16, 16), (32, 16), (4, 32), (16, 32), (32, 32))
 _HOST_MMIO = 1
 
 # For each of the two networks on a chip: the worker cores (row, column) nearest to the DRAM banks. On a chip it depends
-# on which of its cores and banks are harvested. Wormhole: decoded from tt-xla tests/cpu_compile_only/system_descs/n150.ttsys
-# (August 2026); Blackhole: from what jax-tt-plugin 0.1.3 writes for a mocked p150.
+# on which of its cores and banks are harvested. Wormhole: decoded from tt-xla
+# tests/cpu_compile_only/system_descs/n150.ttsys (August 2026); Blackhole: from what
+# jax-tt-plugin 0.1.3 writes for a mocked p150.
 _WORMHOLE_NEAR_BANKS = (
     ((7, 3), (0, 0), (4, 0), (5, 0), (0, 4), (3, 7), (1, 4), (7, 4), (6, 4), (2, 4), (4, 4), (5, 4)),
 ) * 2
