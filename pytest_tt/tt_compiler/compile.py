@@ -17,7 +17,7 @@ from pytest_tt.tt_compiler.errors import TTCompileError, refusal_from_log
 from pytest_tt.tt_compiler.refusal import Refusal
 from pytest_tt.tt_compiler.server import LIMIT_S, Server
 from pytest_tt.tt_compiler.store import program_key
-from pytest_tt.tt_compiler.ttnn_text import TTNNTextError
+from pytest_tt.tt_compiler.ttnn_module import TTNNTextError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
