@@ -6,6 +6,7 @@ It is an engine (see pytest_tt/tt_compiler/native.py) whose library is a text: `
 from __future__ import annotations
 
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -14,7 +15,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_tt.tt_compiler import build as builds
 from pytest_tt.tt_compiler.build import Build
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def make_build(directory: Path, content: str = "") -> Build:
 def install(directory: Path) -> Build:
     """Let this process find the fake in place of the real one."""
     build = make_build(directory)
-    builds.find_build = lambda: build
+    for name, module in list(sys.modules.items()):
+        if name.startswith("pytest_tt") and hasattr(module, "find_build"):
+            module.find_build = lambda: build  # type: ignore[attr-defined]
     return build
 
 
@@ -63,32 +65,34 @@ def load(library: Path) -> None:
 
 
 def compile(library: Path, module: bytes, devices: int, options: Mapping[str, str], descriptor: Path) -> bytes:
-    """Do what the module's text asks for."""
+    """Do what the name of the program asks for; one that jax has not lowered is its own name."""
+    named = re.search(rb"jit_(\w+)", module)
+    asked = named[1].decode() if named else module.decode()
     os.write(2, b"loc(unknown): warning: printed while compiling\n")
     assert all(text.encode() in library.read_bytes() for text in HASHES)
     described = descriptor.read_bytes()
     if described[8:12] == b"TTSY" and HASHES[1].encode() not in described:
         raise Refused("INTERNAL: 'builtin.module' op system desc schema mismatch, please collect a system desc")
-    if b"aborts" in module:
+    if asked == "aborts":
         os.abort()
-    if b"exits" in module:
+    if asked == "exits":
         os._exit(7)
-    if b"hangs" in module:
+    if asked == "hangs":
         _hang()
-    if b"raises" in module:
+    if asked == "raises":
         raise ImportError("libsomething.so: cannot open shared object file")
-    if b"refused" in module:
+    if asked == "refused":
         stages = Path(options["export_path"]) / "irs"
         stages.mkdir(parents=True)
         for number, name in enumerate(("vhlo_program_g0", "shlo_program_g0", "shlo_cleaned", "ttir_program_g0")):
             (stages / f"{name}_17958784563{number:02}.mlir").touch()
         print("error: failed to legalize operation 'stablehlo.cholesky'", file=sys.stderr, flush=True)
         raise Refused("INTERNAL: failed to legalize operation 'stablehlo.cholesky'")
-    if b"garbage" in module:
+    if asked == "garbage":
         os.write(1, GARBAGE)
         os.write(2, GARBAGE)
         return GARBAGE
-    if b"nonsense" in module:
+    if asked == "nonsense":
         return serialized("this is not a module")
     assert Path(os.environ["TMPDIR"]) == Path.cwd() == descriptor.parent
     text = (RECORDED / "mlp.ttnn.mlir").read_text(encoding="utf-8")
