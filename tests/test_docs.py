@@ -41,6 +41,9 @@ RUN_IN_NOX = {
     "docs/zoos_elsewhere.md": 1,
 }
 
+# Pages of which the same is true of all blocks.
+PAGES_IN_NOX = ("docs/results.md", "docs/scripts_and_notebooks.md", "docs/write_a_test.md")
+
 # Pages that another script follows, which takes longer; nox runs it.
 FOLLOWED_BY = {"docs/add_a_model.md": "tests/walkthrough.py"}
 
@@ -51,6 +54,8 @@ def blocks_of(page: str) -> list[Block]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page) and page not in FOLLOWED_BY])
 def test_what_a_page_shows_is_what_happens(page: str, tmp_path: Path) -> None:
+    if page in PAGES_IN_NOX and not os.environ.get(SLOW):
+        pytest.skip(f"takes long: set {SLOW}=1, as nox's session docs does")
     (tmp_path / "tools").mkdir()
     (tmp_path / "example").mkdir()
     follow(blocks_of(page), tmp_path / "example", tmp_path / "tools")
