@@ -58,8 +58,8 @@ def lower_traced(traced: Any, *, name: str | None = None) -> Lowered:
     name = name or str(getattr(traced, "fun_name", "program"))
     try:
         lowered = jax_private.lower_for(traced, PLATFORM)
-    except NotImplementedError as error:
-        refusal = from_jax(error, program=name)
+    except (NotImplementedError, ValueError) as error:
+        refusal = from_jax(error, traced.jaxpr, program=name)
         if refusal is None:
             raise
         raise refusal from error
