@@ -11,11 +11,14 @@ from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from pytest_tt.compiler.memory import memory_for
 from pytest_tt.targets import jax_private
+from pytest_tt.tt_compiler.weights import weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jax.sharding import Mesh
+
+    from pytest_tt.tt_compiler.weights import Chosen
 
 
 class Arguments:
@@ -47,10 +50,28 @@ class Arguments:
 
     def named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments that are not static, by their names in the function's signature."""
-        names = [*self._positional, *(f"argument {index}" for index in range(len(self._positional), len(args)))]
         static = self._static(args)
-        named = {names[index]: arg for index, arg in enumerate(args) if index not in static}
+        named = {self._name_of(index): arg for index, arg in enumerate(args) if index not in static}
         return named | self.dynamic((), kwargs)[1]
+
+    def weights(self, chosen: Chosen, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[int, str] | None:
+        """The leaves of the arguments `chosen` for weights: number, without static ones, to path; None for the usual.
+
+        Raises ValueError for a choice that is not an argument of the call, or is static.
+        """
+        if chosen is None:
+            return None
+        positions = [index for index in range(len(args)) if index not in self._static(args)]
+        dynamic, named = self.dynamic(args, kwargs)
+        every = [self._name_of(index) for index in range(len(args))]
+        wanted = [
+            every[one] if isinstance(one, int) and -len(args) <= one < len(args) else one
+            for one in ((chosen,) if isinstance(chosen, int | str) else chosen)
+        ]
+        return weights_of(dynamic, named, wanted, [every[index] for index in positions])
+
+    def _name_of(self, index: int) -> str:
+        return self._positional[index] if index < len(self._positional) else f"argument {index}"
 
     def place(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Place the arguments that are not on chips yet; a jax.ShapeDtypeStruct gets the sharding it would have.
@@ -59,6 +80,14 @@ class Arguments:
         """
         __tracebackhide__ = True
         return self._map(self._place_leaf, args, kwargs)
+
+    def shapes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Like `place`, but nothing is placed: an array becomes a jax.ShapeDtypeStruct with the sharding it would have.
+
+        Raises ValueError as `place`.
+        """
+        __tracebackhide__ = True
+        return self._map(self._shape_leaf, args, kwargs)
 
     def place_traced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Like `place`, inside a function that jax transforms (grad, vmap …) or traces.
@@ -115,6 +144,18 @@ class Arguments:
                 return jax.device_put(leaf, target)
         except (TypeError, OverflowError):
             return leaf  # jax.jit raises the error that names the argument
+
+    def _shape_leaf(self, leaf: Any, sharding: Any) -> Any:
+        __tracebackhide__ = True
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            return self._place_leaf(leaf, sharding)
+        if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
+            return leaf  # a Python number, which jax gives its type
+        self._check_leaf(leaf, sharding)
+        if isinstance(leaf, jax.Array) and leaf.committed:
+            sharding = leaf.sharding
+        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=self._replicated if sharding is None else sharding)
 
     def _place_leaf_at_once(self, leaf: Any, sharding: Any) -> Any:
         __tracebackhide__ = True

@@ -65,7 +65,9 @@ def compile_program(
         )
     checked = _absolute(compiler_options.check(options or {}))
     compiler_options.check_together(checked)
-    build = identify(builds.find_build(), store)
+    build = builds.find_build()
+    compiler_options.check_build(checked, build.package)
+    build = identify(build, store)
     described = descriptor(box, str(build.schema_hash))
     keeping = None if _FILES & checked.keys() else store
     key = program_key(lowered.module, build, described, lowered.devices, checked)
