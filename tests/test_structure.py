@@ -18,14 +18,15 @@ ROOT = Path(__file__).parents[1]
 # The rooms of the plugin, from the ground up: a file imports from its own room and from those before it.
 # Modules at the top of the package are rooms of their own.
 PLUGIN = (
-    "files", "packages", "text", "discovery", "reporting", "targets", "compare", "golden", "parameters", "marker",
-    "options", "run", "results", "compiler", "params", "session", "items", "run_hooks", "fixtures", "isolation",
+    "files", "packages", "text", "discovery", "reporting", "targets", "tt_compiler", "compare", "golden", "parameters",
+    "marker", "options", "run", "results", "compiler", "params", "session", "items", "run_hooks", "fixtures", "isolation",
     "status", "interrupt", "hookspecs", "standalone", "pytest_tt", "ci", "cli", "__main__",
 )  # fmt: skip
 # What the zoo may use of the plugin: what docs/zoos_elsewhere.md shows, and helpers that are no part of a test run.
 PUBLIC = (
     "pytest_tt", "pytest_tt.cli.command", "pytest_tt.compare", "pytest_tt.compiler.program", "pytest_tt.discovery",
     "pytest_tt.files", "pytest_tt.golden", "pytest_tt.packages", "pytest_tt.targets.mesh", "pytest_tt.text",
+    "pytest_tt.tt_compiler.upstream",
 )  # fmt: skip
 # The rooms of the zoo: a model uses all but `cli`, `evaluation` and `authoring`'s commands; these find models by the
 # registry and know none by name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_tt.targets.chips import CHIPS
 from pytest_tt.targets.mesh import MeshShape
 from pytest_tt.targets.systems import SYSTEMS, get_system
 
@@ -44,6 +45,23 @@ def test_facts_hang_together(name: str) -> None:
 )
 def test_usable_memory_per_chip(name: str, gib: float) -> None:
     assert SYSTEMS[name].dram_bytes_per_chip / GIB == pytest.approx(gib, abs=0.005)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_system_has_its_chip(name: str) -> None:
+    chip, system = CHIPS[name], SYSTEMS[name]
+    assert chip.arch == system.arch
+    assert chip.dram_bytes == system.dram_bytes_per_chip
+    assert chip.dram_base < chip.dram_end <= chip.dram_bank_bytes
+    assert (chip.links > 0) == (system.chips > 1)
+    assert chip.source
+
+
+def test_peaks() -> None:
+    """64 cores at 1 GHz with 4096 FLOPs a clock, in one phase or in four."""
+    assert CHIPS["n150"].matmul_flops_per_s("lofi") == pytest.approx(262e12, rel=0.01)
+    assert CHIPS["n150"].matmul_flops_per_s("hifi4") == pytest.approx(65.5e12, rel=0.01)
+    assert CHIPS["p150"].dram_bytes_per_s / CHIPS["p100"].dram_bytes_per_s == pytest.approx(8 / 7)
 
 
 def test_runner_labels_are_those_of_the_real_machines() -> None:

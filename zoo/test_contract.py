@@ -14,9 +14,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from pytest_tt.compare import flatten
 from pytest_tt.golden import digest
+from pytest_tt.tt_compiler.upstream import refused
 from zoo.authoring import placement_record, published
 from zoo.authoring.goldens import folder_problems
-from zoo.authoring.unsupported_ops import refused
 from zoo.checkpoints.loading import convert_tensors, save_checkpoint
 from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params
 from zoo.parts.sharding import tree_by_path

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_tt.targets.systems import BLACKHOLE, WORMHOLE
+from pytest_tt.targets.chips import BLACKHOLE, WORMHOLE
 
 # Where the machine's directories are; tests point this at a tree of their own.
 ROOT_VARIABLE = "PYTEST_TT_DEVICE_ROOT"

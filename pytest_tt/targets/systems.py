@@ -5,19 +5,14 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-WORMHOLE = "wormhole_b0"
-BLACKHOLE = "blackhole"
+from pytest_tt.targets.chips import BLACKHOLE, CHIPS, WORMHOLE
 
-# DRAM that programs can use, in bytes per chip: banks x (end - base) of the unreserved range of a bank, as
-# decoded from the system descriptors that TT-XLA checks in (tt-xla
-# tests/cpu_compile_only/system_descs/*.ttsys, August 2026).
-_DRAM_N150 = 12 * (1_073_118_784 - 2_968_640)
-_DRAM_N300 = 12 * (1_073_162_048 - 2_968_640)
-_DRAM_T3K = 12 * (1_073_136_064 - 2_968_640)
-_DRAM_P150 = 8 * (4_276_523_520 - 5_848_704)
-# One of eight banks is harvested on p100 (tt-umd cluster_descriptor_types.hpp); a bank is taken to be that of
-# p150.
-_DRAM_P100 = 7 * (4_276_523_520 - 5_848_704)
+# DRAM that programs can use, in bytes per chip.
+_DRAM_N150 = CHIPS["n150"].dram_bytes
+_DRAM_N300 = CHIPS["n300"].dram_bytes
+_DRAM_T3K = CHIPS["t3k"].dram_bytes
+_DRAM_P150 = CHIPS["p150"].dram_bytes
+_DRAM_P100 = CHIPS["p100"].dram_bytes
 
 
 @dataclass(frozen=True, slots=True)

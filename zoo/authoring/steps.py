@@ -157,7 +157,7 @@ def output(walk: Walk) -> str:
 def meshes(walk: Walk) -> str:
     """The same on each mesh of simulated chips, sharded as the model says; and nothing that the TT compiler refuses."""
     walk.need("output")
-    from zoo.authoring.unsupported_ops import refused
+    from pytest_tt.tt_compiler.upstream import refused
 
     largest, names = 0.0, _largest_first(walk)
     for mesh, cases in names.items():

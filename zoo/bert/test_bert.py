@@ -12,7 +12,7 @@ import pytest
 from jax.sharding import AbstractMesh
 
 from pytest_tt.compare import Bounds, compare, flatten
-from zoo.authoring.unsupported_ops import refused
+from pytest_tt.tt_compiler.upstream import refused
 from zoo.bert import params, reference, sharding
 from zoo.bert.model import BASE, LARGE, MINILM, TINY, Bert, BertConfig, forward
 from zoo.bert.registration import MODEL

@@ -12,8 +12,8 @@ import pytest
 from jax.sharding import AbstractMesh
 
 from pytest_tt.compare import Bounds, compare, flatten
+from pytest_tt.tt_compiler.upstream import refused
 from zoo.__main__ import main
-from zoo.authoring.unsupported_ops import refused
 from zoo.checkpoints.loading import convert_tensors, load_checkpoint, on_host
 from zoo.checkpoints.placement import place_params, prepared
 from zoo.checkpoints.tensor_files import CheckpointError, save_checkpoint

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pytest_tt.golden import load
+from pytest_tt.tt_compiler.upstream import refused
 from zoo import registry
-from zoo.authoring.unsupported_ops import refused
 from zoo.checkpoints.placement import place_params
 from zoo.evaluation.language_model import LanguageModel, bucket
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_tt.compare import compare
-from zoo.authoring.unsupported_ops import refused
+from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.placement import prepared
 from zoo.gpt2 import params as gpt2_params
 from zoo.gpt2.model import GPT2, TINY

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from pytest_tt.compare import flatten
-from zoo.authoring.unsupported_ops import refused
+from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.loading import CheckpointError, convert_tensors, save_checkpoint
 from zoo.checkpoints.placement import load_params, prepared
 from zoo.gpt2 import params as gpt2_params

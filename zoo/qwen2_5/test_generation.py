@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pytest_tt.compare import compare
-from zoo.authoring.unsupported_ops import refused
+from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.placement import place_params
 from zoo.qwen2_5 import params as qwen_params
 from zoo.qwen2_5.model import CONFIGS

@@ -24,7 +24,7 @@ from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 
 from pytest_tt.compare import flatten
 from pytest_tt.golden import digest
-from zoo.authoring.unsupported_ops import refused
+from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.loading import CheckpointError, convert_tensors
 from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params, prepared
 from zoo.qwen2_5 import params as qwen_params

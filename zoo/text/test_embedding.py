@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from zoo.authoring.unsupported_ops import refused
+from pytest_tt.tt_compiler.upstream import refused
 from zoo.text.embedding import Embedding, first_rows, shape_of
 
 TOKENS, WIDTH = 10, 3

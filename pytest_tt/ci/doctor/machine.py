@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_tt.ci.doctor.diagnosis import Diagnosis, blocks, ok, warning
+from pytest_tt.targets.chips import BLACKHOLE, WORMHOLE
 from pytest_tt.targets.detection import UNKNOWN, VISIBLE_VARIABLE, DetectedSystem, detect, nodes_directory
-from pytest_tt.targets.systems import BLACKHOLE, WORMHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,0 +1,223 @@
+"""A program as TT's compiler made it for the chips of a system: what a card would run, without one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePath
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from pytest_tt.targets.chips import CHIPS
+from pytest_tt.tt_compiler import upstream
+from pytest_tt.tt_compiler.memory import Memory, peak_memory
+from pytest_tt.tt_compiler.roofline import Bound, bounds, collective_kind
+from pytest_tt.tt_compiler.ttnn_text import Module, Op
+from pytest_tt.tt_compiler.ttnn_text import read as read_ttnn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Names for what is there, not work.
+_NOT_COUNTED = frozenset(["deallocate", "get_device", "load_cached", "call"])
+# Moves between the host and the chips: they end in, or start from, the host's memory, but compute nothing there.
+_TRANSFERS = frozenset(["from_device", "to_device", "deallocate", "get_device", "load_cached", "call"])
+
+
+class Compiled(Protocol):
+    """What the compiler gives: the texts of two stages."""
+
+    @property
+    def ttir(self) -> str: ...
+
+    @property
+    def ttnn(self) -> str: ...
+
+
+class CompilerVersion(Protocol):
+    """Which compiler it was."""
+
+    @property
+    def package(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def tt_mlir(self) -> str | None: ...
+
+
+class Compiler(NamedTuple):
+    """The compiler: the package that it comes with, its version, and the commit of tt-mlir if that is known."""
+
+    package: str
+    version: str
+    tt_mlir: str | None
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version}" + ("" if self.tt_mlir is None else f" (tt-mlir {self.tt_mlir[:8]})")
+
+
+@dataclass(frozen=True)
+class CardProgram:
+    """One program, compiled for the chips of a system by TT's compiler. All chips run the same one.
+
+    That it compiles says that this compiler takes it, not that it runs or that its numbers are right.
+    """
+
+    name: str
+    system: str
+    mesh: str
+    """ROWSxCOLS of chips, ``1x2``."""
+    compiler: Compiler
+    ttir: str = field(repr=False)
+    """The text of the compiler's first stage."""
+    ttnn: str = field(repr=False)
+    """The text of its last stage: the program."""
+    upstream: tuple[upstream.Finding, ...] = ()
+    """What Tenstorrent's own tt-mlir does not lower, or runs on the host, though this build takes it."""
+
+    @cached_property
+    def module(self) -> Module:
+        """The program, read."""
+        return read_ttnn(self.ttnn)
+
+    @cached_property
+    def ops(self) -> dict[str, int]:
+        """TTNN ops of one call by name (``matmul``), without deallocations and what is computed once and cached.
+
+        The body of a loop counts once.
+        """
+        return _counted(op.short_name for op in self._walk if op.short_name not in _NOT_COUNTED)
+
+    @cached_property
+    def collectives(self) -> dict[str, int]:
+        """Collectives of one call by kind, as in `Program.collectives`: ``all-reduce``, ``all-gather`` …
+
+        The sends that a collective-permute is made of count as one.
+        """
+        kinds: list[str] = []
+        before: Op | None = None
+        for op in self._walk:
+            kind = collective_kind(op)
+            again = before is not None and op.short_name == "point_to_point" and op.location == before.location
+            if kind is not None and not again:
+                kinds.append(kind)
+            if kind is not None:
+                before = op
+        return _counted(kinds)
+
+    @cached_property
+    def host_ops(self) -> dict[str, int]:
+        """Ops that run on the host's CPU in each call: those of functions that the compiler left to it, and ops whose
+        result is in the host's memory; transfers apart."""
+        return _counted(self._host_ops())
+
+    @cached_property
+    def memory(self) -> Memory:
+        """DRAM of one chip."""
+        return peak_memory(self.module, CHIPS[self.system])
+
+    @property
+    def dram_peak_bytes(self) -> int | None:
+        """Peak DRAM of one chip; None if the program holds something whose size is not known (`unknown` says what)."""
+        return self.memory.peak_bytes
+
+    @property
+    def dram_bytes(self) -> int:
+        """DRAM that programs can use on one chip of the system."""
+        return CHIPS[self.system].dram_bytes
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether the peak fits into the DRAM of a chip; None if the peak is not known."""
+        return None if self.dram_peak_bytes is None else self.dram_peak_bytes <= self.dram_bytes
+
+    @cached_property
+    def bounds(self) -> tuple[Bound, ...]:
+        """For each op of a call, in order: the least that it computes, moves and receives."""
+        return bounds(self.module, CHIPS[self.system])
+
+    @property
+    def flops(self) -> int:
+        """FLOPs of one call on one chip in matrix products and convolutions; a multiply and an add are two."""
+        return sum(bound.flops for bound in self.bounds)
+
+    @property
+    def roofline_s(self) -> float | None:
+        """Seconds that one call takes at least, its ops one after the other at the chip's peaks: a bound, not an
+        estimate. None if the program holds something whose size is not known."""
+        if self.unknown:
+            return None
+        return sum(bound.seconds for bound in self.bounds)
+
+    @cached_property
+    def unknown(self) -> tuple[str, ...]:
+        """What of the program was not understood: lines, layouts, formats. Empty as a rule."""
+        unsized = [
+            f"bytes that {bound.op.name} moves at {bound.op.location.place}"
+            for bound in self.bounds
+            if bound.dram_bytes is None
+        ]
+        return (*self.memory.unknown, *unsized)
+
+    def ops_at(self, place: str | int) -> tuple[Op, ...]:
+        """Ops of one call that come from a line of source: ``"model.py:12"``, or ``12`` in any file.
+
+        A line that calls a function has the ops of that function.
+        """
+        file, _, number = str(place).rpartition(":")
+        if not number.isdigit():
+            raise ValueError(f"{place!r} is not a line of source: expected FILE:LINE, e.g. model.py:12, or LINE")
+        wanted = PurePath(file).parts
+        return tuple(
+            op
+            for op in self._walk
+            if any(
+                frame.line == int(number) and (not wanted or PurePath(frame.file).parts[-len(wanted) :] == wanted)
+                for frame in op.location.frames
+            )
+        )
+
+    @cached_property
+    def _walk(self) -> tuple[Op, ...]:
+        return tuple(self.module.walk(self.module.main))
+
+    def _host_ops(self) -> Iterable[str]:
+        for op in self._walk:
+            for name in op.calls:
+                function = self.module.functions.get(f"cpu:{name}") or self.module.functions.get(name)
+                if function is not None and function.kind == "cpu":
+                    yield from (inner.short_name for inner in function.ops) if function.ops else (name,)
+            if op.short_name not in _TRANSFERS and any(
+                kind is not None and kind.layout is not None and kind.layout.buffer == "system_memory"
+                for kind in op.result_types
+            ):
+                yield op.short_name
+
+
+def read(
+    artifact: Compiled, system: str, mesh: str, build: CompilerVersion, stablehlo: str, *, name: str = "program"
+) -> CardProgram:
+    """What the compiler made of a program for `mesh` (``1x2``) of the chips of `system` (a name of SYSTEMS).
+
+    `stablehlo` is the text of the program with locations, which the second verdict reads. Raises TTNNTextError if the
+    artifact holds no TTNN module, ValueError for a system that is not known.
+    """
+    if system not in CHIPS:
+        raise ValueError(f"{system!r} is not a system: expected one of {', '.join(CHIPS)}")
+    program = CardProgram(
+        name=name,
+        system=system,
+        mesh=mesh,
+        compiler=Compiler(build.package, build.version, build.tt_mlir),
+        ttir=artifact.ttir,
+        ttnn=artifact.ttnn,
+        upstream=upstream.verdict(stablehlo),
+    )
+    _ = program.module.main  # raises now, not at the first question
+    return program
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))

@@ -1,0 +1,102 @@
+"""The second verdict: what Tenstorrent's own tt-mlir does not lower, found in the StableHLO text of a program.
+
+jax-tt-plugin is a patched build that takes more than upstream. Its refusals hold there too; its acceptances may not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pytest_tt.tt_compiler.locations import Location, Locations
+
+# What the lists below were read from: ops of StableHLO's 117 without a pattern in
+# lib/Conversion/StableHLOToTTIR/StableHLOToTTIRPatterns.cpp; CPUHoistNonLowerableSHLOOps.cpp for those on the host.
+SOURCE = "tt-mlir 19c86fca"
+DATE = "2026-08-21"
+
+_NO_LOWERING = frozenset(
+    [
+        "after_all", "async_start", "async_done", "case", "cholesky", "collective_reduce", "count_leading_zeros",
+        "create_token", "cross-replica-sum", "dynamic_broadcast_in_dim", "dynamic_conv", "dynamic_gather",
+        "dynamic_pad", "dynamic_reshape", "fft", "if", "infeed", "map", "outfeed", "partition_id", "popcnt",
+        "real_dynamic_slice", "recv", "reduce_precision", "replica_id", "round_nearest_even", "send",
+        "set_dimension_size", "shift_right_arithmetic", "torch_index_select", "triangular_solve", "unary_einsum",
+        "while",
+    ]
+)  # fmt: skip
+_ON_THE_HOST = frozenset(["dynamic_update_slice", "einsum"])
+# Lowered, but with a seed and a state of the chip's own.
+_IGNORES_ITS_STATE = frozenset(["rng", "rng_bit_generator"])
+REFUSED_OPS = _NO_LOWERING | _ON_THE_HOST | _IGNORES_ITS_STATE
+
+# float64 is narrowed without a word; float16 and float8 have no home on the chip. 64-bit integers are narrowed too,
+# but the text is full of them: attributes such as a convolution's padding have that type.
+REFUSED_TYPES = re.compile(r"tensor<(?:\d+x)*(f64|f16|f8\w+|complex<\w+>)>")
+
+_OP = re.compile(r"\bstablehlo\.([a-z_\-]+)")
+_MAIN = re.compile(r"func\.func public @main\((.*?)\) -> ", re.DOTALL)
+_SCALAR = re.compile(r"%\w+: tensor<[a-z]\w*>")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something in a program that upstream does not take as jax means it.
+
+    `name` is an op of StableHLO, ``type f64``, or ``scalar argument``. `location` has no lines if the text was printed
+    without locations.
+    """
+
+    name: str
+    reason: str
+    location: Location
+
+    def __str__(self) -> str:
+        place = self.location.place
+        return f"{self.name}{'' if place is None else f' at {place}'}: {self.reason}"
+
+
+def verdict(stablehlo: str) -> tuple[Finding, ...]:
+    """All that upstream does not take in the module text `stablehlo`, each op and place once, in the text's order.
+
+    Print the text with locations for file and line: ``lowered.as_text(debug_info=True)``. Raises ValueError if the text
+    holds no ``main``: then it is not a lowered jit at all.
+    """
+    main = _MAIN.search(stablehlo)
+    if main is None:
+        raise ValueError("no 'func.func public @main' in the text: pass what jax.jit(f).lower(...).as_text() gives")
+    lines = stablehlo.splitlines()
+    locations = Locations.of(lines)
+    found: dict[tuple[str, str | None], Finding] = {}
+    for number, line in enumerate(lines):
+        if line.startswith("#"):
+            continue
+        for name in _refused_in(line):
+            location = locations.of_op(lines, number)
+            found.setdefault((name, location.place), Finding(name, _reason(name), location))
+    if _SCALAR.search(main.group(1)):
+        name = "scalar argument"
+        found[name, None] = Finding(name, _reason(name), Location("", ()))
+    return tuple(found.values())
+
+
+def refused(stablehlo: str) -> tuple[str, ...]:
+    """The names of `verdict`, each once, sorted; empty if upstream takes all."""
+    return tuple(sorted({finding.name for finding in verdict(stablehlo)}))
+
+
+def _refused_in(line: str) -> list[str]:
+    names = [name for name in _OP.findall(line) if name in REFUSED_OPS]
+    return [*names, *(f"type {match}" for match in REFUSED_TYPES.findall(line))]
+
+
+def _reason(name: str) -> str:
+    if name in _NO_LOWERING:
+        return f"{SOURCE} ({DATE}) has no lowering for it"
+    if name in _ON_THE_HOST:
+        return f"{SOURCE} ({DATE}) runs it on the host"
+    if name in _IGNORES_ITS_STATE:
+        return f"{SOURCE} ({DATE}) ignores its state: the chip's numbers are its own"
+    if name == "scalar argument":
+        return "a 0-d argument of the jitted function fails in Tenstorrent's plugin (tt-xla issue 173)"
+    return f"{SOURCE} ({DATE}) narrows or refuses this type"
