@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
-    import jax
-
-    from benchmarks.programs import Program
     from pytest_tt.tt_compiler.card_program import CardProgram
     from pytest_tt.tt_compiler.errors import TTCompileError
 
@@ -37,13 +33,20 @@ KINDS = {
 }
 
 
+FORMATS = {
+    "float32": "f32", "bfloat16": "bf16", "int32": "si32", "uint32": "u32", "uint16": "u16", "uint8": "u8",
+}  # fmt: skip
+"""What the chips call jax's types."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What was said to one program.
 
     kind, op: of a refusal (`KINDS`), and what was refused. upstream: what upstream's list refuses in it. host_ops: ops
-    that run on the host's CPU. collectives, watched: how many ops of a kind the compiled program has. fits: whether it
-    fits into the memory of a chip, None if it was refused.
+    that run on the host's CPU. collectives, watched: how many ops of a kind the compiled program has. stored: formats
+    of its arguments on the chips, where they are others than jax's. fits: whether it fits into the memory of a chip,
+    None if it was refused.
     """
 
     outcome: str
@@ -53,6 +56,7 @@ class Verdict:
     host_ops: tuple[str, ...] = ()
     collectives: Mapping[str, int] = field(default_factory=dict)
     watched: Mapping[str, int] = field(default_factory=dict)
+    stored: tuple[str, ...] = ()
     fits: bool | None = None
 
     def __str__(self) -> str:
@@ -64,6 +68,8 @@ class Verdict:
         for title, names in (("on the host", self.host_ops), ("upstream refuses", self.upstream)):
             if names:
                 parts.append(f"[{title}: {', '.join(names)}]")
+        if self.stored:
+            parts.append(f"stored as {', '.join(self.stored)}")
         for counts in (self.collectives, self.watched):
             if counts:
                 parts.append(" ".join(f"{name}={count}" for name, count in counts.items()))
@@ -76,7 +82,7 @@ class Verdict:
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Verdict:
         """What `plain` made."""
-        lists = {name: tuple(plain[name]) for name in ("upstream", "host_ops") if name in plain}
+        lists = {name: tuple(plain[name]) for name in ("upstream", "host_ops", "stored") if name in plain}
         return cls(**{**plain, **lists})
 
 
@@ -90,14 +96,23 @@ def refusal(error: TTCompileError, upstream: tuple[str, ...] = ()) -> Verdict:
     return Verdict(REFUSED, kind_of(error.sentence), error.op or "", upstream)
 
 
-def acceptance(card: CardProgram, upstream: tuple[str, ...], watched: Iterable[str] = ()) -> Verdict:
-    """The verdict that a compiled program is; `watched` are names of TTNN ops."""
+def acceptance(
+    card: CardProgram, upstream: tuple[str, ...], watched: Iterable[str] = (), dtypes: Iterable[str] = ()
+) -> Verdict:
+    """The verdict that a compiled program is.
+
+    `watched` are TTNN ops, of which the program's are counted, and other parts of its text (``math_fidelity = hifi4``),
+    of which it counts that they are there. `dtypes` are those of the arguments.
+    """
+    types = [argument.type for argument in card.module.main.arguments if argument.type is not None]
+    stored = {kind.layout.element if kind.layout else kind.element for kind in types}
     return Verdict(
         TAKEN,
         upstream=upstream,
         host_ops=tuple(sorted(card.host_ops)),
         collectives=dict(card.collectives),
-        watched={name: card.ops.get(name, 0) for name in watched},
+        watched={name: card.ops.get(name, 0) if name.isidentifier() else int(name in card.ttnn) for name in watched},
+        stored=tuple(sorted(stored - {FORMATS.get(dtype) for dtype in dtypes})),
         fits=card.fits,
     )
 

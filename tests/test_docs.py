@@ -30,6 +30,7 @@ NOT_RUN = {
     "README.md": {"nox runs it, session readme": 2, "needs a card": 1, "needs the network": 1},
     "docs/add_a_model.md": {"needs the network": 2},
     "docs/index.md": {"needs the network": 1, "needs a card": 1},
+    "docs/simulation.md": {"nox runs it, session compiler": 1},
     "docs/zoos_elsewhere.md": {"nox runs it, session elsewhere": 1},
 }
 # Blocks that run only if DOCS_SLOW is set, as in nox's session docs.

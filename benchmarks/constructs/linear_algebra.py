@@ -12,12 +12,13 @@ from benchmarks.programs import Argument, bf16, f32, i32
 
 X = f32(32, 64)
 SQUARE = f32(32, 32)
+PRECISE = ("math_fidelity = hifi4", "fp32_dest_acc_en = true")
 
 LINEAR_ALGEBRA = Group(
     "Linear algebra",
     "Solve on the host, with numpy or on `jax.devices('cpu')`.",
     (
-        construct("matmul", lambda x, y: x @ y, X, f32(64, 32)),
+        construct("matmul", lambda x, y: x @ y, X, f32(64, 32), watched=PRECISE),
         construct("matmul_bf16", lambda x, y: x @ y, bf16(32, 64), bf16(64, 32)),
         construct(
             "matmul_bf16_to_f32",
@@ -25,7 +26,7 @@ LINEAR_ALGEBRA = Group(
             bf16(32, 64),
             bf16(64, 32),
         ),
-        construct("matmul_highest", lambda x, y: lax.dot(x, y, precision="highest"), X, f32(64, 32)),
+        construct("matmul_highest", lambda x, y: lax.dot(x, y, precision="highest"), X, f32(64, 32), watched=PRECISE),
         construct("matmul_int32", lambda x, y: x @ y, i32(32, 64), i32(64, 32)),
         construct(
             "matmul_int8",

@@ -1,0 +1,61 @@
+"""Compiles programs, and says by name which verdicts are not the recorded ones."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.verdicts import Record, differences
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from benchmarks.programs import Program
+    from benchmarks.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found, and the lines of what differs from the record."""
+
+    found: Mapping[str, Verdict]
+    different: Sequence[str]
+
+    @property
+    def exit_code(self) -> int:
+        """1 if anything differs."""
+        return int(bool(self.different))
+
+
+def run(
+    programs: Sequence[tuple[Program, Sequence[str]]], path: Path, *, store: Path | None, record: bool
+) -> Checked | None:
+    """Compile `programs`, print what differs from the record in the file `path`, or `record` it there.
+
+    None, and a line on stderr, if the compiler is not installed.
+    """
+    import jax
+    from pytest_tt.tt_compiler.build import CompilerMissing
+
+    from benchmarks.compiling import compiler, verdicts
+
+    begin = time.perf_counter()
+    try:
+        version = compiler()
+    except CompilerMissing as error:
+        print(error, file=sys.stderr)
+        return None
+    found = verdicts(programs, store)
+    before = Record.read(path) if path.exists() else Record(version, jax.__version__, {})
+    different = differences(found, before.for_jax(jax.__version__))
+    spent = time.perf_counter() - begin
+    print(f"{len(found)} programs, {version}, jax {jax.__version__}, {spent:.0f} s; recorded: {before.compiler}")
+    print("".join(f"  {line}\n" for line in different) or "  all as recorded\n", end="")
+    if record:
+        kept = {**before.for_jax(jax.__version__), **found}
+        before.updated(version, jax.__version__, kept).write(path)
+        return Checked(found, [])
+    return Checked(found, different)
