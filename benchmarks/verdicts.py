@@ -26,7 +26,8 @@ KINDS = {
     "type": r"data_type_utils|Unsupported type",
     "mesh": r"Mesh is not valid|2D mesh|2d hardware mesh",
     "partitioner": r"GSPMD presharded|num_chips > 0",
-    "sharding": r"sharding is incompatible|CollectivePermute|CollectiveInserter|local sharded shape|local shape",
+    "sharding": r"sharding is incompatible|CollectivePermute|CollectiveInserter|'sdy\.|local sharded shape|local shape",
+    "shapes": r"inferred type|infer returned types|match expected shape",
     "no lowering": r"failed to legalize",
     "time limit": r"did not end within",
     "crash": r"the compiler crashed",
@@ -34,7 +35,7 @@ KINDS = {
 
 
 FORMATS = {
-    "float32": "f32", "bfloat16": "bf16", "int32": "si32", "uint32": "u32", "uint16": "u16", "uint8": "u8",
+    "float32": "f32", "bfloat16": "bf16", "int32": "si32", "uint32": "ui32", "uint16": "ui16", "uint8": "ui8",
 }  # fmt: skip
 """What the chips call jax's types."""
 

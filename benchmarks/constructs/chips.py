@@ -84,7 +84,6 @@ COLLECTIVES = Group(
             out=("batch", "model"),
             meshes=("2x4",),
         ),
-        *by_hand("pbroadcast", lambda x: lax.pbroadcast(x, "model", 0), BOTH, out=("batch", "model"), meshes=("1x2",)),
         *by_hand("no_collective", lambda x: jnp.sin(x), BOTH, out=("batch", "model")),
         *by_hand(
             "gather_over_batch",
@@ -147,7 +146,7 @@ PARTITIONED = Group(
             i32(1),
             out=(None, "model"),
         ),
-        *spread("pad", lambda x: jnp.pad(x, ((0, 0), (4, 4))), BOTH),
+        *spread("pad", lambda x: jnp.pad(x, ((0, 0), (4, 4))), BOTH, out=("batch", "model")),
         *spread("roll", lambda x: jnp.roll(x, 3, axis=1), BOTH, out=("batch", "model")),
         *spread(
             "convolution_over_batch",

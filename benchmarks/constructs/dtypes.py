@@ -19,8 +19,8 @@ C = Argument((32, 64), "complex64")
 
 DTYPES = Group(
     "Types",
-    "64-bit types with `jax_enable_x64`. That a type is taken does not say how it is stored: float64 and 64-bit "
-    "integers become 32-bit ones, float16 becomes bfloat16.",
+    "64-bit types with `jax_enable_x64`. That a type is taken does not say that it is kept: 64-bit types are stored as "
+    "32-bit ones.",
     (
         *(
             construct(f"argument_{name}", lambda x: x + x, Argument((32, 64), name), x64=name in WIDE)
