@@ -17,6 +17,7 @@ from pytest_tt.fixtures import (
     FIXTURES,
     cpu_init_params,
     mesh_parameter,  # noqa: F401 - pytest finds it here
+    tt_compile,
     tt_device,
     tt_golden,
     tt_jit,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from pytest_tt.compiler.tt_compile import TTCompile
     from pytest_tt.compiler.tt_jit import TTJit
     from pytest_tt.golden import Golden, GoldenChecker
     from pytest_tt.options import Setting
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from pytest_tt.standalone import Chips, open_chips, simulate
     from pytest_tt.targets.mesh import MeshShape
     from pytest_tt.targets.target import ChipsError
+    from pytest_tt.tt_compiler.card_program import CardProgram
+    from pytest_tt.tt_compiler.errors import TTCompileError
 
 __version__ = "0.1.0"
 
@@ -65,16 +69,20 @@ _MARKER = (
 )
 
 __all__ = [
+    "CardProgram",
     "Chips",
     "ChipsError",
     "Golden",
     "GoldenChecker",
+    "TTCompile",
+    "TTCompileError",
     "TTJit",
     "TTRun",
     "__version__",
     "cpu_init_params",
     "open_chips",
     "simulate",
+    "tt_compile",
     "tt_device",
     "tt_golden",
     "tt_jit",
@@ -85,10 +93,13 @@ __all__ = [
 
 # Types of what the fixtures give, and what works outside pytest too; imported at first use.
 _LAZY = {
+    "CardProgram": "pytest_tt.tt_compiler.card_program",
     "Chips": "pytest_tt.standalone",
     "ChipsError": "pytest_tt.targets.target",
     "Golden": "pytest_tt.golden",
     "GoldenChecker": "pytest_tt.golden",
+    "TTCompile": "pytest_tt.compiler.tt_compile",
+    "TTCompileError": "pytest_tt.tt_compiler.errors",
     "TTJit": "pytest_tt.compiler.tt_jit",
     "TTRun": "pytest_tt.run",
     "open_chips": "pytest_tt.standalone",
@@ -141,6 +152,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
         results = session.settings.results
         register(config, session.target, _place(config, str(results.value)), results.source)
+    if session.settings.compile.value and not hasattr(config, "workerinput"):
+        from pytest_tt.results.card_summary import CardSummary
+
+        config.pluginmanager.register(CardSummary(), "pytest_tt_card_summary")
     if config.pluginmanager.has_plugin("html"):  # pytest-html
         from pytest_tt.results.html_columns import HtmlColumns
 
@@ -168,6 +183,7 @@ def _start(config: pytest.Config, namespace: argparse.Namespace) -> None:
     if settings.artifacts.value is not None:
         artifacts = usable_directory(_place(config, settings.artifacts.value), settings.artifacts.source)
     session = config.stash[SESSION] = Session(settings, target, Reporting(config, quiet=child), artifacts)
+    session.check_compiler()
     if child:
         target.borrow()
     target.prepare_jax(session.reporting.say)

@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_tt.items import MESH_PARAMETER, STATUS_BOUNDS, find_recorder, late_marker, recorder_of, run_of, session_of
+from pytest_tt.items import (
+    MESH_PARAMETER,
+    STATUS_BOUNDS,
+    STATUS_COMPILE_SKIPS,
+    STATUS_REFUSALS,
+    find_recorder,
+    late_marker,
+    recorder_of,
+    run_of,
+    session_of,
+)
 from pytest_tt.parameters import SHARED_MESH, TAKE_A_MESH, TAKE_NONE, check_request
 from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.tt_compiler.build import CompilerMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +29,8 @@ if TYPE_CHECKING:
     import jax
     from jax.sharding import Mesh
 
+    from pytest_tt.compiler.card_check import CardCheck
+    from pytest_tt.compiler.tt_compile import TTCompile
     from pytest_tt.compiler.tt_jit import TTJit
     from pytest_tt.golden import GoldenChecker
     from pytest_tt.run import TTRun
@@ -101,7 +114,27 @@ def tt_jit(request: pytest.FixtureRequest, tt_run: TTRun, tt_mesh: Mesh) -> TTJi
 
     root = session_of(request.config).artifacts
     directory = None if root is None else artifacts_of(root, request.node.nodeid)
-    return TTJit(tt_run, tt_mesh, recorder_of(request.node), directory, session_of(request.config).target)
+    session, recorder = session_of(request.config), recorder_of(request.node)
+    return TTJit(tt_run, tt_mesh, recorder, directory, session.target, _card_check(request.node, tt_run))
+
+
+@pytest.fixture
+def tt_compile(request: pytest.FixtureRequest, tt_run: TTRun, tt_mesh: Mesh) -> TTCompile:
+    """Compiles a function for this test's mesh by TT's compiler, without a card, from shapes alone: a CardProgram."""
+    check_request(request)
+    session = session_of(request.config)
+    problem = None
+    try:
+        compiler = session.card_compiler()
+    except CompilerMissing as error:
+        problem = str(error)
+    if problem is not None:
+        if session.settings.require.value:
+            pytest.fail(f"{problem} (--tt-require)", pytrace=False)
+        pytest.skip(problem)
+    from pytest_tt.compiler.tt_compile import TTCompile
+
+    return TTCompile(tt_run, tt_mesh, compiler, recorder_of(request.node), session.target)
 
 
 @pytest.fixture
@@ -143,6 +176,31 @@ def cpu_init_params(request: pytest.FixtureRequest, tt_mesh: Mesh) -> Callable[.
         pytest.fail(problem, pytrace=False)
 
     return init
+
+
+def _card_check(node: pytest.Item, run: TTRun) -> CardCheck | None:
+    """What ``--tt-compile`` asks of the test's programs; None for nothing."""
+    __tracebackhide__ = True
+    session = session_of(node.config)
+    if run.not_compiled and not run.compile and session.settings.require.value:
+        reasons = "; ".join(f"{system}: {reason}" for system, reason in run.not_compiled.items())
+        pytest.fail(f"{run.sources['compile']}: not compiled for {reasons} (--tt-require)", pytrace=False)
+    left_out = node.stash.get(STATUS_COMPILE_SKIPS, {})
+    if run.not_compiled or left_out:
+        recorder_of(node).not_compiled({**run.not_compiled, **left_out})
+    systems = [system for system in run.compile if system not in left_out]
+    if not systems:
+        return None
+    from pytest_tt.compiler.card_check import CardCheck
+
+    return CardCheck(
+        compiler=session.card_compiler(),
+        systems=systems,
+        mesh=str(run.mesh),
+        expected=node.stash.get(STATUS_REFUSALS, frozenset()),
+        upstream=session.settings.compile_upstream.value,
+        recorder=recorder_of(node),
+    )
 
 
 def _chips(shape: MeshShape, target: Target) -> Sequence[jax.Device]:

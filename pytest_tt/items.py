@@ -11,7 +11,7 @@ from pytest_tt.parameters import SHARED_MESH, mesh_by_parameter, parameters
 from pytest_tt.targets.mesh import MeshShape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_tt.compare.bounds import Bounds
     from pytest_tt.marker import TTMarker
@@ -26,6 +26,10 @@ _RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 
 # Bounds that the status file gives a test, see pytest_tt.status.
 STATUS_BOUNDS: pytest.StashKey[Bounds] = pytest.StashKey()
+
+# Systems of ``--tt-compile`` for which the status file expects an error, and those that it leaves out.
+STATUS_REFUSALS: pytest.StashKey[frozenset[str]] = pytest.StashKey()
+STATUS_COMPILE_SKIPS: pytest.StashKey[Mapping[str, str]] = pytest.StashKey()
 
 # Parameter ``(mesh, axes)``: it runs a test whose marker lists several meshes once for each, and gives tt_shared_mesh
 # the mesh of its tests. mesh is None if the mesh is a parameter already.

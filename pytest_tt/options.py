@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# What to do about ops that this build of TT's compiler takes and Tenstorrent's own does not.
+UPSTREAM = ("fail", "warn", "off")
+
 # Variables that are not for users: our tests and commands set them.
 _NO_SETTINGS = ("PYTEST_TT_DEVICE_ROOT", "PYTEST_TT_MATRIX_OUTPUT")
 
@@ -53,6 +56,9 @@ class Settings:
     timeout: Setting[float | None]
     reset: Setting[bool]
     status_file: Setting[str | None]
+    compile: Setting[tuple[str, ...]]
+    """Systems for which TT's compiler compiles too; ``("auto",)``: for each mesh the smallest that has its chips."""
+    compile_upstream: Setting[str]
 
     @property
     def wanted(self) -> bool:
@@ -72,6 +78,25 @@ def _system(text: str) -> str:
     from pytest_tt.targets.systems import get_system
 
     return get_system(text).name
+
+
+def _compile_systems(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if names in (("off",), (AUTO,)):
+        return () if names == ("off",) else names
+    for name in names:
+        if name in ("off", AUTO):
+            raise ValueError(f"{text!r}: {name} stands alone: expected off, {AUTO}, or systems such as n300,t3k")
+        _system(name)
+        if names.count(name) > 1:
+            raise ValueError(f"{text!r}: {name} is listed twice; name each system once")
+    return names
+
+
+def _upstream(text: str) -> str:
+    if text not in UPSTREAM:
+        raise ValueError(f"{text!r} is not a choice{nearest(text, UPSTREAM)}: expected fail, warn or off")
+    return text
 
 
 def _flag(text: str) -> bool:
@@ -166,6 +191,12 @@ OPTIONS = (
     Option("reset", _flag, False, "", "On hw, reset chips that a crashed test left hung, with tt-smi -r", kind="flag"),
     Option("status_file", _path, None, "FILE", "File with known failures: expected failures, skips and bounds "
            "(default: tt_status.toml in the root directory, if it exists)"),
+    Option("compile", _compile_systems, (), "SYSTEM[,SYSTEM]|auto|off", "On sim, compile every program of tt_jit by "
+           "TT's compiler for these systems too, without a card; a program that is refused, does not fit into the DRAM "
+           "of a chip or runs ops on the host fails its test. auto: for the smallest system with the chips of the "
+           "test's mesh; needs pip install jax-tt-plugin flatbuffers (default: off)"),
+    Option("compile_upstream", _upstream, "fail", "{fail,warn,off}", "With --tt-compile, what to do about a program "
+           "with ops that the installed build of TT's compiler takes, but Tenstorrent's own does not (default: fail)"),
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ TAKE_A_MESH = ("tt_mesh", "tt_device", SHARED_MESH)
 TAKE_NONE = {
     "tt_run": "its settings come from the tt marker and the options",
     "tt_jit": "compiler options are given by @pytest.mark.tt(options={...})",
+    "tt_compile": 'the system and the mesh are arguments of its call, tt_compile(f, x, system="t3k", mesh="1x8")',
     "tt_golden": "the case is an argument of its call, tt_golden(outputs, case)",
     "cpu_init_params": "its inputs are arguments of its call, cpu_init_params(module, x, rng=1)",
 }

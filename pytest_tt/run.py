@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_tt.targets.choice import AUTO
 from pytest_tt.targets.mesh import DEFAULT_AXES, MeshShape
+from pytest_tt.targets.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,12 +27,16 @@ class TTRun:
     axes: tuple[str, str]
     options: Mapping[str, str]
     sources: Mapping[str, str]
-    """Setting (backend, system, mesh, axes, options) -> its source: marker, parameter, ``--tt-mesh``, ``default`` …"""
+    """Setting (backend, system, mesh, axes, options, compile) -> its source: marker, parameter, ``--tt-mesh`` …"""
     obstacle: str | None
     """Why the test cannot run here; None when it can."""
     model: str | None = None
     """What the test is a test of, where its marker or the hook ``pytest_tt_model`` says so."""
     variant: str | None = None
+    compile: tuple[str, ...] = ()
+    """Systems for which TT's compiler compiles the test's programs too (``--tt-compile``)."""
+    not_compiled: Mapping[str, str] = field(default_factory=dict)
+    """Systems that ``--tt-compile`` names too, to why they cannot have this test."""
 
 
 def resolve_run(
@@ -61,6 +67,8 @@ def resolve_run(
     if chosen is not None:
         mesh, mesh_source = chosen, chosen_by
     place = target.resolve(mesh, wanted)
+    asked = () if target.compiled_by_tt else settings.compile.value
+    systems, not_compiled = _compile_for(asked, mesh, wanted, place.system)
     return TTRun(
         backend=target.name,
         system=place.system,
@@ -73,8 +81,38 @@ def resolve_run(
             "mesh": mesh_source,
             "axes": axes_source,
             "options": options_source,
+            "compile": settings.compile.source,
         },
         obstacle=place.obstacle,
         model=None if marker is None else marker.model,
         variant=None if marker is None else marker.variant,
+        compile=systems,
+        not_compiled=not_compiled,
     )
+
+
+def _compile_for(
+    asked: tuple[str, ...], mesh: MeshShape, wanted: tuple[str, ...], own: str | None
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The systems of ``--tt-compile`` that can have `mesh`, and why the others cannot.
+
+    `wanted` are those that the marker names, `own` is the one that the test runs on.
+    """
+    if asked == (AUTO,):
+        found = own or smallest_system(mesh)
+        return ((found,), {}) if found is not None else ((), {AUTO: f"no system has the {mesh.chips} chips of {mesh}"})
+    systems, others = [], {}
+    for name in asked:
+        if wanted and name not in wanted:
+            others[name] = f"the test is meant for {' or '.join(wanted)}"
+        elif SYSTEMS[name].chips < mesh.chips:
+            others[name] = f"mesh {mesh} needs {mesh.chips} chips, {name} has {SYSTEMS[name].chips}"
+        else:
+            systems.append(name)
+    return tuple(systems), others
+
+
+def smallest_system(mesh: MeshShape) -> str | None:
+    """The system with the fewest chips that has those of `mesh`, the first of several; None without any."""
+    fitting = [system for system in SYSTEMS.values() if system.chips >= mesh.chips]
+    return min(fitting, key=lambda system: system.chips).name if fitting else None

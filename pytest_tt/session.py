@@ -12,11 +12,13 @@ from pytest_tt.packages import package_version
 from pytest_tt.targets.choice import choose
 from pytest_tt.targets.jax_import import when_imported
 from pytest_tt.targets.target import ChipsError, Request, Target
+from pytest_tt.tt_compiler.build import CompilerMissing, find_build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_tt.compiler.cache import CompileCache
+    from pytest_tt.compiler.card_compiler import CardCompiler
     from pytest_tt.options import Setting, Settings
     from pytest_tt.reporting import Reporting
     from pytest_tt.run import TTRun
@@ -28,6 +30,8 @@ class RunCache:
 
     def __init__(self) -> None:
         self._cache: CompileCache | None = None
+        self.directory: Path | None = None
+        """Where programs are kept between runs; None where they are not."""
 
     def open(self, chosen: Setting[str | None], default: Callable[[], Path | None], invoked_in: Path) -> None:
         """Keep compiled programs on disk, in the directory `chosen` or the one that `default` makes.
@@ -50,7 +54,7 @@ class RunCache:
                 f"{chosen.source}: {chosen.value} cannot be used ({error.strerror}): expected a directory that can be "
                 "written, or off"
             ) from None
-        self._cache = cache
+        self._cache, self.directory = cache, directory
         when_imported("jax", lambda: cache.open(asked=chosen.value is not None))
 
     def keep(self) -> None:
@@ -86,9 +90,28 @@ class Session:
         settings = self.settings
         parts = [f"tt: {version}", *self.target.header(), f"mesh {settings.mesh.value} ({settings.mesh.source})"]
         parts.append(f"jax {package_version('jax') or 'not installed'}")
+        if settings.compile.value and not self.target.compiled_by_tt:
+            systems, build = ", ".join(settings.compile.value), find_build()
+            parts.append(f"compile {systems} ({settings.compile.source}) by {build.package} {build.version}")
         if settings.require.value:
             parts.append(f"require ({settings.require.source})")
         return ", ".join(parts)
+
+    def check_compiler(self) -> None:
+        """Raise pytest.UsageError where programs are to be compiled by TT's compiler and it is not installed."""
+        asked = self.settings.compile
+        if asked.value and not self.target.compiled_by_tt:
+            try:
+                find_build()
+            except CompilerMissing as error:
+                raise pytest.UsageError(f"{asked.source} {','.join(asked.value)}: {error}") from None
+
+    def card_compiler(self) -> CardCompiler:
+        """TT's compiler for this run's programs. Raises CompilerMissing where it is not installed."""
+        from pytest_tt.compiler.card_compiler import DEFAULT_LIMIT_S, CardCompiler
+
+        limit = self.settings.timeout.value
+        return CardCompiler.installed(DEFAULT_LIMIT_S if limit is None else limit, self.cache.directory)
 
     def provide(self, runs: Sequence[TTRun], *, needed: bool) -> None:
         """Have enough chips for the `runs` of the collected tests; `needed`: there are some, or the user asked.

@@ -10,7 +10,8 @@ All blocks of a page run in one temporary directory, in order, as a reader would
 - ``shell`` shows only commands; each line must succeed.
 - ``toml``, ``yaml`` and ``json`` are parsed.
 - ``tree`` shows the layout of the repository: names, two spaces or more, what they are for. Each name must exist.
-- ``<!-- not run: REASON -->`` on the line before skips a block, ``<!-- slow -->`` runs it only if `SLOW` is set.
+- ``<!-- not run: REASON -->`` on the line before skips a block, ``<!-- slow -->`` runs it only if `SLOW` is set,
+  ``<!-- needs: PACKAGE -->`` only where that is installed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from pytest_tt.packages import package_version
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -36,7 +39,7 @@ SLOW = "DOCS_SLOW"
 LANGUAGES = ("python", "console", "shell", "toml", "yaml", "json", "markdown", "tree")
 
 _FENCE = re.compile(
-    r"^(?P<indent> *)(?:<!-- (?:not run: (?P<reason>[^>]+)|(?P<slow>slow)) -->\n(?P=indent))?"
+    r"^(?P<indent> *)(?:<!-- (?:not run: (?P<reason>[^>]+)|(?P<slow>slow)|needs: (?P<needs>[\w.-]+)) -->\n(?P=indent))?"
     r"(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=indent)(?P=ticks) *$",
     re.MULTILINE | re.DOTALL,
 )
@@ -47,7 +50,7 @@ _MAY_DIFFER = re.compile(r"(…|={3,}|_{3,}|\d+\.\d+ ?s\b|\bjax \d(?:[\w.]*\w)?)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One fenced block. line: where it begins; reason: why it is not run, None if it is."""
+    """One fenced block. line: where it begins; reason: why it is not run, None if it is; needs: a package."""
 
     page: str
     line: int
@@ -56,6 +59,7 @@ class Block:
     reason: str | None
     slow: bool
     text: str
+    needs: str | None = None
 
     @property
     def place(self) -> str:
@@ -75,7 +79,8 @@ def read_blocks(page: str, text: str) -> list[Block]:
                 'more than title="FILE" after it'
             )
         body = re.sub(rf"^{match['indent']}", "", match["body"], flags=re.MULTILINE)
-        blocks.append(Block(page, line, info["language"], info["title"], match["reason"], bool(match["slow"]), body))
+        blocks.append(Block(page, line, info["language"], info["title"], match["reason"], bool(match["slow"]), body,
+                            match["needs"]))  # fmt: skip
     assert 2 * len(blocks) == len(re.findall(r"^ *`{3,}", text, re.MULTILINE)), f"{page}: a block does not end"
     return blocks
 
@@ -90,6 +95,8 @@ def follow(blocks: Iterable[Block], room: Path, tools: Path) -> None:
             missing = [name for name in tree_names(block.text) if not (ROOT / name).exists()]
             assert not missing, f"{block.place}: the repository has no {', '.join(missing)}"
         if block.reason is not None or (block.slow and not os.environ.get(SLOW)):
+            continue
+        if block.needs is not None and package_version(block.needs) is None:
             continue
         if block.title is not None:
             path = room / block.title

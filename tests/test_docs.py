@@ -41,6 +41,8 @@ RUN_IN_NOX = {
     "docs/meshes_and_systems.md": 3,
     "docs/zoos_elsewhere.md": 1,
 }
+# Blocks that run only where a package is installed, as in nox's session compiler.
+NEED = {"docs/compile.md": {"jax-tt-plugin": 6}}
 
 # Pages that another script follows, which takes longer; nox runs it.
 FOLLOWED_BY = {"docs/add_a_model.md": "tests/walkthrough.py"}
@@ -68,6 +70,8 @@ def test_blocks_that_are_not_run_are_counted() -> None:
     reasons = {page: Counter(b.reason for b in blocks if b.page == page and b.reason is not None) for page in PAGES}
     assert {page: dict(count) for page, count in reasons.items() if count} == NOT_RUN
     assert Counter(block.page for block in blocks if block.slow) == RUN_IN_NOX
+    needs = {page: Counter(b.needs for b in blocks if b.page == page and b.needs is not None) for page in PAGES}
+    assert {page: dict(count) for page, count in needs.items() if count} == NEED
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in FOLLOWED_BY])
@@ -135,10 +139,14 @@ def test_marks_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv(SLOW, raising=False)
     text = (
         "<!-- not run: needs a card -->\n```shell\nfalse\n```\n\n- <!-- slow -->\n<!-- slow -->\n```shell\nfalse\n```\n"
+        "<!-- needs: no-such-package -->\n```shell\nfalse\n```\n<!-- needs: pytest -->\n```shell\nfalse\n```\n"
     )
-    first, second = read_blocks("page.md", text)
+    first, second, third, fourth = read_blocks("page.md", text)
     assert (first.reason, first.slow, second.reason, second.slow) == ("needs a card", False, None, True)
-    follow([first, second], tmp_path, tmp_path)
+    assert (third.needs, fourth.needs) == ("no-such-package", "pytest")
+    follow([first, second, third], tmp_path, tmp_path)
+    with pytest.raises(AssertionError, match="exit code 1"):
+        follow([fourth], tmp_path, tmp_path)
     monkeypatch.setenv(SLOW, "1")
     with pytest.raises(AssertionError, match="exit code 1"):
         follow([second], tmp_path, tmp_path)

@@ -50,6 +50,12 @@ results documents check them by it, and what a run writes fits it.
 ## `tests[].metrics.CASE`
 
 {_properties(parts["case"])}
+## `tests[].card`
+
+{_properties(parts["card"])}
+## `tests[].card.programs[]`
+
+{_properties(parts["card_program"])}
 ## Rules of the gate
 
 What `pytest-tt gate` tolerates, in `[tool.pytest-tt.gate]`; below `.hw` or `.sim` for that backend only.

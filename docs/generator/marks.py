@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 _NOT_RUN = re.compile(r"^( *)<!-- not run: (.+?) -->$", re.MULTILINE)
-_SLOW = re.compile(r"^ *<!-- slow -->\n", re.MULTILINE)
+_SLOW = re.compile(r"^ *<!-- (slow|needs: .+?) -->\n", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **others: Any) -> str:

@@ -17,7 +17,7 @@ STATUS = {
     "variant": "Variants of the model",
     "tests": "Node ids, or a folder, file, class or function above them; globs allowed",
     "mesh": "Only on these meshes",
-    "system": "Only on these systems",
+    "system": "Only on these systems; with `--tt-compile`, errors of TT's compiler for them are expected too",
     "backend": "Only on `sim` or on `hw`",
     "outcome": "`xfail` or `skip`; an entry gives this or bounds",
     "bounds": "Metric to bound, overriding the bounds of the test or its golden",

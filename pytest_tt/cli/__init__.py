@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest_tt
+from pytest_tt.cli import compile as compile_command
 from pytest_tt.cli import doctor, gate, matrix, merge, others, report, run, status, systems
 from pytest_tt.cli.command import Program, UnusableError
 from pytest_tt.packages import distribution
@@ -13,7 +14,9 @@ from pytest_tt.packages import distribution
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = tuple(module.COMMAND for module in (systems, doctor, status, matrix, merge, gate, report, run))
+COMMANDS = tuple(
+    module.COMMAND for module in (systems, doctor, compile_command, status, matrix, merge, gate, report, run)
+)
 
 PROGRAM = Program(
     name="pytest-tt", description=__doc__, commands=COMMANDS, version=f"pytest-tt {pytest_tt.__version__}"

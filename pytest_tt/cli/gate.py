@@ -52,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings. Returns 0, or 1 where there is a regression."""
-    from pytest_tt.ci.gate.comparing import REGRESSION, compare_rows
+    from pytest_tt.ci.gate.changes import REGRESSION
+    from pytest_tt.ci.gate.comparing import compare_rows
     from pytest_tt.ci.gate.output import annotation_lines, lines, markdown, verdict
     from pytest_tt.ci.gate.rules import RulesError, read_rules
     from pytest_tt.ci.report.github import STDOUT, write_markdown

@@ -60,6 +60,14 @@ class Arguments:
         __tracebackhide__ = True
         return self._map(self._place_leaf, args, kwargs)
 
+    def shapes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Like `place`, but nothing is placed: each array becomes a jax.ShapeDtypeStruct with the sharding it would have.
+
+        Raises ValueError as `place`.
+        """
+        __tracebackhide__ = True
+        return self._map(self._shape_leaf, args, kwargs)
+
     def place_traced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Like `place`, inside a function that jax transforms (grad, vmap …) or traces.
 
@@ -115,6 +123,18 @@ class Arguments:
                 return jax.device_put(leaf, target)
         except (TypeError, OverflowError):
             return leaf  # jax.jit raises the error that names the argument
+
+    def _shape_leaf(self, leaf: Any, sharding: Any) -> Any:
+        __tracebackhide__ = True
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            return self._place_leaf(leaf, sharding)
+        if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
+            return leaf  # a Python number, which jax gives its type
+        self._check_leaf(leaf, sharding)
+        if isinstance(leaf, jax.Array) and leaf.committed:
+            sharding = leaf.sharding
+        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=self._replicated if sharding is None else sharding)
 
     def _place_leaf_at_once(self, leaf: Any, sharding: Any) -> Any:
         __tracebackhide__ = True

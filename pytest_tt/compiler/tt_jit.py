@@ -22,6 +22,7 @@ from pytest_tt.compiler.program import Program, bytes_per_chip, count_collective
 from pytest_tt.files import write_atomically
 from pytest_tt.targets import compiler_options, jax_private
 from pytest_tt.text import short_bytes
+from pytest_tt.tt_compiler.errors import TTCompileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from jax.sharding import Mesh
 
+    from pytest_tt.compiler.card_check import CardCheck
     from pytest_tt.results.recorder import Recorder
     from pytest_tt.run import TTRun
     from pytest_tt.targets.target import Target
@@ -41,7 +43,16 @@ class TTArtifactWarning(UserWarning):
 class TTJit:
     """What the fixture ``tt_jit`` gives: call it like ``jax.jit``."""
 
-    def __init__(self, run: TTRun, mesh: Mesh, recorder: Recorder, artifacts: Path | None, target: Target) -> None:
+    def __init__(
+        self,
+        run: TTRun,
+        mesh: Mesh,
+        recorder: Recorder,
+        artifacts: Path | None,
+        target: Target,
+        card: CardCheck | None = None,
+    ) -> None:
+        self._card = card
         self._run = run
         self._target = target
         self._mesh = mesh
@@ -65,7 +76,7 @@ class TTJit:
         if function is None:
             return functools.partial(self, **jit_options)
         jitted = JittedFunction(
-            function, jit_options, self._run, self._mesh, self._recorder, self._artifact, self._target
+            function, jit_options, self._run, self._mesh, self._recorder, self._artifact, self._target, self._card
         )
         self._functions.append(jitted)
         return jitted
@@ -90,6 +101,17 @@ class TTJit:
                 raise ValueError(f"tt_jit.work: {unit}={number} is below 1: give how many an execution processes")
         self._recorder.work({unit: int(number) for unit, number in counts.items()})
 
+    def layers(self, count: int) -> None:
+        """Say how many layers the model has that are alike, e.g. ``tt_jit.layers(12)``: reports show ops per layer.
+
+        Raises TypeError for what is not a whole number, ValueError for one below 1.
+        """
+        if isinstance(count, bool) or not isinstance(count, int | np.integer):
+            raise TypeError(f"tt_jit.layers: {count!r} is not a whole number: give how many layers the model has")
+        if count < 1:
+            raise ValueError(f"tt_jit.layers: {count} is below 1: give how many layers the model has")
+        self._recorder.layers(int(count))
+
     @property
     def programs(self) -> tuple[Program, ...]:
         """Everything compiled so far in this test."""
@@ -111,6 +133,7 @@ class JittedFunction:
         recorder: Recorder,
         artifact: Callable[[str], Path | None],
         target: Target,
+        card: CardCheck | None = None,
     ) -> None:
         options = dict(jit_options)
         for key in ("backend", "device"):
@@ -131,6 +154,7 @@ class JittedFunction:
         self._recorder = recorder
         self._artifact = artifact
         self._target = target
+        self._card = card
         self._programs: dict[int, Program] = {}
         self._seen: dict[object, Program] = {}
         functools.update_wrapper(self, function, updated=())
@@ -151,7 +175,7 @@ class JittedFunction:
         jitted = self._jitted_for(args, kwargs)
         if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
             return jitted(*args, **kwargs)
-        program = self._find(jitted, args, kwargs)
+        program = self._without_frames(self._find, jitted, args, kwargs)
         if not self._target.executes:
             pytest.skip(f"{self.__name__} is compiled: {self._target.title} do not execute it")
         self._recorder.phase("execute")
@@ -198,8 +222,18 @@ class JittedFunction:
 
     def compile(self, *args: Any, **kwargs: Any) -> Program:
         """Compile for these arguments, or for jax.ShapeDtypeStruct, without running."""
+        __tracebackhide__ = True
         args, kwargs = self._arguments.place(args, kwargs)
-        return self._program(self._jitted_for(args, kwargs), args, kwargs)
+        return self._without_frames(self._program, self._jitted_for(args, kwargs), args, kwargs)
+
+    def _without_frames(self, find: Callable[..., Program], *arguments: Any) -> Program:
+        """The program that `find` gives; a refusal of TT's compiler shows the test alone, not how it was asked."""
+        __tracebackhide__ = True
+        try:
+            return find(*arguments)
+        except TTCompileError as error:
+            refusal = error
+        raise refusal.with_traceback(None)
 
     def _jitted_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The jitted function; without arrays that would take it to the chips, its results must."""
@@ -244,11 +278,11 @@ class JittedFunction:
         module = id(lowered.compiler_ir())
         if module not in self._programs:
             self._recorder.phase("compile")
-            self._programs[module] = self._compile(lowered, args, kwargs, traced_at - start, traced_at)
+            self._programs[module] = self._compile(jitted, lowered, args, kwargs, traced_at - start, traced_at)
         return self._programs[module]
 
     def _compile(
-        self, lowered: Any, args: tuple[Any, ...], kwargs: dict[str, Any], trace_s: float, traced_at: float
+        self, jitted: Any, lowered: Any, args: tuple[Any, ...], kwargs: dict[str, Any], trace_s: float, traced_at: float
     ) -> Program:
         artifact = self._artifact(self.__name__)
         if artifact is not None:
@@ -269,6 +303,11 @@ class JittedFunction:
         self._recorder.placed(describe_arguments(self._arguments.named(args, kwargs)))
         if artifact is not None:
             self._keep_artifacts(artifact, args, kwargs)
+        if self._card is not None:
+            from pytest_tt.tt_compiler.lowering import lower
+
+            lower_once = functools.cache(lambda: lower(jitted, args, kwargs, name=self.__name__))
+            self._card.check(lower_once, self.__name__, self._tt_options, artifact)
         return program
 
     def _keep_artifacts(self, artifact: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

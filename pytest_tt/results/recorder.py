@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_tt.results.card import extended
 from pytest_tt.results.row import PROPERTY_NAMES, Row, to_properties
 
 if TYPE_CHECKING:
@@ -72,6 +73,19 @@ class Recorder:
     def work(self, counts: Mapping[str, int]) -> None:
         """One execution processes `counts` of each unit."""
         self.row.work = {**(self.row.work or {}), **counts}
+
+    def layers(self, count: int) -> None:
+        """The test's model has `count` layers that are alike."""
+        self.row.layers = count
+
+    def card(self, compiler: Mapping[str, Any], entry: dict[str, Any]) -> None:
+        """TT's `compiler` was asked for a program; `entry` is what came of it, see card.py."""
+        self.row.card = extended(self.row.card, compiler, entry)
+
+    def not_compiled(self, systems: Mapping[str, str]) -> None:
+        """TT's compiler was to compile for `systems` too, and is not asked for the reasons given."""
+        self.row.card = {**(self.row.card or {"system": None, "compiler": None, "programs": []})}
+        self.row.card["not_compiled"] = dict(systems)
 
     def ran(self, run_s: float) -> None:
         """A program was executed; the row shows the median of all executions."""

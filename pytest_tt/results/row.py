@@ -41,6 +41,10 @@ class Row:
     """The same in rows that earlier versions wrote, each array as a line of text."""
     work: dict[str, int] | None = None
     """Unit, e.g. ``tokens``, to how many of it one execution of a program processes."""
+    layers: int | None = None
+    """How many layers that are alike the model has, where the test says so."""
+    card: dict[str, Any] | None = None
+    """What TT's compiler makes of the test's programs, without a card, see card.py."""
 
     @classmethod
     def begin(cls, nodeid: str, run: TTRun) -> Row:
@@ -64,12 +68,14 @@ def rates(row: Row) -> dict[str, float]:
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
 # What the process that runs a test knows; outcome and reason follow from pytest's reports.
 _OWN = tuple(f.name for f in fields(Row) if f.name not in ("nodeid", "outcome", "reason", "shardings"))
-_STRUCTURED = frozenset({"metrics", "timing", "collectives", "golden", "placements", "work"})
+_STRUCTURED = frozenset({"metrics", "timing", "collectives", "golden", "placements", "work", "card"})
 PROPERTY_NAMES = frozenset(_PREFIX + name for name in _OWN)
 
 

@@ -24,6 +24,8 @@ class CollectedTest:
     mesh: MeshShape
     system: str | None
     backend: str
+    compile: tuple[str, ...] = ()
+    """Systems for which TT's compiler compiles its programs too (``--tt-compile``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,13 @@ class Status:
             and (not self.system or test.system in self.system)
             and self.names(test)
         )
+
+    def compiled_for(self, test: CollectedTest) -> tuple[str, ...]:
+        """Systems that the entry names, for which this test is compiled though it runs on another: the entry is then
+        about what TT's compiler says for them."""
+        if self.backend not in (None, test.backend) or test.system in self.system or not self.names(test):
+            return ()
+        return tuple(system for system in test.compile if system in self.system)
 
 
 def has_glob(pattern: str) -> bool:

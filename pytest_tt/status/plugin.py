@@ -11,7 +11,14 @@ import pytest
 
 from pytest_tt.discovery import ZooError, hooked
 from pytest_tt.fixtures import FIXTURES
-from pytest_tt.items import STATUS_BOUNDS, run_of, session_of, uses_tt
+from pytest_tt.items import (
+    STATUS_BOUNDS,
+    STATUS_COMPILE_SKIPS,
+    STATUS_REFUSALS,
+    run_of,
+    session_of,
+    uses_tt,
+)
 from pytest_tt.status.entry import CollectedTest, has_glob, matches, names_test
 from pytest_tt.status.file import StatusError, read_statuses
 from pytest_tt.status.scope import Scope
@@ -89,6 +96,8 @@ class StatusPlugin:
             bounded = [entry for entry in found if entry.bounds]
             if bounded:
                 item.stash[STATUS_BOUNDS] = _bounds(bounded[-1])
+            if not outcomes:
+                self._expect_of_compiler(item, test)
         self._session, self._collected = None, ()
 
     def _expect(self, item: pytest.Item, entry: Status) -> None:
@@ -99,6 +108,27 @@ class StatusPlugin:
             item.add_marker(pytest.mark.xfail(reason=entry.because, strict=True), append=False)
             item.stash[_XFAIL] = entry
             self._covered[entry.place] += 1
+
+    def _expect_of_compiler(self, item: pytest.Item, test: CollectedTest) -> None:
+        """Apply entries about systems that the test is only compiled for: an error of TT's compiler is expected there,
+        or nothing is compiled for them. Anything else that fails still fails the test."""
+        found: dict[str, Status] = {}
+        for entry in self._file.entries:
+            if entry.outcome is not None:
+                found.update(dict.fromkeys(entry.compiled_for(test), entry))
+        skips = {system: entry.because for system, entry in found.items() if entry.outcome == "skip"}
+        refusals = [entry for system, entry in found.items() if system not in skips]
+        if skips:
+            item.stash[STATUS_COMPILE_SKIPS] = skips
+        if refusals:
+            from pytest_tt.compiler.card_check import ExpectedRefusalError
+
+            reason = "; ".join(dict.fromkeys(entry.because for entry in refusals))
+            mark = pytest.mark.xfail(reason=reason, strict=True, raises=ExpectedRefusalError)
+            item.add_marker(mark, append=False)
+            item.stash[STATUS_REFUSALS] = frozenset(found) - skips.keys()
+            item.stash[_XFAIL] = refusals[-1]
+            self._covered[refusals[-1].place] += 1
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -200,7 +230,7 @@ def _collected_tests(items: Iterable[pytest.Item]) -> Iterator[CollectedTest]:
 
 def _collected_test(item: pytest.Item) -> CollectedTest:
     run = run_of(item)
-    return CollectedTest(item.nodeid, run.model, run.variant, run.mesh, run.system, run.backend)
+    return CollectedTest(item.nodeid, run.model, run.variant, run.mesh, run.system, run.backend, run.compile)
 
 
 def _bounds(entry: Status) -> Bounds:

@@ -46,6 +46,7 @@ class CardTarget(Target):
     occupied = "this process runs on real chips"
     elsewhere = "open real ones in another one"
     rounds_float32 = True
+    compiled_by_tt = True
     groups_meshes = True  # TT's client closes and reopens the mesh whenever its shape changes
     isolates = True
     time_limit_s = 1800.0  # compiling a large model for the card takes minutes, not hours

@@ -96,6 +96,8 @@ class Target(ABC):
     """Whether factors are rounded to bfloat16 before they are multiplied: float32 is judged as bfloat16 is then."""
     caches_programs: ClassVar[bool] = False
     """Whether jax's persistent compilation cache can keep its programs."""
+    compiled_by_tt: ClassVar[bool] = False
+    """Whether it is TT's compiler that compiles its programs: ``--tt-compile`` would only say the same again."""
     groups_meshes: ClassVar[bool] = False
     """Whether a change of the mesh's shape costs time, so that tests of one mesh run one after the other."""
     isolates: ClassVar[bool] = False

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class TTCompileError(RuntimeError):
     """TT's compiler did not compile a program.
 
-    `program` is its name, `op` what was refused (``stablehlo.cholesky``; a primitive of jax without a rule for ``tt``),
-    `file` and `line` the user's, `sentence` the compiler's own, `hint` what to write instead. Each is None if it is not
-    known, except for the sentence. `log` is all that the compiler printed.
+    `program` is its name, `system` what it was compiled for, `op` what was refused (``stablehlo.cholesky``; a primitive
+    of jax that has no rule for ``tt``), `file` and `line` the user's, `sentence` the compiler's own, `hint` what to
+    write instead. Each is None if it is not known, except for the sentence. `log` is all that the compiler printed.
     """
 
     def __init__(
@@ -25,6 +25,7 @@ class TTCompileError(RuntimeError):
         sentence: str,
         *,
         program: str | None = None,
+        system: str | None = None,
         op: str | None = None,
         file: str | None = None,
         line: int | None = None,
@@ -32,7 +33,7 @@ class TTCompileError(RuntimeError):
         log: str = "",
     ) -> None:
         self.sentence, self.program, self.op, self.file, self.line = sentence, program, op, file, line
-        self.hint, self.log = hint, log
+        self.hint, self.log, self.system = hint, log, system
         super().__init__(self._text())
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -40,7 +41,7 @@ class TTCompileError(RuntimeError):
         return _rebuilt, (
             self.sentence,
             {"program": self.program, "op": self.op, "file": self.file, "line": self.line, "hint": self.hint,
-             "log": self.log},
+             "log": self.log, "system": self.system},
         )  # fmt: skip
 
     @property
@@ -48,17 +49,19 @@ class TTCompileError(RuntimeError):
         """``/path/model.py:12``; None if it is not known."""
         return None if self.file is None else f"{self.file}:{self.line}"
 
-    def named(self, program: str) -> TTCompileError:
-        """The same error of a program of that name."""
+    def named(self, program: str, system: str | None = None) -> TTCompileError:
+        """The same error of a program of that name, compiled for `system`."""
         return TTCompileError(
-            self.sentence, program=program, op=self.op, file=self.file, line=self.line, hint=self.hint, log=self.log
-        )
+            self.sentence, program=program, system=system or self.system, op=self.op, file=self.file, line=self.line,
+            hint=self.hint, log=self.log,
+        )  # fmt: skip
 
     def _text(self) -> str:
         what = "" if self.program is None else f"{self.program}: "
         what += "" if self.op is None else f"{self.op} "
         what += "" if self.place is None else f"at {self.place}"
-        lines = [f"TT's compiler: {what.rstrip(' :')}{': ' if what else ''}{self.sentence}"]
+        compiler = "TT's compiler" if self.system is None else f"TT's compiler for {self.system}"
+        lines = [f"{compiler}: {what.rstrip(' :')}{': ' if what else ''}{self.sentence}"]
         if self.hint is not None:
             lines.append(f"  instead: {self.hint}")
         return "\n".join(lines)

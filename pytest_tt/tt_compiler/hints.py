@@ -108,6 +108,16 @@ _HINTS = (
         "not for every op",
         sentence=r"OperationValidationAndFallback|Op constraint query",
     ),
+    # What upstream lacks, by the names of upstream.py.
+    _Hint("write a Python loop, which jax unrolls: its length is known when jax traces it", op=r"^while$"),
+    _Hint("compute both results, and choose with jnp.where; or choose in Python, by a static argument", op=r"^case$"),
+    _Hint("write jnp.where(positions == index, value, cache), which stays on the chip", op=r"^dynamic_update_slice$"),
+    _Hint("write jnp.floor(x + 0.5), which rounds halves up", op=r"^round_nearest_even$"),
+    _Hint("divide by a power of two with jnp.floor_divide, or shift unsigned numbers", op=r"^shift_right_arithmetic$"),
+    _Hint("convert with astype to bfloat16 and back", op=r"^reduce_precision$"),
+    _Hint("pass the index of each chip as sharded data, e.g. jnp.arange over the axis", op=r"^partition_id$"),
+    _Hint("pass it as an array of shape (1,), or as a static argument", op=r"^scalar argument$"),
+    _Hint("use float32 or bfloat16", op=r"^type f(64|16|8\w*)$"),
     _Hint("rewrite it with jax.numpy, or keep it out of the jitted function", op=r"custom_call"),
 )
 

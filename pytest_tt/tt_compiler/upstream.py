@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pytest_tt.tt_compiler.hints import hint_for
 from pytest_tt.tt_compiler.locations import Location, Locations
 
 # What the lists below were read from: ops of StableHLO's 117 without a pattern in
@@ -50,6 +51,11 @@ class Finding:
     name: str
     reason: str
     location: Location
+
+    @property
+    def hint(self) -> str | None:
+        """What to write instead; None if nothing is known."""
+        return hint_for(self.name, self.reason, self.location.name)
 
     def __str__(self) -> str:
         place = self.location.place

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_tt.ci.gate.cards import compare_cards, newly_refused
+from pytest_tt.ci.gate.changes import BETTER, NEW, REGRESSION, STILL, Change, Quantity, grown, more
 from pytest_tt.text import byte_text, pair, second_text, short_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from pytest_tt.ci.gate.rules import Rules, RuleSet
     from pytest_tt.results.reading import Key
     from pytest_tt.results.row import Row
-
-REGRESSION, BETTER, NEW, STILL = "regression", "better", "new", "still failing"
 
 # What a test that is known not to work, or that did not run, shows nothing about.
 _UNCHECKED = ("skipped", "xfailed")
@@ -22,28 +21,6 @@ _PASSED = ("passed", "xpassed")
 
 # Collectives of a kind that a row does not name: none of them.
 _NONE = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that the gate has to say of a test. rule: the tolerance that was broken, or why it counts."""
-
-    kind: str
-    key: Key
-    quantity: str
-    before: str
-    after: str
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A quantity of a test in the baseline and now, as numbers and as texts."""
-
-    name: str
-    before: float
-    after: float
-    shown: tuple[str, str]
 
 
 def compare_rows(baseline: Mapping[Key, Row], current: Mapping[Key, Row], rules: RuleSet) -> Iterator[Change]:
@@ -64,6 +41,10 @@ def _compare(key: Key, before: Row | None, after: Row, rules: Rules) -> Iterator
     elif failing:
         known = before.outcome not in (*_PASSED, *_UNCHECKED)
         yield Change(STILL if known else REGRESSION, key, "outcome", before.outcome, after.outcome, reason)
+        if known:
+            yield from newly_refused(key, before, after, rules)
+    elif after.outcome == before.outcome and after.outcome in _UNCHECKED:
+        yield from newly_refused(key, before, after, rules)
     elif after.outcome in _UNCHECKED:
         if before.outcome in _PASSED and rules.skipped:
             yield Change(REGRESSION, key, "outcome", before.outcome, after.outcome, f"no longer checked: {_why(after)}")
@@ -96,37 +77,19 @@ def _compare_passed(key: Key, before: Row, after: Row, rules: Rules) -> Iterator
                     tell(REGRESSION, quantity, f"may fall by {drop:g}") if lost > 0 else tell(BETTER, quantity, "risen")
                 )
     for quantity in _metric("rel_l2", before, after):
-        yield from _grown(quantity, rules.rel_l2_ratio, rules.rel_l2_floor, "", tell)
+        yield from grown(quantity, rules.rel_l2_ratio, rules.rel_l2_floor, "", tell)
     for quantity in _collectives(before, after):
-        more = quantity.after - quantity.before
-        if rules.collectives is not None and (more > rules.collectives or more < 0):
-            allowed = f"{rules.collectives} more allowed"
-            yield tell(REGRESSION, quantity, allowed) if more > 0 else tell(BETTER, quantity, "fewer")
+        yield from more(quantity, rules.collectives, tell)
     for quantity in _bytes(before, after):
-        yield from _grown(quantity, rules.bytes_ratio, None, "", tell)
+        yield from grown(quantity, rules.bytes_ratio, None, "", tell)
     for timing, ratio, floor in (
         ("compile_s", rules.compile_ratio, rules.compile_floor_s),
         ("run_s", rules.run_ratio, rules.run_floor_s),
     ):
         for quantity in _time(timing, before, after):
-            yield from _grown(quantity, ratio, floor, " s", tell)
-
-
-def _grown(
-    quantity: Quantity,
-    ratio: float | None,
-    floor: float | None,
-    unit: str,
-    tell: Callable[[str, Quantity, str], Change],
-) -> Iterator[Change]:
-    """Worse where a quantity grew by more than `floor` to more than `ratio` times; better where it shrank so."""
-    if ratio is None or abs(quantity.after - quantity.before) <= (floor or 0.0):
-        return
-    rule = f"may grow to {ratio:g} times" + (f" or by {floor:g}{unit}" if floor else "")
-    if quantity.after > ratio * quantity.before:
-        yield tell(REGRESSION, quantity, rule)
-    elif quantity.before > ratio * quantity.after:
-        yield tell(BETTER, quantity, "less")
+            yield from grown(quantity, ratio, floor, " s", tell)
+    yield from newly_refused(key, before, after, rules)
+    yield from compare_cards(before, after, rules, tell)
 
 
 def _goldens(key: Key, before: Row, after: Row) -> Iterator[Change]:
@@ -155,6 +118,8 @@ def _lost(before: Row, after: Row) -> Iterator[str]:
         yield "collectives"
     if before.bytes_per_chip is not None and after.bytes_per_chip is None:
         yield "bytes per chip"
+    if before.card is not None and before.card["programs"] and not (after.card or {"programs": ()})["programs"]:
+        yield "programs by TT's compiler"
 
 
 def _metric(metric: str, before: Row, after: Row) -> Iterator[Quantity]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_tt.ci.gate.comparing import BETTER, NEW, REGRESSION, STILL
+from pytest_tt.ci.gate.changes import BETTER, NEW, REGRESSION, STILL
 from pytest_tt.ci.report.github import annotation, code, markdown_table, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_tt.ci.gate.comparing import Change
+    from pytest_tt.ci.gate.changes import Change
 
 # What closes the gate comes last in a terminal, next to the verdict, and first in Markdown.
 _ORDER = (NEW, STILL, BETTER, REGRESSION)

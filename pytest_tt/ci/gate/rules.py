@@ -22,9 +22,9 @@ class RulesError(ValueError):
     """A rule cannot be used; the text is one line: where it is, what was expected, what to do."""
 
 
-def _rule(default: bool | float | int | None, least: float | None, text: str) -> Any:
-    """A field of `Rules`. least: smallest number, None for a rule that is on or off."""
-    return field(default=default, metadata={"least": least, "text": text})
+def _rule(default: bool | float | int | None, least: float | None, text: str, *, whole: bool = False) -> Any:
+    """A field of `Rules`. least: smallest number, None for a rule that is on or off; whole: whole numbers only."""
+    return field(default=default, metadata={"least": least, "text": text, "whole": whole})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,20 @@ class Rules:
     top_drop: float | None = _rule(0.01, 0.0, "top-1 and top-5 agreement may fall by this much")
     rel_l2_ratio: float | None = _rule(2.0, 1.0, "rel L2 may grow to this many times what it was")
     rel_l2_floor: float | None = _rule(1e-6, 0.0, "growth of rel L2 up to this much never counts")
-    collectives: int | None = _rule(0, 0.0, "so many more collectives of a kind are allowed")
+    collectives: int | None = _rule(0, 0.0, "so many more collectives of a kind are allowed", whole=True)
     bytes_ratio: float | None = _rule(1.01, 1.0, "bytes per chip may grow to this many times what they were")
     compile_ratio: float | None = _rule(None, 1.0, "compile time may grow to this many times what it was")
     compile_floor_s: float | None = _rule(1.0, 0.0, "growth of the compile time up to so many seconds never counts")
     run_ratio: float | None = _rule(None, 1.0, "median run time may grow to this many times what it was")
     run_floor_s: float | None = _rule(0.01, 0.0, "growth of the run time up to so many seconds never counts")
+    card_refused: bool = _rule(True, None, "a program that TT's compiler took must not be refused")
+    card_upstream: bool = _rule(True, None, "a program must not have ops that upstream lacks which it did not have")
+    card_host_ops: int | None = _rule(0, 0.0, "so many more ops of a program may run on the host", whole=True)
+    card_ops_ratio: float | None = _rule(1.05, 1.0, "a compiled program's ops may grow to this many times")
+    card_dram_ratio: float | None = _rule(1.01, 1.0, "a compiled program's peak DRAM may grow to this many times")
+    card_collectives_ratio: float | None = _rule(
+        1.0, 1.0, "a compiled program's collectives of a kind may grow to this many times"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +131,18 @@ def _values(table: Mapping[str, Any], place: str) -> dict[str, Any]:
             raise RulesError(
                 f"{place}: {name!r} is not a rule{nearest(name, known)}: expected one of {', '.join(known)}"
             )
-        found[name] = _checked(value, known[name].metadata["least"], name, place)
+        metadata = known[name].metadata
+        found[name] = _checked(value, metadata["least"], name, place, whole=metadata["whole"])
     return found
 
 
-def _checked(value: Any, least: float | None, name: str, place: str) -> Any:
+def _checked(value: Any, least: float | None, name: str, place: str, *, whole: bool) -> Any:
     if least is None:
         if not isinstance(value, bool):
             raise RulesError(f"{place}: {name}: expected true or false, found {_shown(value)}")
         return value
     if value is False:
         return None
-    whole = name == "collectives"
     kind = "a whole number" if whole else "a number"
     fits = isinstance(value, int) if whole else isinstance(value, int | float)
     if isinstance(value, bool) or not fits or not isfinite(value) or value < least:

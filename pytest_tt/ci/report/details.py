@@ -9,6 +9,7 @@ from pytest_tt.ci.report.mesh_drawing import draw_placements
 from pytest_tt.ci.report.rendering import render
 from pytest_tt.ci.report.summary import dram_share, share_text, worst_metric
 from pytest_tt.results.arrays import placements_of
+from pytest_tt.results.card import system_of_program, total
 from pytest_tt.results.row import PHASES, rates
 from pytest_tt.text import byte_text, metric_text, rate_text, second_text, short_bytes, short_digest
 
@@ -71,8 +72,33 @@ def _facts(row: Row) -> dict[str, str]:
         )
         or None,
         "Rate": ", ".join(rate_text(unit, rate) for unit, rate in rates(row).items()) or None,
+        **_card_facts(row),
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _card_facts(row: Row) -> dict[str, str | None]:
+    """For each system what TT's compiler makes of the test's programs."""
+    if row.card is None:
+        return {}
+    lines: dict[str, list[str]] = {}
+    for entry in row.card["programs"]:
+        lines.setdefault(system_of_program(row.card, entry) or "a card", []).append(_card_line(entry))
+    facts: dict[str, str | None] = {f"Compiled for {system}": "; ".join(each) for system, each in lines.items()}
+    for system, reason in row.card.get("not_compiled", {}).items():
+        facts[f"Not compiled for {system}"] = reason
+    return facts
+
+
+def _card_line(entry: Mapping[str, Any]) -> str:
+    if not entry["ok"]:
+        return f"{entry['name']}: {entry['error']}"
+    collectives = ", ".join(f"{count} {kind}" for kind, count in (entry["collectives"] or {}).items())
+    parts = [f"{total(entry['ops']) or 0:,} ops", collectives, f"{short_bytes(entry['dram_peak_bytes'])} of DRAM"]
+    if entry["roofline_s"] is not None:
+        parts.append(f"at best {second_text(entry['roofline_s'])}")
+    error = f": {entry['error']}" if entry["error"] else ""
+    return f"{entry['name']}: {', '.join(filter(None, parts))}{error}"
 
 
 def _case(name: str, case: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,147 @@
+"""``--tt-compile``: whether a card could run a test's programs, by TT's compiler, beside what simulated chips do."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_tt.files import write_atomically
+from pytest_tt.results.card import compiled, compiler_facts, refused
+from pytest_tt.text import short_bytes
+from pytest_tt.tt_compiler.errors import TTCompileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_tt.compiler.card_compiler import CardCompiler
+    from pytest_tt.results.recorder import Recorder
+    from pytest_tt.tt_compiler.card_program import CardProgram
+
+
+class TTUpstreamWarning(UserWarning):
+    """Tenstorrent's own compiler does not take an op that the installed build of it takes."""
+
+
+class ExpectedRefusalError(TTCompileError):
+    """An error that the status file expects, for each system that has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardCheck:
+    """What ``--tt-compile`` asks of the programs of one test."""
+
+    compiler: CardCompiler
+    systems: Sequence[str]
+    mesh: str
+    expected: frozenset[str]
+    """Systems for which the status file expects an error."""
+    upstream: str
+    """What to do about ops that upstream lacks: ``fail``, ``warn`` or ``off``."""
+    recorder: Recorder
+
+    def check(self, lower: Callable[[], Any], name: str, options: Mapping[str, str], artifact: Path | None) -> None:
+        """Compile a program for each of the systems; `lower` gives what TT's compiler gets of it.
+
+        Writes the program's TTIR and TTNN to files that begin with `artifact`. Raises TTCompileError for one that a
+        card could not run: the first problem is its text, those of other systems are notes.
+        """
+        __tracebackhide__ = True
+        problems: dict[str, TTCompileError] = {}
+        for system in self.systems:
+            problem = self._check_for(system, lower, name, options, artifact)
+            if problem is not None:
+                problems[system] = problem
+        if not problems:
+            return
+        # What is not expected comes first: it is what fails the test.
+        first = min(problems, key=lambda system: system in self.expected)
+        error = problems.pop(first)
+        for other in problems.values():
+            error.add_note(str(other))
+        if {first, *problems} <= self.expected:
+            error = _as_expected(error)
+        raise error
+
+    def _check_for(
+        self, system: str, lower: Callable[[], Any], name: str, options: Mapping[str, str], artifact: Path | None
+    ) -> TTCompileError | None:
+        try:
+            program = self.compiler.compile(lower, system=system, name=name, options=options)
+        except TTCompileError as error:
+            self.recorder.card(self.compiler.facts, refused(name, system, self.mesh, one_line(error)))
+            return error
+        if artifact is not None:
+            for stage, text in (("ttir", program.ttir), ("ttnn", program.ttnn)):
+                write_atomically(artifact.with_name(f"{artifact.name}.{system}.{stage}.mlir"), text)
+        found = list(problems_of(program, self.upstream))
+        if self.upstream == "warn":
+            for problem in upstream_problems(program):
+                warnings.warn(TTUpstreamWarning(str(problem)), stacklevel=7)
+        self.recorder.card(compiler_facts(*program.compiler), compiled(program, one_line(found[0]) if found else None))
+        if not found:
+            return None
+        for other in found[1:]:
+            found[0].add_note(str(other))
+        return found[0]
+
+
+def problems_of(program: CardProgram, upstream: str = "fail") -> Iterator[TTCompileError]:
+    """Why a card could not run a program that compiles, or not well: DRAM, ops on the host, ops that upstream lacks."""
+    name, system = program.name, program.system
+    if program.fits is False:
+        have = short_bytes(program.dram_bytes)
+        yield TTCompileError(
+            f"needs {short_bytes(program.dram_peak_bytes)} of DRAM on each chip, {system} has {have}",
+            program=name,
+            system=system,
+            hint="use more chips and shard the parameters over them, a smaller batch or cache, or "
+            "experimental_weight_dtype=bfp_bf8",
+        )
+    if program.host_ops:
+        listed = ", ".join(f"{count} {op}" for op, count in program.host_ops.items())
+        yield TTCompileError(
+            f"runs ops on the host's CPU: {listed}",
+            program=name,
+            system=system,
+            hint="write them with ops that run on the chips; each costs a transfer to the host and back",
+        )
+    if upstream == "fail":
+        yield from upstream_problems(program)
+
+
+def upstream_problems(program: CardProgram) -> Iterator[TTCompileError]:
+    """The ops of a program that this build of the compiler takes, and Tenstorrent's own does not, each once."""
+    for finding in {finding.name: finding for finding in reversed(program.upstream)}.values():
+        frame = finding.location.frame
+        yield TTCompileError(
+            f"{finding.reason} ({program.compiler.package} takes it; tt_compile_upstream = off allows it)",
+            program=program.name,
+            system=program.system,
+            op=finding.name,
+            file=None if frame is None else frame.file,
+            line=None if frame is None else frame.line,
+            hint=finding.hint,
+        )
+
+
+def one_line(error: TTCompileError) -> str:
+    """The error's text in one line."""
+    return " ".join(str(error).split())
+
+
+def _as_expected(error: TTCompileError) -> ExpectedRefusalError:
+    expected = ExpectedRefusalError(
+        error.sentence,
+        program=error.program,
+        system=error.system,
+        op=error.op,
+        file=error.file,
+        line=error.line,
+        hint=error.hint,
+        log=error.log,
+    )
+    for note in getattr(error, "__notes__", ()):
+        expected.add_note(note)
+    return expected
