@@ -90,7 +90,9 @@ class Session:
         settings = self.settings
         parts = [f"tt: {version}", *self.target.header(), f"mesh {settings.mesh.value} ({settings.mesh.source})"]
         parts.append(f"jax {package_version('jax') or 'not installed'}")
-        if settings.compile.value and not self.target.compiled_by_tt:
+        if settings.compile.value and self.target.compiled_by_tt:
+            parts.append(f"compile off (on {self.target.name} the card's plugin compiles every program)")
+        elif settings.compile.value:
             systems, build = ", ".join(settings.compile.value), find_build()
             parts.append(f"compile {systems} ({settings.compile.source}) by {build.package} {build.version}")
         if settings.require.value:

@@ -97,7 +97,7 @@ def test_each_problem_fails_its_test(way: tuple[str, ...], pytester: pytest.Pyte
     result.stdout.fnmatch_lines(
         [
             "tt: 5 programs of 5 tests compiled for n150 by fake-tt 1.0: 1 refused, 1 do not fit, "
-            "1 with ops on the host, 1 with ops that upstream lacks; the largest takes 17.0 GiB of the 12.0 GiB of a chip"
+            "1 with ops on the host, 1 with ops that upstream lacks; the largest takes 17.0 GiB of the 12.0 GiB *"
         ]
     )
     assert not re.search(r"(jax|pytest_tt)/\w+/?\w*\.py:\d+: ", result.stdout.str()), "no frames but the test's"
@@ -144,7 +144,7 @@ def test_several_systems(pytester: pytest.Pytester, compile_tt: RunTT) -> None:
         [
             "tt: 0.1.0, *compile n150, t3k (--tt-compile) by fake-tt 1.0*",
             "E *TT's compiler for n150: fft: *",
-            "E *TT's compiler for t3k: fft: *",
+            "E *The same for t3k.",
             "tt: 3 programs of 3 tests compiled for n150 *: 1 refused, 1 do not fit; *",
             "tt: 3 programs of 3 tests compiled for t3k *: 1 refused; *",
         ]
@@ -271,7 +271,7 @@ def test_fixture(pytester: pytest.Pytester, compile_tt: RunTT) -> None:
             x = jax.ShapeDtypeStruct((8, 4), np.float32)
             assert tt_compile(wide, x).system == "n300"
             assert tt_compile(wide, x, system="n150", mesh="1x1").fits is False
-            program = tt_compile(wide, x, mesh=(1, 8), in_shardings=P(None), compiler_options={"math_fidelity": "hifi4"})
+            program = tt_compile(wide, x, mesh=(1, 8), in_shardings=P(), compiler_options={"math_fidelity": "hifi4"})
             assert program.system == "t3k"
             placed = jax.ShapeDtypeStruct((8, 4), np.float32, sharding=NamedSharding(tt_mesh, P("model")))
             assert tt_compile(jax.jit(wide), placed, system="t3k").ops == {"add": 3}

@@ -7,6 +7,7 @@ import inspect
 import re
 import textwrap
 from dataclasses import fields, is_dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -51,14 +52,15 @@ def _api(name: str) -> str:
         return f"## `{name}{_signature(thing)}`\n\n{prose(str(inspect.getdoc(thing)))}\n\n"
     told = str(inspect.getdoc(thing))
     # The rest of a plain class's docstring describes its constructor, which only the plugin calls.
-    text = f"## `{name}`\n\n{prose(told if is_dataclass(thing) else told.partition(chr(10) * 2)[0])}\n\n"
+    whole = is_dataclass(thing) or issubclass(thing, Exception)
+    text = f"## `{name}`\n\n{prose(told if whole else told.partition(chr(10) * 2)[0])}\n\n"
     if is_dataclass(thing):
         notes = _field_notes(thing)
         rows = [(code(field.name), code(field.type), notes.get(field.name, "")) for field in fields(thing)]
         text += table(("Field", "Type", ""), rows) + "\n"
     for method, member in vars(thing).items():
         public = method == "__call__" or not method.startswith("_")
-        if public and isinstance(member, property):
+        if public and isinstance(member, property | cached_property):
             text += f"- `.{method}`: {_item(member)}"
         elif public and inspect.isfunction(member):
             text += f"- `{'' if method == '__call__' else '.' + method}{_signature(member)}`: {_item(member)}"

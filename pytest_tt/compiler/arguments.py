@@ -61,7 +61,7 @@ class Arguments:
         return self._map(self._place_leaf, args, kwargs)
 
     def shapes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Like `place`, but nothing is placed: each array becomes a jax.ShapeDtypeStruct with the sharding it would have.
+        """Like `place`, but nothing is placed: an array becomes a jax.ShapeDtypeStruct with the sharding it would have.
 
         Raises ValueError as `place`.
         """

@@ -58,8 +58,9 @@ class CardCheck:
         # What is not expected comes first: it is what fails the test.
         first = min(problems, key=lambda system: system in self.expected)
         error = problems.pop(first)
-        for other in problems.values():
-            error.add_note(str(other))
+        for system, other in problems.items():
+            same = (other.sentence, other.place) == (error.sentence, error.place)
+            error.add_note(f"The same for {system}." if same else str(other))
         if {first, *problems} <= self.expected:
             error = _as_expected(error)
         raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT_S = 300.0
 """Seconds that a program may take, unless ``--tt-timeout`` says otherwise."""
 
+_NO_LIMIT_S = 1e6
 _FOLDER = "card"
+
+
+@functools.cache
+def _build() -> Build:
+    return find_build()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +39,19 @@ class CardCompiler:
 
     build: Build
     limit_s: float
-    """Seconds that a program may take; 0 for any number."""
+    """Seconds that a program may take."""
     store: Store | None
     """Where compiled programs are kept between runs."""
 
     @classmethod
     def installed(cls, limit_s: float, directory: Path | None) -> CardCompiler:
-        """The compiler of this environment, which keeps programs below `directory`. Raises CompilerMissing."""
+        """The compiler of this environment, which keeps programs below `directory`. Raises CompilerMissing.
+
+        A limit of 0 s is none.
+        """
         from pytest_tt.tt_compiler.store import Store
 
-        return cls(find_build(), limit_s, None if directory is None else Store(directory / _FOLDER))
+        return cls(_build(), limit_s or _NO_LIMIT_S, None if directory is None else Store(directory / _FOLDER))
 
     @property
     def facts(self) -> dict[str, Any]:

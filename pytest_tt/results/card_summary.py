@@ -83,7 +83,7 @@ def problems_of_entry(entry: Mapping[str, Any]) -> list[str]:
     """What is wrong with a program of a row's ``card``, in few words."""
     if not entry["ok"]:
         return ["refused"]
-    found = ["do not fit"] if entry.get("fits") is False else []
+    found = {False: ["do not fit"], None: ["whose peak of DRAM is not known"]}.get(entry.get("fits"), [])
     found += ["with ops on the host"] if entry["host_ops"] else []
     return [*found, *(["with ops that upstream lacks"] if entry.get("upstream") else [])]
 

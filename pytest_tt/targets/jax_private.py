@@ -226,3 +226,68 @@ def value_behind(leaf: Any) -> Any:
     while isinstance(leaf, jax.core.Tracer):
         leaf = getattr(leaf, "primal", getattr(leaf, "val", None))
     return leaf
+
+
+def lower_for(traced: Any, platform: str) -> Any:
+    """As ``traced.lower()``, for a platform that need not be there, and as for one that takes donated buffers."""
+    from jax._src.interpreters import mlir
+
+    donating = mlir._platforms_with_donation
+    known = platform in donating
+    if not known:
+        donating.append(platform)
+    try:
+        return traced.lower(lowering_platforms=(platform,))
+    finally:
+        if not known:
+            donating.remove(platform)
+
+
+def placement_of(lowered: Any) -> tuple[tuple[int, ...], tuple[Any, ...], tuple[Any, ...]]:
+    """Of a lowered program: which of its arguments it keeps, and the shardings of those and of its results.
+
+    Where jax leaves it to the compiler, a sharding is none of jax's own, but a placeholder.
+    """
+    arguments = lowered._lowering.compile_args
+    return (
+        tuple(sorted(arguments["kept_var_idx"])),
+        tuple(arguments["in_shardings"]),
+        tuple(arguments["out_shardings"]),
+    )
+
+
+def prepare_compiling() -> None:
+    """Import what `client_of_library` and `compile_module` need: a process that forks for each program does it once."""
+    import jaxlib.mlir.ir  # noqa: F401
+
+
+def client_of_library(platform: str, library: str) -> Any:
+    """A client of the plugin in `library`, which jax itself does not know of."""
+    from jax._src.lib import xla_client  # type: ignore[attr-defined]
+
+    xla_client.load_pjrt_plugin_dynamically(platform, library)
+    xla_client.initialize_pjrt_plugin(platform)
+    return xla_client.make_c_api_client(platform, {}, None)
+
+
+def compile_module(client: Any, module: bytes, devices: int, options: Mapping[str, str]) -> bytes:
+    """The serialized executable of an MLIR module, compiled by `client` for its first `devices` devices.
+
+    The options reach the compiler as they are: jax takes ``optimization_level`` for one of its own.
+    """
+    import numpy as np
+    from jax._src import compiler
+    from jax._src.interpreters import mlir
+    from jax._src.lib import _jax  # type: ignore[attr-defined]
+    from jaxlib.mlir import ir
+
+    chosen = _jax.DeviceList(tuple(client.devices()[:devices]))
+    assignment = np.arange(devices).reshape(1, devices)
+    settings = compiler.get_compile_options(1, devices, device_assignment=assignment, backend=client)
+    settings.env_option_overrides = list(options.items())
+    with mlir.make_ir_context():
+        parsed = ir.Module.parse(module)
+        executable: Any = compiler.backend_compile_and_load(client, parsed, chosen, settings, [])
+    if hasattr(executable, "serialize"):
+        return bytes(executable.serialize())
+    return bytes(client.serialize_executable(executable))  # jax 0.7

@@ -141,7 +141,7 @@ class CardProgram:
     @property
     def flops(self) -> int:
         """FLOPs of one call on one chip in matrix products and convolutions; a multiply and an add are two."""
-        return sum(bound.flops for bound in self.bounds)
+        return sum(bound.times * bound.flops for bound in self.bounds)
 
     @property
     def roofline_s(self) -> float | None:
@@ -149,7 +149,7 @@ class CardProgram:
         estimate. None if the program holds something whose size is not known."""
         if self.unknown:
             return None
-        return sum(bound.seconds for bound in self.bounds)
+        return sum(bound.times * bound.seconds for bound in self.bounds)
 
     @cached_property
     def unknown(self) -> tuple[str, ...]:

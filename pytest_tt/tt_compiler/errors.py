@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_tt.tt_compiler.hints import hint_for
-from pytest_tt.tt_compiler.locations import Location, Locations
+from pytest_tt.tt_compiler.locations import Frame, Location, Locations
+from pytest_tt.tt_compiler.stablehlo_text import StableHLOText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,8 +48,11 @@ class TTCompileError(RuntimeError):
 
     @property
     def place(self) -> str | None:
-        """``/path/model.py:12``; None if it is not known."""
-        return None if self.file is None else f"{self.file}:{self.line}"
+        """``model.py:12``, from the current directory on if it is below that; None if it is not known."""
+        if self.file is None:
+            return None
+        here = os.getcwd() + os.sep
+        return f"{self.file.removeprefix(here)}:{self.line}"
 
     def named(self, program: str, system: str | None = None) -> TTCompileError:
         """The same error of a program of that name, compiled for `system`."""
@@ -73,8 +78,8 @@ def _rebuilt(sentence: str, facts: dict[str, object]) -> TTCompileError:
 
 _DIAGNOSTIC = re.compile(r"^(?P<where>loc\(.*\)|\"[^\"]*\":\d+:\d+): error: (?P<sentence>.*)$")
 _NATIVE = re.compile(r"(TT_FATAL|TT_THROW|terminate called|what\(\):|Assertion .* failed|LLVM ERROR|ERR\|).*")
-_PLAIN = re.compile(r"(?:^|\b)(?:error|Error|ERROR):? (?P<sentence>.+)$")
-_OP = re.compile(r"'((?:stablehlo|ttir|ttnn|ttcore|sdy|chlo|mhlo|func)\.[\w.]+)'")
+_PLAIN = re.compile(r"\b(?:error|Error|ERROR): (?P<sentence>.+)$")
+_OP = re.compile(r"'((?:stablehlo|ttir|ttnn|ttcore|sdy|chlo|mhlo)\.[\w.]+)'")
 # What follows from an error before it, and says less.
 _CONSEQUENCE = re.compile(r"Failed to (?:convert|run|annotate)|failed to (?:convert|run)")
 _PREFIXES = re.compile(r"^(?:\w+Error: )?(?:INTERNAL|UNKNOWN|INVALID_ARGUMENT|UNIMPLEMENTED|FAILED_PRECONDITION): ")
@@ -85,16 +90,18 @@ def refusal_from_log(log: str, stablehlo: str = "", *, program: str | None = Non
     """The error that the compiler's `log`, its stderr or jax's message, describes.
 
     `stablehlo`, the program's text with locations, gives the file and line where the log has none. The first diagnostic
-    that names an op counts, else the first, else the first line that says error.
+    counts that is not the consequence of another.
     """
     found = list(_diagnostics(log))
-    named = [pair for pair in found if _OP.search(pair[1])]
-    telling = [pair for pair in found if not _CONSEQUENCE.search(pair[1])]
-    location, sentence = next(iter([*named, *telling, *found]), (Location("", ()), "it failed without a word"))
+    telling = [pair for pair in found if not _CONSEQUENCE.match(pair[1])]
+    location, sentence = next(iter([*telling, *found]), (Location("", ()), "it failed without a word"))
     match = _OP.search(sentence)
     op = match[1] if match else None
+    if op is None and "unresolved materialization" in sentence and "complex<" in sentence:
+        op = "stablehlo.fft" if "stablehlo.fft" in stablehlo else None
+        location = Location(location.name, ()) if op else location
     if op is not None and location.frame is None:
-        location = _first_of(op, stablehlo) or location
+        location = StableHLOText(stablehlo).first(op) or location
     frame = location.frame
     return TTCompileError(
         sentence,
@@ -109,8 +116,9 @@ def refusal_from_log(log: str, stablehlo: str = "", *, program: str | None = Non
 
 def crashed(how: str, log: str = "", *, program: str | None = None) -> TTCompileError:
     """The compiler's process ended (`how`: ``signal SIGABRT``, ``exit status 1``) while it compiled the program."""
-    last = next((match[0].strip() for match in map(_NATIVE.search, log.splitlines()) if match), None)
-    sentence = f"the compiler crashed ({how})" + ("" if last is None else f": {last[:300]}")
+    words = [match[0] for match in map(_NATIVE.search, log.splitlines()) if match]
+    last = words[-1].removeprefix("what():").removeprefix("ERR|").strip() if words else ""
+    sentence = f"the compiler crashed ({how})" + (f": {last[:300]}" if last else "")
     return TTCompileError(sentence, program=program, hint=hint_for(None, sentence), log=log)
 
 
@@ -124,18 +132,19 @@ def timed_out(limit_s: float, log: str = "", *, program: str | None = None) -> T
     )
 
 
-def from_jax(error: BaseException, *, program: str | None = None) -> TTCompileError | None:
+def from_jax(error: BaseException, jaxpr: Any = None, *, program: str | None = None) -> TTCompileError | None:
     """`error`, which jax raised while it lowered a program for ``tt``, as a TTCompileError; None for any other error.
 
-    jax knows no lowering for such a primitive, and no compiler saw the program. The line is the innermost of the user's
-    code in the traceback.
+    jax knows no lowering for such a primitive, and no compiler saw the program. `jaxpr` is the program's
+    (``jitted.trace(...).jaxpr``): it gives the line where jax's own exception does not, in a function that jax jits
+    itself.
     """
     sentence = str(error).splitlines()[0] if str(error) else ""
     rule = _NO_RULE.search(sentence)
     if rule is None and "not supported on tt backend" not in sentence:
         return None
     op = rule[1] if rule else None
-    frame = _lines_of_user(error).frame
+    frame = _frame_before(error) or (None if op is None else _frame_in(jaxpr, op))
     return TTCompileError(
         sentence,
         program=program,
@@ -146,15 +155,35 @@ def from_jax(error: BaseException, *, program: str | None = None) -> TTCompileEr
     )
 
 
-def _lines_of_user(error: BaseException) -> Location:
-    """Where the user's function called what failed: jax chains an exception with that traceback to its own."""
-    chain: list[BaseException] = []
+def _frame_before(error: BaseException) -> Frame | None:
+    """The user's line that called what failed: jax chains an exception with that traceback to its own."""
+    seen: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None and cause not in chain:
-        chain.append(cause)
+    while cause is not None and cause not in seen:
+        seen.append(cause)
         cause = cause.__cause__ or cause.__context__
-    before = next((one for one in chain if type(one).__name__ == "JaxStackTraceBeforeTransformation"), error)
-    return Locations.from_traceback(before.__traceback__)
+    tracebacks = (one.__traceback__ for one in seen if type(one).__name__ == "JaxStackTraceBeforeTransformation")
+    frames = (Locations.from_traceback(traceback).frame for traceback in tracebacks)
+    return next((frame for frame in frames if frame is not None and frame.is_users), None)
+
+
+def _frame_in(jaxpr: Any, primitive: str) -> Frame | None:
+    """The user's line of the first equation that is `primitive`, or holds it."""
+    for equation in getattr(getattr(jaxpr, "jaxpr", jaxpr), "eqns", ()):
+        if _holds(equation, primitive):
+            traceback = equation.source_info.traceback
+            frames = () if traceback is None else traceback.frames
+            lines = (Frame(frame.file_name, frame.line_num, frame.function_name) for frame in frames)
+            return Location("", tuple(lines)).frame
+    return None
+
+
+def _holds(equation: Any, primitive: str) -> bool:
+    if equation.primitive.name == primitive:
+        return True
+    values = [inner for value in equation.params.values() for inner in (value if isinstance(value, tuple) else [value])]
+    inside = (getattr(getattr(value, "jaxpr", value), "eqns", ()) for value in values)
+    return any(_holds(inner, primitive) for equations in inside for inner in equations)
 
 
 def _diagnostics(log: str) -> Iterable[tuple[Location, str]]:
@@ -170,15 +199,7 @@ def _diagnostics(log: str) -> Iterable[tuple[Location, str]]:
         if _PREFIXES.match(line):
             for part in _PREFIXES.sub("", line).split("; "):
                 yield Location("", ()), part
-        elif match := _NATIVE.search(line) or _PLAIN.search(line):
-            yield Location("", ()), match[0].strip()
-
-
-def _first_of(op: str, stablehlo: str) -> Location | None:
-    """Where the first `op` of the program comes from."""
-    lines = stablehlo.splitlines()
-    locations = Locations.of(lines)
-    for number, line in enumerate(lines):
-        if not line.startswith("#") and re.search(rf'"?{re.escape(op)}"?[ (<]', line):
-            return locations.of_op(lines, number)
-    return None
+        elif match := _PLAIN.search(line):
+            yield Location("", ()), match["sentence"]
+        elif match := _NATIVE.search(line):
+            yield Location("", ()), match[0].removeprefix("ERR|").strip()

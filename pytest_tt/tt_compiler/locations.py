@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
 # Installed packages, the standard library and code without a file are not the user's.
@@ -47,7 +47,6 @@ class Location:
         return None if frame is None else f"{frame.file}:{frame.line}"
 
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TOKEN = re.compile(
     r'"(?P<file>(?:[^"\\]|\\.)*)":(?P<line>\d+)(?::\d+)?(?: to (?:\d+)?:\d+)?'
     r'|"(?P<name>(?:[^"\\]|\\.)*)"|(?P<alias>#[\w$.]+)'
@@ -82,17 +81,6 @@ class Locations:
             found = self._known[text] = self._read(text, frozenset())
         return found
 
-    def of_op(self, lines: Sequence[str], number: int) -> Location:
-        """Where the op that begins at `lines[number]` comes from: printed at its end, after its regions."""
-        depth = 0
-        for line in lines[number:] if self else ():
-            plain = _STRING.sub("", line)
-            depth += plain.count("{") - plain.count("}")
-            at = line.rfind(" loc(")
-            if depth <= 0 and at >= 0 and line.endswith(")"):
-                return self.resolve(line[at + 5 : -1])
-        return Location("", ())
-
     @staticmethod
     def from_traceback(traceback: TracebackType | None) -> Location:
         """The lines of a traceback."""
@@ -115,18 +103,30 @@ class Locations:
                 function = None
             elif found["name"] is not None:
                 last = _unescape(found["name"])
-                name = name or last
-                function = last if last.isidentifier() else None
+                name = _joined(name, last)
+                function = None if _is_path(last) else last
             elif found["alias"] not in seen:
                 alias = found["alias"]
                 if alias not in self._known:
                     self._known[alias] = self._read(self._aliases.get(alias, ""), seen | {alias})
                 inner = self._known[alias]
-                name = name or inner.name
+                name = _joined(name, inner.name)
                 for at, frame in enumerate(inner.frames):
                     frames.append(replace(frame, function=frame.function or (function if at == 0 else None)))
                 function = None
         return Location(name, tuple(frames))
+
+
+def _is_path(name: str) -> bool:
+    """Whether it is a name of jax's for an op, ``jit(f)/add``, not that of a Python function."""
+    return "/" in name or "(" in name
+
+
+def _joined(name: str, inner: str) -> str:
+    """The name of an op of which `inner` is a part: ``max`` in a function called as ``jit(f)/jit(relu)``."""
+    if name and not _is_path(name) and _is_path(inner):
+        return f"{inner}/{name}"
+    return name or inner
 
 
 def _unescape(text: str) -> str:

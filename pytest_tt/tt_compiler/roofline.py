@@ -5,6 +5,7 @@ No op of the program can be faster, if it runs as compiled and one op after the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from pytest_tt.tt_compiler.memory import is_view
 
 if TYPE_CHECKING:
     from pytest_tt.targets.chips import Chip
-    from pytest_tt.tt_compiler.ttnn_text import Module, Op, Tensor
+    from pytest_tt.tt_compiler.ttnn_text import Function, Module, Op, Tensor
 
 # Ops that move nothing: names for what is there, and calls, whose functions count by themselves. What is cached is
 # computed by the first call alone.
@@ -28,19 +29,22 @@ _WINDOWS = frozenset(
         "scatter", "update_cache", "fill_cache", "paged_update_cache", "paged_fill_cache", "mesh_partition",
     ]
 )  # fmt: skip
+_LOOP = ("initial", "limit", "step")
 _CONVOLUTIONS = ("conv2d", "conv3d", "conv1d", "conv_transpose2d")
 _ATTENTION = ("scaled_dot_product_attention", "scaled_dot_product_attention_decode")
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What one op costs at least on one chip. `dram_bytes` is None if a format is not known.
+    """What one run of an op costs at least on one chip. `dram_bytes` is None if a format is not known.
 
     `flops` counts products (matmul, convolution, attention) by their shapes; a multiply and an add are two. Times are
     those of whole tiles. `link_bytes` is what a chip must receive of others.
     """
 
     op: Op
+    times: int
+    """How often the op runs in one call: more than once in a loop whose count stands in the program."""
     flops: int
     dram_bytes: int | None
     link_bytes: int
@@ -55,11 +59,36 @@ class Bound:
 
 
 def bounds(module: Module, chip: Chip) -> tuple[Bound, ...]:
-    """The bound of each op of a call of `module`, in the order of the program; a loop's body counts once."""
-    return tuple(_bound(op, chip, module.mesh) for op in module.walk(module.main))
+    """The bound of each op of a call of `module`, in the order of the program.
+
+    Of branches, the fastest counts; a loop whose count does not stand in the program counts once.
+    """
+    return tuple(_of_function(module, module.main, chip, 1))
 
 
-def _bound(op: Op, chip: Chip, mesh: tuple[int, ...]) -> Bound:
+def _of_function(module: Module, function: Function, chip: Chip, times: int) -> list[Bound]:
+    found: list[Bound] = []
+    for op in function.ops:
+        found.append(_bound(op, chip, module.mesh, times))
+        inner = times * (_trips(op) if op.short_name == "while_loop" else 1)
+        called = [_of_function(module, callee, chip, inner) for callee in module.called(op)]
+        if op.short_name == "case" and called:
+            called = [min(called, key=lambda branch: sum(bound.seconds for bound in branch))]
+        for bounds_of_callee in called:
+            found += bounds_of_callee
+    return found
+
+
+def _trips(loop: Op) -> int:
+    """How often the body of a loop runs; 1 if the program does not say."""
+    numbers = [re.search(rf"{name} = #ttcore\.loop_bound<(-?\d+)>", loop.attributes) for name in _LOOP]
+    if None in numbers:
+        return 1
+    first, limit, step = (int(number[1]) for number in numbers if number is not None)
+    return max(0, -(-(limit - first) // step)) if step else 1
+
+
+def _bound(op: Op, chip: Chip, mesh: tuple[int, ...], times: int) -> Bound:
     flops, tile_flops = _flops(op)
     moved = _dram_bytes(op)
     received, links = _link_bytes(op, mesh)
@@ -67,6 +96,7 @@ def _bound(op: Op, chip: Chip, mesh: tuple[int, ...]) -> Bound:
     fidelity = fidelity_of(op)
     return Bound(
         op=op,
+        times=times,
         flops=flops,
         dram_bytes=moved,
         link_bytes=received,

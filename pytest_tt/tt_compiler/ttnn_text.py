@@ -159,15 +159,17 @@ class Module:
         return found[0]
 
     def walk(self, function: Function) -> Iterator[Op]:
-        """Ops of `function` and of the device functions that it calls, loop bodies and branches, each where it is
-        called; not those that run once and are cached."""
+        """Ops of `function` and of the functions that it calls on the device, loop bodies and branches, each where it
+        is called; not those that run once and are cached."""
         for op in function.ops:
             yield op
-            if op.short_name != "load_cached":
-                for name in op.calls:
-                    callee = self.functions.get(name)
-                    if callee is not None and callee.kind != "cpu":
-                        yield from self.walk(callee)
+            for callee in self.called(op):
+                yield from self.walk(callee)
+
+    def called(self, op: Op) -> tuple[Function, ...]:
+        """The functions that `op` runs on the device; none of what it loads from the cache."""
+        found = () if op.short_name == "load_cached" else (self.functions.get(name) for name in op.calls)
+        return tuple(function for function in found if function is not None and function.kind != "cpu")
 
 
 _MAIN_KINDS = ("main", "forward_device", "forward")

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 
 from pytest_tt.tt_compiler.hints import hint_for
-from pytest_tt.tt_compiler.locations import Location, Locations
+from pytest_tt.tt_compiler.locations import Location
+from pytest_tt.tt_compiler.stablehlo_text import StableHLOText
 
 # What the lists below were read from: ops of StableHLO's 117 without a pattern in
 # lib/Conversion/StableHLOToTTIR/StableHLOToTTIRPatterns.cpp; CPUHoistNonLowerableSHLOOps.cpp for those on the host.
@@ -71,19 +72,19 @@ def verdict(stablehlo: str) -> tuple[Finding, ...]:
     main = _MAIN.search(stablehlo)
     if main is None:
         raise ValueError("no 'func.func public @main' in the text: pass what jax.jit(f).lower(...).as_text() gives")
-    lines = stablehlo.splitlines()
-    locations = Locations.of(lines)
+    text = StableHLOText(stablehlo)
     found: dict[tuple[str, str | None], Finding] = {}
-    for number, line in enumerate(lines):
-        if line.startswith("#"):
+    for number, line in enumerate(text.lines):
+        if line.startswith("#") or line.lstrip().startswith("return"):
             continue
         for name in _refused_in(line):
-            location = locations.of_op(lines, number)
+            location = text.location(number)
             found.setdefault((name, location.place), Finding(name, _reason(name), location))
     if _SCALAR.search(main.group(1)):
         name = "scalar argument"
         found[name, None] = Finding(name, _reason(name), Location("", ()))
-    return tuple(found.values())
+    placed = {name for name, place in found if place is not None}
+    return tuple(finding for (name, place), finding in found.items() if place is not None or name not in placed)
 
 
 def refused(stablehlo: str) -> tuple[str, ...]:

@@ -1,0 +1,185 @@
+"""The compiler's process, seen from the process that asks it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from multiprocessing import Pipe
+from typing import IO, TYPE_CHECKING, Any
+
+from pytest_tt.tt_compiler import worker
+from pytest_tt.tt_compiler.artifact import Artifact, split_serialized
+from pytest_tt.tt_compiler.errors import TTCompileError, crashed, timed_out
+from pytest_tt.tt_compiler.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from multiprocessing.connection import Connection
+
+    from pytest_tt.tt_compiler.build import Build
+
+LIMIT_S = 300.0
+# Loading unpacks 417 MB: seconds on a quiet machine.
+_START_LIMIT_S = 300.0
+# The compiler's process ends a program at its limit; that it does not answer then is not expected.
+_MARGIN_S = 30.0
+_CLOSE_LIMIT_S = 30.0
+
+
+class Server:
+    """A process that compiles programs for any system, one after another. It starts at the first one.
+
+    It prints nothing, and has a temporary directory of its own; both are gone after `close` and, should this process
+    be killed, by themselves. A program that makes the compiler crash or hang costs the others nothing.
+    """
+
+    def __init__(self, build: Build) -> None:
+        self._build = build
+        self._lock = threading.Lock()
+        self._owner = os.getpid()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection[bytes, bytes] | None = None
+        self._life: int | None = None
+        self._output: IO[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, None before it starts and after `close`."""
+        return None if self._process is None else self._process.pid
+
+    def compile(
+        self,
+        module: bytes,
+        *,
+        descriptor: bytes,
+        devices: int,
+        options: Mapping[str, str],
+        name: str = "program",
+        limit_s: float = LIMIT_S,
+    ) -> Artifact | Refusal:
+        """Compile StableHLO bytecode for the first `devices` chips of a system, or tell why the compiler refuses it.
+
+        Raises TTCompileError with `name` if the compiler crashed, did not end within `limit_s` seconds, or gave
+        something else than a program. The next one is not affected.
+        """
+        with self._lock:
+            try:
+                answer, serialized = self._ask(
+                    {"devices": devices, "options": dict(options), "limit_s": limit_s}, module, descriptor, limit_s
+                )
+            except _Gone as error:
+                how, log = str(error), self._printed()
+                self._stop()
+                raise crashed(how, log, program=name) from None
+            except BaseException:  # Ctrl-C: the answer to come is not that of the next program
+                self._stop()
+                raise
+        log, outcome = answer["log"], answer["outcome"]
+        if outcome == worker.CRASHED:
+            raise crashed(answer["how"], log, program=name)
+        if outcome == worker.OUT_OF_TIME:
+            raise timed_out(limit_s, log, program=name)
+        if outcome == worker.REFUSED:
+            return Refusal(log, tuple(answer["stages"]))
+        if outcome == worker.FAILED:
+            last = log.strip().rpartition("\n")[2]
+            raise TTCompileError(f"it could not be asked: {last}", program=name, log=log)
+        try:
+            artifact = split_serialized(serialized)
+        except ValueError as error:
+            raise TTCompileError(f"what it gave is not a program: {error}", program=name, log=log) from None
+        return Artifact(artifact.ttir, artifact.ttnn, artifact.flatbuffer, log)
+
+    def close(self) -> None:
+        """End the process, and wait until it has removed its directory. A later program starts another one."""
+        if self._owner == os.getpid():  # a process forked from this one has only a copy
+            with self._lock:
+                self._stop()
+
+    def _ask(
+        self, request: Mapping[str, Any], module: bytes, descriptor: bytes, limit_s: float
+    ) -> tuple[dict[str, Any], bytes]:
+        connection = self._started()
+        try:
+            for content in (json.dumps(request).encode(), module, descriptor):
+                connection.send_bytes(content)
+            answer = json.loads(self._receive(connection, limit_s + _MARGIN_S))
+            return answer, self._receive(connection, _MARGIN_S)
+        except (EOFError, OSError):
+            raise _Gone("its process ended") from None
+
+    def _receive(self, connection: Connection[bytes, bytes], limit_s: float) -> bytes:
+        if not connection.poll(limit_s):
+            raise _Gone(f"its process did not answer within {limit_s:g} s")
+        return connection.recv_bytes()
+
+    def _started(self) -> Connection[bytes, bytes]:
+        if self._connection is not None and self._process is not None and self._process.poll() is None:
+            return self._connection
+        self._stop()
+        # By its end the guard knows that this process is gone: nobody else has it.
+        theirs, self._life = os.pipe()
+        self._connection, connection = Pipe()
+        self._output = tempfile.TemporaryFile(prefix="pytest-tt-")  # noqa: SIM115 - it lives as long as the process
+        settings = {
+            "life": theirs,
+            "connection": connection.fileno(),
+            "engine": self._build.engine,
+            "library": str(self._build.library),
+        }
+        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom pytest_tt.tt_compiler.worker import main\nmain()"
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code, json.dumps(settings)],
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
+                pass_fds=(theirs, connection.fileno()),
+                start_new_session=True,
+            )
+        finally:
+            os.close(theirs)
+            connection.close()
+        try:
+            self._receive(self._connection, _START_LIMIT_S)
+        except (EOFError, OSError):
+            raise _Gone("its process ended while it loaded the library") from None
+        return self._connection
+
+    def _stop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        if self._life is not None:
+            os.close(self._life)
+        if self._process is not None:
+            try:
+                self._process.wait(_CLOSE_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                with suppress(ProcessLookupError):
+                    self._process.kill()
+                self._process.wait()
+        if self._output is not None:
+            self._output.close()
+        self._connection = self._life = self._process = self._output = None
+
+    def _printed(self) -> str:
+        """The end of what the process itself printed: why the library did not load."""
+        if self._output is None:
+            return ""
+        self._output.seek(max(0, self._output.seek(0, os.SEEK_END) - 65536))
+        return self._output.read().decode("utf-8", "replace")
+
+
+class _Gone(Exception):
+    """The compiler's process does not answer."""
+
+
+def _environment() -> dict[str, str]:
+    """Without what would make the library look for a card, and jax start more than it needs."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("TT_", "JAX_", "XLA_", "PJRT_"))}

@@ -1,0 +1,127 @@
+"""What the compiler made of programs, kept on disk: a second run compiles nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import time
+import zipfile
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pytest_tt.files import write_atomically
+from pytest_tt.tt_compiler.artifact import Artifact
+from pytest_tt.tt_compiler.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_tt.tt_compiler.build import Build
+
+# The oldest programs go first; the largest of the zoo has 2 MB here.
+MAX_BYTES = 1 << 30
+_FORMAT = "1"
+_SUFFIX = ".tt.zip"
+# A temporary file that is older was left by a process that was killed.
+_STALE_S = 3600.0
+
+
+class Store:
+    """Programs and refusals in `directory`. What cannot be read is not there; what cannot be written is not kept."""
+
+    def __init__(self, directory: Path, max_bytes: int = MAX_BYTES) -> None:
+        self.directory = directory
+        self._max_bytes = max_bytes
+        self._size: int | None = None
+
+    def key(
+        self, module: bytes, *, build: Build, descriptor: bytes, devices: int, options: Mapping[str, str], jaxlib: str
+    ) -> str:
+        """What a program and all that its compiling depends on have as a name. `jaxlib` hands the module over."""
+        settings = [_FORMAT, build.package, build.version, build.digest, build.engine, jaxlib, devices,
+                    sorted(options.items()), hashlib.sha256(descriptor).hexdigest()]  # fmt: skip
+        return hashlib.sha256(json.dumps(settings).encode() + b"\0" + module).hexdigest()
+
+    def get(self, key: str) -> Artifact | Refusal | None:
+        """What was kept under `key`, None if nothing was."""
+        path = self._path(key)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                texts = {name: archive.read(name) for name in archive.namelist()}
+            log = texts["log"].decode()
+            if "stages" in texts:
+                found: Artifact | Refusal = Refusal(log, tuple(json.loads(texts["stages"])))
+            else:
+                found = Artifact(texts["ttir"].decode(), texts["ttnn"].decode(), texts["flatbuffer"], log)
+        except FileNotFoundError:
+            return None
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError):
+            with suppress(OSError):
+                path.unlink()
+            return None
+        with suppress(OSError):
+            os.utime(path)  # used: not one of the oldest
+        return found
+
+    def put(self, key: str, result: Artifact | Refusal) -> None:
+        """Keep `result` under `key`, and remove the oldest if there are too many."""
+        if isinstance(result, Refusal):
+            parts = {"log": result.log.encode(), "stages": json.dumps(result.stages).encode()}
+        else:
+            parts = {"log": result.log.encode(), "ttir": result.ttir.encode(), "ttnn": result.ttnn.encode(),
+                     "flatbuffer": result.flatbuffer}  # fmt: skip
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, part in parts.items():
+                archive.writestr(name, part)
+        with suppress(OSError):
+            write_atomically(self._path(key), content.getvalue())
+            self._grown(len(content.getvalue()))
+
+    def facts(self, build: Build) -> dict[str, str | None] | None:
+        """What is known of `build` that takes a while to find out; None if nothing is."""
+        try:
+            found = json.loads(self._facts(build).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def remember(self, build: Build, facts: Mapping[str, str | None]) -> None:
+        """Keep what was found out of `build`."""
+        with suppress(OSError):
+            write_atomically(self._facts(build), json.dumps(dict(facts), indent=1) + "\n")
+
+    def prune(self) -> None:
+        """Remove the oldest programs until the rest has at most the number of bytes given, and what was left half."""
+        entries = []
+        for path in self.directory.glob(f"*{_SUFFIX}"):
+            with suppress(OSError):
+                status = path.stat()
+                entries.append((status.st_mtime, status.st_size, path))
+        self._size = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if self._size <= self._max_bytes:
+                break
+            with suppress(OSError):
+                path.unlink()
+                self._size -= size
+        for path in self.directory.glob(".*.tmp"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _STALE_S:
+                    path.unlink()
+
+    def _grown(self, size: int) -> None:
+        if self._size is not None:
+            self._size += size
+        if self._size is None or self._size > self._max_bytes:
+            self.prune()
+
+    def _path(self, key: str) -> Path:
+        return self.directory / f"{key}{_SUFFIX}"
+
+    def _facts(self, build: Build) -> Path:
+        name = hashlib.sha256(f"{build.engine} {build.digest}".encode()).hexdigest()[:16]
+        return self.directory / f"build-{build.package}-{build.version}-{name}.json"
