@@ -14,12 +14,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.checking import run
 from benchmarks.recorded_outcomes.case import CLASSES
-from benchmarks.recorded_outcomes.cases import CASES
+from benchmarks.recorded_outcomes.cases import CASES, cases_for
 from benchmarks.verdicts import REFUSED
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="write down what differs from the record")
     parser.add_argument("--store", type=Path, metavar="DIR", help="keep compiled programs there")
     options = parser.parse_args()
-    programs = [(case.program, ()) for case in CASES.values()]
+    chosen = cases_for(version("jax"))
+    if len(chosen) < len(CASES):
+        print(f"{len(CASES) - len(chosen)} cases are left out: they need jax 0.7, see recorded_outcomes/cases.py")
+    programs = [(case.program, ()) for case in chosen.values()]
     checked = run(programs, PREDICTED, store=options.store, record=options.record)
     if checked is None:
         return 2

@@ -23,9 +23,9 @@ TAKEN, REFUSED = "taken", "refused"
 # The kind of a refusal, by what the compiler says; the first that matches.
 KINDS = {
     "no rule in jax": r"translation rule for primitive|not supported on tt backend",
-    "type": r"data_type_utils|Unsupported type",
+    "type": r"data_type_utils|Unsupported [\w ]*type",
     "mesh": r"Mesh is not valid|2D mesh|2d hardware mesh",
-    "partitioner": r"GSPMD presharded|num_chips > 0",
+    "partitioner": r"GSPMD presharded|num_chips > 0|shard_status",
     "sharding": r"sharding is incompatible|CollectivePermute|CollectiveInserter|'sdy\.|local sharded shape|local shape",
     "shapes": r"inferred type|infer returned types|match expected shape",
     "no lowering": r"failed to legalize",

@@ -25,13 +25,15 @@ PREDICTED = Record.read(ROOT / "benchmarks/recorded_outcomes/predicted.json").ve
 ASK = """
 import json
 from benchmarks.backtest import confusion, prediction
-from benchmarks.recorded_outcomes.cases import CASES
+from benchmarks.recorded_outcomes.cases import CASES, cases_for
 from benchmarks.recorded_outcomes.case import CLASSES
 from benchmarks.verdicts import Record, Verdict
 from pathlib import Path
-predicted = Record.read(Path("benchmarks/recorded_outcomes/predicted.json")).verdicts
+record = Record.read(Path("benchmarks/recorded_outcomes/predicted.json"))
+predicted = record.verdicts
 print(json.dumps({
-    "cases": {name: case.recorded for name, case in CASES.items()},
+    "cases": {name: case.recorded for name, case in cases_for(record.jax).items()},
+    "all": len(CASES),
     "classes": CLASSES,
     "predictions": {name: prediction(verdict) for name, verdict in predicted.items()},
     "table": confusion(predicted),
@@ -51,6 +53,7 @@ def test_there_are_cases_of_every_class(told: dict[str, Any]) -> None:
     counts = Counter(told["cases"].values())
     assert set(counts) == set(told["classes"])
     assert counts.total() >= 150
+    assert told["all"] > counts.total()
     assert min(counts.values()) >= 5
 
 
