@@ -75,6 +75,28 @@ def test_the_page_shows_the_table(told: dict[str, Any]) -> None:
     assert int(cases) == len(told["cases"])
 
 
+def test_the_page_says_what_the_table_says(told: dict[str, Any]) -> None:
+    page = " ".join((ROOT / "docs/simulation.md").read_text(encoding="utf-8").split())
+    counts = Counter((told["cases"][name], predicted) for name, predicted in told["predictions"].items())
+    total = Counter(told["cases"][name] for name in told["predictions"])
+    passes, failures = total["passes"], total["compile failure"]
+    refused, upstream = (counts["compile failure", column] for column in ("refused", "upstream refuses"))
+    claims = (
+        f"of {passes} programs whose tests pass, this build refuses none, and none does not fit",
+        f"{counts['passes', 'taken']} of those {passes} are taken by both verdicts",
+        f"so are {counts['runtime failure', 'taken']} of {total['runtime failure']} runtime failures",
+        f"and {counts['wrong numbers', 'taken']} of {total['wrong numbers']} wrong results",
+        f"Of {failures} recorded compile failures this build still refuses {refused}",
+        f"the list of upstream names {upstream} more",
+        f"{counts['out of memory', 'does not fit']} of {total['out of memory']} programs that ran out of DRAM do not",
+    )
+    assert [claim for claim in claims if claim not in page] == []
+    assert counts["passes", "refused"] == counts["passes", "does not fit"] == 0
+    passing = [name for name, predicted in told["predictions"].items() if predicted == "upstream refuses"]
+    odd = [name for name in passing if told["cases"][name] == "passes"]
+    assert all("scalar argument" in PREDICTED[name].upstream for name in odd)
+
+
 def test_the_table_counts(told: dict[str, Any]) -> None:
     rows = {line[:40].strip(): re.findall(r"\d+|-(?= |$)", line[40:]) for line in told["table"].splitlines()[1:]}
     counts = Counter((told["cases"][name], predicted) for name, predicted in told["predictions"].items())

@@ -1,7 +1,7 @@
 """All cases by name.
 
-TT-XLA's records are of jax 0.7.1. Those of its older partitioner, GSPMD, under `jax.shard_map` need that jax: newer ones
-cannot read what jax-tt-plugin 0.1.3 gives back, also where it is to run.
+TT-XLA's records are of jax 0.7.1. Those of its older partitioner, GSPMD, under `jax.shard_map` need that jax: newer
+ones cannot read what jax-tt-plugin 0.1.3 gives back, also where it is to run.
 """
 
 from __future__ import annotations
