@@ -43,7 +43,7 @@ RUN_IN_NOX = {
     "docs/zoos_elsewhere.md": 1,
 }
 # Blocks that run only where a package is installed, as in nox's session compiler.
-NEED = {"docs/compile.md": {"jax-tt-plugin": 6}}
+NEED = {"README.md": {"jax-tt-plugin": 1}, "docs/compile.md": {"jax-tt-plugin": 6}}
 
 # Pages that another script follows, which takes longer; nox runs it.
 FOLLOWED_BY = {"docs/add_a_model.md": "tests/walkthrough.py"}
