@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from benchmarks.verdicts import Record, differences
@@ -31,31 +32,34 @@ class Checked:
 
 
 def run(
-    programs: Sequence[tuple[Program, Sequence[str]]], path: Path, *, store: Path | None, record: bool
+    programs: Sequence[tuple[Program, Sequence[str]]],
+    path: Path,
+    *,
+    store: Path | None = None,
+    record: bool = False,
+    whole: bool = True,
 ) -> Checked | None:
     """Compile `programs`, print what differs from the record in the file `path`, or `record` it there.
 
-    None, and a line on stderr, if the compiler is not installed.
+    `whole`: they are all that the record is of. None, and a line on stderr, if the compiler is not installed.
     """
-    import jax
+    from benchmarks.compiling import compiler, verdicts
     from pytest_tt.tt_compiler.build import CompilerMissing
 
-    from benchmarks.compiling import compiler, verdicts
-
-    begin = time.perf_counter()
+    begin, jax = time.perf_counter(), version("jax")
     try:
-        version = compiler()
+        build = compiler()
     except CompilerMissing as error:
         print(error, file=sys.stderr)
         return None
     found = verdicts(programs, store)
-    before = Record.read(path) if path.exists() else Record(version, jax.__version__, {})
-    different = differences(found, before.for_jax(jax.__version__))
+    before = Record.read(path) if path.exists() else Record(build, jax, {})
+    expected = before.for_jax(jax)
+    different = differences(found, expected)
     spent = time.perf_counter() - begin
-    print(f"{len(found)} programs, {version}, jax {jax.__version__}, {spent:.0f} s; recorded: {before.compiler}")
+    print(f"{len(found)} programs, {build}, jax {jax}, {spent:.0f} s; recorded: {before.compiler}")
     print("".join(f"  {line}\n" for line in different) or "  all as recorded\n", end="")
     if record:
-        kept = {**before.for_jax(jax.__version__), **found}
-        before.updated(version, jax.__version__, kept).write(path)
-        return Checked(found, [])
+        before.updated(build, jax, found if whole else {**expected, **found}).write(path)
+        different = []
     return Checked(found, different)

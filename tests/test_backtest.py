@@ -71,8 +71,9 @@ def test_nothing_that_passes_is_refused(told: dict[str, Any]) -> None:
 def test_the_page_shows_the_table(told: dict[str, Any]) -> None:
     page = (ROOT / "docs/simulation.md").read_text(encoding="utf-8")
     assert told["table"] in page
-    (cases,) = re.findall(r"for (\d+) of these records", page)
+    ((cases, more),) = re.findall(r"for (\d+) of these records \((\d+) more", page)
     assert int(cases) == len(told["cases"])
+    assert int(cases) + int(more) == told["all"]
 
 
 def test_the_page_says_what_the_table_says(told: dict[str, Any]) -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from importlib.metadata import distributions
+from importlib.metadata import distributions, version
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from benchmarks.checking import run
 from benchmarks.kernels import arrays, error
 from benchmarks.verdicts import KINDS, REFUSED, TAKEN, Record, Verdict, differences, kind_of
 
@@ -81,6 +83,11 @@ def test_a_claim_of_the_page_is_in_the_record(claim: dict[str, str]) -> None:
             assert counts or not verdict.collectives
 
 
+def test_products_are_as_precise_as_the_page_says() -> None:
+    expected = {"math_fidelity = hifi4": 1, "fp32_dest_acc_en = true": 1}
+    assert RECORD.verdicts["matmul"].watched == RECORD.verdicts["matmul_highest"].watched == expected
+
+
 def test_claims_are_found() -> None:
     assert len(CLAIMS) >= 25
 
@@ -123,6 +130,28 @@ def test_another_verdict_is_named() -> None:
         "new: taken; not in the record",
     ]
     assert differences({"fft": recorded["fft"]}, recorded) == []
+
+
+def test_a_change_fails_and_can_be_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {"scan": Verdict(REFUSED, "no lowering", "stablehlo.while"), "exp": Verdict(TAKEN)}
+    compiling = SimpleNamespace(compiler=lambda: "plugin 2", verdicts=lambda programs, store: found)
+    monkeypatch.setitem(sys.modules, "benchmarks.compiling", compiling)
+    path = tmp_path / "record.json"
+    Record("plugin 1", version("jax"), {"scan": Verdict(TAKEN), "exp": Verdict(TAKEN)}).write(path)
+    changed = run([], path)
+    assert changed is not None
+    assert changed.exit_code == 1
+    assert "scan: refused (no lowering: stablehlo.while); recorded: taken\n" in capsys.readouterr().out
+    recorded = run([], path, record=True)
+    assert recorded is not None
+    assert recorded.exit_code == 0
+    assert Record.read(path) == Record("plugin 2", version("jax"), found)
+    again = run([], path)
+    assert again is not None
+    assert again.exit_code == 0
+    assert "all as recorded" in capsys.readouterr().out
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ def main() -> int:
         )
         return 2
     chosen = [CONSTRUCTS[name] for name in options.names or CONSTRUCTS]
-    checked = run([(item.program, item.watched) for item in chosen], RECORD, store=options.store, record=options.record)
+    programs = [(item.program, item.watched) for item in chosen]
+    whole = not options.names
+    checked = run(programs, RECORD, store=options.store, record=options.record, whole=whole)
     if checked is None:
         return 2
     if options.names:
