@@ -5,9 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_tt.packages import package_version
 from pytest_tt.targets import compiler_options
 from pytest_tt.targets.systems import SYSTEMS, get_system
 from pytest_tt.tt_compiler import build as builds
@@ -16,6 +16,8 @@ from pytest_tt.tt_compiler.descriptor import descriptor
 from pytest_tt.tt_compiler.errors import TTCompileError, refusal_from_log
 from pytest_tt.tt_compiler.refusal import Refusal
 from pytest_tt.tt_compiler.server import LIMIT_S, Server
+from pytest_tt.tt_compiler.store import program_key
+from pytest_tt.tt_compiler.ttnn_text import TTNNTextError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +36,8 @@ _PROBE = b"""module @probe {
   }
 }
 """
+# What is asked for with these options is files, which only the compiler itself writes.
+_FILES = frozenset(["export_path", "ttnn_perf_metrics_output_file"])
 _OTHER_SCHEMA = "system desc schema mismatch"
 
 _servers: dict[tuple[int, str, str], Server] = {}
@@ -59,43 +63,42 @@ def compile_program(
             f"{lowered.name} is for {lowered.devices} chips (mesh {lowered.mesh}), and {box.name} has {box.chips}: "
             f"expected one of {_large_enough(lowered.devices)}"
         )
-    checked = compiler_options.check(options or {})
+    checked = _absolute(compiler_options.check(options or {}))
     compiler_options.check_together(checked)
     build = identify(builds.find_build(), store)
-    result = _compiled(lowered, descriptor(box, str(build.schema_hash)), checked, build, limit_s, store)
-    if isinstance(result, Refusal):
+    described = descriptor(box, str(build.schema_hash))
+    keeping = None if _FILES & checked.keys() else store
+    key = program_key(lowered.module, build, described, lowered.devices, checked)
+    kept = None if keeping is None else keeping.get(key)
+    result = kept or server_of(build).compile(
+        lowered.module, descriptor=described, devices=lowered.devices, options=checked, name=lowered.name,
+        limit_s=limit_s,
+    )  # fmt: skip
+    lasting = result.lasting if isinstance(result, Refusal) else True
+    program = None if isinstance(result, Refusal) else _read(result, box.name, build, lowered)
+    if keeping is not None and kept is None and lasting:
+        keeping.put(key, result)
+    if program is None:
         raise refusal_from_log(result.log, lowered.text, program=lowered.name)
-    return card_program.read(result, box.name, lowered.mesh, build, lowered.text, name=lowered.name)
+    return program
+
+
+def _read(artifact: Artifact, system: str, build: Build, lowered: Lowered) -> CardProgram:
+    try:
+        return card_program.read(artifact, system, lowered.mesh, build, lowered.text, name=lowered.name)
+    except TTNNTextError as error:
+        raise TTCompileError(
+            f"what it gave is not a program: {error}", program=lowered.name, log=artifact.log
+        ) from None
 
 
 def _large_enough(chips: int) -> str:
     return ", ".join(system.name for system in SYSTEMS.values() if system.chips >= chips) or "none: no box has so many"
 
 
-def _compiled(
-    lowered: Lowered, described: bytes, options: Mapping[str, str], build: Build, limit_s: float, store: Store | None
-) -> Artifact | Refusal:
-    key = None
-    if store is not None and not _writes_files(options):
-        key = store.key(
-            lowered.module, build=build, descriptor=described, devices=lowered.devices, options=options,
-            jaxlib=package_version("jaxlib") or "",
-        )  # fmt: skip
-        kept = store.get(key)
-        if kept is not None:
-            return kept
-    result = server_of(build).compile(
-        lowered.module, descriptor=described, devices=lowered.devices, options=options, name=lowered.name,
-        limit_s=limit_s,
-    )  # fmt: skip
-    if store is not None and key is not None and not (isinstance(result, Refusal) and not result.lasting):
-        store.put(key, result)
-    return result
-
-
-def _writes_files(options: Mapping[str, str]) -> bool:
-    """Whether files are asked for, which only the compiler itself writes."""
-    return any(options.get(key) for key in ("export_path", "ttnn_perf_metrics_output_file"))
+def _absolute(options: Mapping[str, str]) -> dict[str, str]:
+    """`options` with the paths of files as they are seen from this process's working directory."""
+    return {key: str(Path(value).absolute()) if key in _FILES else value for key, value in options.items()}
 
 
 def server_of(build: Build) -> Server:
@@ -127,10 +130,12 @@ def identify(build: Build, store: Store | None = None) -> Build:
     """
     if build.schema_hash is not None:
         return build
-    facts = _known.get(build.digest) or (None if store is None else store.facts(build))
+    kept = None if store is None else store.facts(build)
+    facts = kept or _known.get(build.digest)
     if facts is None or not facts.get("schema_hash"):
         facts = {"schema_hash": _schema_hash(build), "tt_mlir": builds.commit_of_tt_mlir(build.library)}
-    if _known.setdefault(build.digest, facts) is facts and store is not None:
+    _known[build.digest] = facts
+    if store is not None and kept != facts:
         store.remember(build, facts)
     return replace(build, schema_hash=facts["schema_hash"], tt_mlir=facts.get("tt_mlir"))
 

@@ -58,7 +58,7 @@ def lower_traced(traced: Any, *, name: str | None = None) -> Lowered:
     name = name or str(getattr(traced, "fun_name", "program"))
     try:
         lowered = jax_private.lower_for(traced, PLATFORM)
-    except (NotImplementedError, ValueError) as error:  # the latter for callbacks
+    except (NotImplementedError, ValueError) as error:
         refusal = from_jax(error, program=name)
         if refusal is None:
             raise

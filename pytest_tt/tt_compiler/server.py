@@ -72,10 +72,15 @@ class Server:
                 answer, serialized = self._ask(
                     {"devices": devices, "options": dict(options), "limit_s": limit_s}, module, descriptor, limit_s
                 )
-            except _Gone as error:
-                how, log = str(error), self._printed()
+            except _NotLoaded as error:
+                log = self._printed()
                 self._stop()
-                raise crashed(how, log, program=name) from None
+                why = log.strip().rpartition("\n")[2] or "it printed nothing"
+                raise TTCompileError(f"{error}: {why}", program=name, log=log) from None
+            except _Gone as error:
+                log = self._printed()
+                self._stop()
+                raise crashed(str(error), log, program=name) from None
             except BaseException:  # Ctrl-C: the answer to come is not that of the next program
                 self._stop()
                 raise
@@ -149,7 +154,7 @@ class Server:
         try:
             self._receive(self._connection, _START_LIMIT_S)
         except (EOFError, OSError):
-            raise _Gone("its process ended while it loaded the library") from None
+            raise _NotLoaded(f"{self._build.library} does not load") from None
         return self._connection
 
     def _stop(self) -> None:
@@ -178,6 +183,10 @@ class Server:
 
 class _Gone(Exception):
     """The compiler's process does not answer."""
+
+
+class _NotLoaded(Exception):
+    """The compiler's process ended before the first program."""
 
 
 def _environment() -> dict[str, str]:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pytest_tt.files import write_atomically
+from pytest_tt.packages import package_version
 from pytest_tt.tt_compiler.artifact import Artifact
 from pytest_tt.tt_compiler.refusal import Refusal
 
@@ -36,14 +37,6 @@ class Store:
         self.directory = directory
         self._max_bytes = max_bytes
         self._size: int | None = None
-
-    def key(
-        self, module: bytes, *, build: Build, descriptor: bytes, devices: int, options: Mapping[str, str], jaxlib: str
-    ) -> str:
-        """What a program and all that its compiling depends on have as a name. `jaxlib` hands the module over."""
-        settings = [_FORMAT, build.package, build.version, build.digest, build.engine, jaxlib, devices,
-                    sorted(options.items()), hashlib.sha256(descriptor).hexdigest()]  # fmt: skip
-        return hashlib.sha256(json.dumps(settings).encode() + b"\0" + module).hexdigest()
 
     def get(self, key: str) -> Artifact | Refusal | None:
         """What was kept under `key`, None if nothing was."""
@@ -125,3 +118,12 @@ class Store:
     def _facts(self, build: Build) -> Path:
         name = hashlib.sha256(f"{build.engine} {build.digest}".encode()).hexdigest()[:16]
         return self.directory / f"build-{build.package}-{build.version}-{name}.json"
+
+
+def program_key(module: bytes, build: Build, descriptor: bytes, devices: int, options: Mapping[str, str]) -> str:
+    """The name of a program and of all that its compiling depends on; jaxlib hands it to the compiler."""
+    settings = [
+        _FORMAT, build.engine, build.digest, package_version("jaxlib"), devices, sorted(options.items()),
+        hashlib.sha256(descriptor).hexdigest(),
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(settings).encode() + b"\0" + module).hexdigest()

@@ -13,7 +13,6 @@ import importlib
 import json
 import os
 import resource
-import select
 import shutil
 import signal
 import sys
@@ -22,7 +21,7 @@ import time
 import traceback
 import warnings
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,8 @@ COMPILED, REFUSED, FAILED, CRASHED, OUT_OF_TIME = "compiled", "refused", "failed
 def main() -> None:
     """Guard a loader, whose settings are in the first argument; returns when both are done."""
     settings = json.loads(sys.argv[1])
+    if os.getsid(0) != os.getpid():
+        raise RuntimeError("the compiler's process needs a session of its own: it ends all that is in it")
     with tempfile.TemporaryDirectory(prefix=PREFIX) as name, (Path(name) / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         remove_stale(Path(name).parent)
@@ -54,23 +55,33 @@ def main() -> None:
             os._exit(_serve_to_the_end(settings, Path(name), guard))
         os.close(settings["connection"])
         ended = os.pidfd_open(loader)
-        select.select([settings["life"], ended], [], [])
-        with suppress(ProcessLookupError):
-            os.kill(loader, signal.SIGKILL)
+        wait([settings["life"], ended])
+        _end_session()
         os.waitpid(loader, 0)
-        _wait_for_lock_holders(Path(name) / _LOCK, lock)
 
 
-def _wait_for_lock_holders(path: Path, lock: Any) -> None:
-    """Wait until a program's process, which the kernel ends with the loader, is gone: it may write to the directory."""
-    lock.close()
-    with path.open("w") as again:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with suppress(BlockingIOError):
-                fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            time.sleep(0.01)
+def _end_session() -> None:
+    """End every other process of this session: the loader, a program's process, and what that has started.
+
+    They are gone when this returns, or zombies: they no longer write to the directory.
+    """
+    me = os.getpid()
+    while others := [pid for pid in processes_of(os.getsid(0)) if pid != me]:
+        for pid in others:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def processes_of(session: int) -> list[int]:
+    """The processes of a session that have not ended (proc(5): state and session are the third and sixth field)."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] not in "ZX":
+                found.append(int(path.parent.name))
+    return found
 
 
 def remove_stale(directory: Path) -> None:
@@ -135,7 +146,7 @@ def _compile_apart(
         finally:
             os._exit(code)
     ended = os.pidfd_open(child)
-    in_time = bool(select.select([ended], [], [], request["limit_s"])[0])
+    in_time = bool(wait([ended], request["limit_s"]))
     os.close(ended)
     for kill, number in ((os.killpg, child), (os.kill, child)):  # it may not have its own group yet
         with suppress(ProcessLookupError, PermissionError):
@@ -172,7 +183,10 @@ def _compile(
     except BaseException as error:
         outcome = REFUSED if isinstance(error, engine.Refused) else FAILED
         with suppress(BaseException):
-            traceback.print_exc()
+            if outcome == REFUSED:
+                print(f"error: {error}", file=sys.stderr)
+            else:
+                traceback.print_exc()
             sys.stderr.flush()
     (directory / "outcome").write_text(outcome, encoding="utf-8")
     return 0 if outcome == COMPILED else 1
