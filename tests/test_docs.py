@@ -31,6 +31,7 @@ NOT_RUN = {
     "docs/add_a_model.md": {"needs the network": 2},
     "docs/compile.md": {"needs the network": 1},
     "docs/index.md": {"needs the network": 1, "needs a card": 1},
+    "docs/simulation.md": {"nox runs it, session compiler": 1},
     "docs/zoos_elsewhere.md": {"nox runs it, session elsewhere": 1},
 }
 # Blocks that run only if DOCS_SLOW is set, as in nox's session docs.
@@ -42,7 +43,7 @@ RUN_IN_NOX = {
     "docs/zoos_elsewhere.md": 1,
 }
 # Blocks that run only where a package is installed, as in nox's session compiler.
-NEED = {"docs/compile.md": {"jax-tt-plugin": 6}}
+NEED = {"README.md": {"jax-tt-plugin": 1}, "docs/compile.md": {"jax-tt-plugin": 6}}
 
 # Pages of which the same is true of all blocks.
 PAGES_IN_NOX = ("docs/results.md", "docs/scripts_and_notebooks.md", "docs/write_a_test.md")

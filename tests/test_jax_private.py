@@ -78,3 +78,46 @@ assert lowered[0].compiler_ir() is lowered[1].compiler_ir(), "jax no longer keep
 """
     done = subprocess.run([sys.executable, "-c", inspect.cleandoc(code)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_private_api_of_lowering_for_tt_is_still_there() -> None:
+    """Fails, naming what is gone, on a jax with which programs no longer reach TT's compiler."""
+    code = """
+import inspect
+import jax
+import numpy as np
+from jax._src import compiler
+from jax._src.interpreters import mlir
+from jax._src.lib import _jax, xla_client
+from jaxlib.mlir import ir
+from pytest_tt.targets import jax_private
+
+missing = [
+    name
+    for name in ("load_pjrt_plugin_dynamically", "initialize_pjrt_plugin", "make_c_api_client")
+    if not hasattr(xla_client, name)
+]
+assert not missing, f"jax._src.lib.xla_client lacks {missing}"
+jax_private.prepare_compiling()
+parameters = list(inspect.signature(compiler.backend_compile_and_load).parameters)
+assert parameters == ["backend", "module", "executable_devices", "options", "host_callbacks"], parameters
+assert isinstance(mlir._platforms_with_donation, list), "jax knows in another way who takes donated buffers"
+before = list(mlir._platforms_with_donation)
+
+f = jax.jit(lambda x, unused, y: x @ y, donate_argnums=0)
+shape = jax.ShapeDtypeStruct((4, 4), np.float32)
+lowered = jax_private.lower_for(f.trace(shape, shape, shape), "tt")
+assert mlir._platforms_with_donation == before, "a platform stayed in jax's list"
+assert "aliasing_output" in lowered.as_text(), "donated buffers are not passed on"
+kept, arguments, results = jax_private.placement_of(lowered)
+assert kept == (0, 2) and len(arguments) == 2 and len(results) == 1, (kept, arguments, results)
+
+settings = compiler.get_compile_options(1, 1, device_assignment=np.zeros((1, 1), int))
+settings.env_option_overrides = [("optimization_level", "1")]
+assert settings.env_option_overrides == [("optimization_level", "1")], "options of the compiler go another way"
+client = jax.devices("cpu")[0].client
+raw = jax_private.compile_module(client, lowered.as_text().encode(), 1, {})
+assert isinstance(raw, bytes) and len(raw) > 100, "an executable is serialized in another way"
+"""
+    done = subprocess.run([sys.executable, "-c", inspect.cleandoc(code)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

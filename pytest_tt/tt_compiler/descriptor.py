@@ -65,14 +65,14 @@ def descriptor(system: System, schema_hash: str) -> bytes:
 
 def neighbours(system: System) -> tuple[tuple[int, int], ...]:
     """The pairs of chips that are linked: each chip of the box's widest grid with the next in its row and column."""
-    rows, columns = _grid(system.chips)
+    rows, columns = grid(system.chips)
     chips = range(rows * columns)
     across = [(chip, chip + 1) for chip in chips if (chip + 1) % columns]
     down = [(chip, chip + columns) for chip in chips[:-columns]]
     return tuple(sorted(across + down))
 
 
-def _grid(chips: int) -> tuple[int, int]:
+def grid(chips: int) -> tuple[int, int]:
     """How the chips of a box are arranged: the grid nearest to a square."""
     rows = next(rows for rows in range(int(chips**0.5), 0, -1) if chips % rows == 0)
     return rows, chips // rows
