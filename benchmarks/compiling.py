@@ -6,16 +6,16 @@ import sys
 from typing import TYPE_CHECKING
 
 import jax
-from pytest_tt.tt_compiler.build import find_build
-from pytest_tt.tt_compiler.compile import compile_program
-from pytest_tt.tt_compiler.lowering import lower
-from pytest_tt.tt_compiler.store import Store
 
 import pytest_tt
 from benchmarks.programs import MOST_CHIPS
 from benchmarks.verdicts import Verdict, acceptance, refusal
 from pytest_tt.tt_compiler import upstream
+from pytest_tt.tt_compiler.build import find_build
+from pytest_tt.tt_compiler.compile import compile_program
 from pytest_tt.tt_compiler.errors import TTCompileError
+from pytest_tt.tt_compiler.lowering import lower
+from pytest_tt.tt_compiler.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -177,7 +177,7 @@ class CardProgram:
 
 
 def read(
-    artifact: Artifact, system: str, mesh: str, build: Build, stablehlo: str, *, name: str = "program"
+    artifact: Artifact, system: str, mesh: str, build: Build | Compiler, stablehlo: str, *, name: str = "program"
 ) -> CardProgram:
     """What the compiler made of a program for `mesh` (``1x2``) of the chips of `system` (a name of SYSTEMS).
 
