@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -300,6 +301,33 @@ def follow_readme(session: nox.Session, room: Path, line: str, present: list[str
     with session.chdir(clone):
         session.log(line)
         session.run("bash", "-c", line, env=venv, external=True)
+
+
+@nox.session(python="3.11")
+def compiler(session: nox.Session) -> None:
+    """Tenstorrent's compiler without a card: what it makes of the zoo, the records of what it takes, its tests."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        session.skip("NOTHING IS COMPILED FOR A CARD: there is a compiler for Linux on x86-64 alone")
+    constrain(session, [MIDDLE_JAX])
+    session.install("-e", ".[dev,compiler]")
+    install_minilm(session)
+    show_versions(session, "jax", "jax-tt-plugin", "flatbuffers")
+    names = ("card_*", "tt_compiler_*", "cli_compile", "constructs", "backtest", "docs")
+    tests = sorted(str(path) for name in names for path in (ROOT / "tests").glob(f"test_{name}.py"))
+    session.run(
+        "pytest",
+        "-n",
+        "2",
+        *tests,
+        "zoo/test_contract.py",
+        "-k",
+        "not test_contract or compiles",
+        env={"ZOO_SLOW": "1"},
+    )
+    session.run("pytest", "-p", "pytest_tt", "--tt-mesh", "1x2", "--tt-compile", "n300", "-n", "2", "zoo")
+    session.run("python", "-m", "zoo", "compile", "--system", "t3k", "--mesh", "1x8")
+    session.run("python", "-m", "benchmarks.constructs")
+    session.run("python", "-m", "benchmarks.backtest")
 
 
 @nox.session(python="3.11")
