@@ -74,10 +74,8 @@ def forward_of(model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, lengt
     )
     first = next(iter(inputs.values())).shape
     tokens = first[1] if "input_ids" in inputs else None
-    arguments = (architecture.shapes(fitted), inputs)
-    return ModelProgram(
-        "forward", function, arguments, first[0], tokens, sharding.declared(fitted, mesh, inputs, card=True)
-    )
+    declared = sharding.declared(fitted, mesh, inputs, card=True)
+    return ModelProgram("forward", function, (architecture.shapes(fitted), inputs), first[0], tokens, declared)
 
 
 def generation_of(
@@ -94,10 +92,10 @@ def generation_of(
     slots = min(2 * length, decoder.max_position_embeddings)
     count, prompt = math.ceil(rows / decoder.row_multiple) * decoder.row_multiple, min(length, slots)
     prefill, decode = programs(decoder, mesh, slots)
-    params, shape = model.architecture.shapes(fitted), jax.ShapeDtypeStruct
-    each, ids = shape((count,), np.int32), shape((count, prompt), np.int32)
+    params = model.architecture.shapes(fitted)
+    each, ids = jax.ShapeDtypeStruct((count,), np.int32), jax.ShapeDtypeStruct((count, prompt), np.int32)
     _, cache = jax.eval_shape(prefill, params, ids, each)
-    cache = jax.tree.map(lambda leaf: shape(leaf.shape, leaf.dtype), cache)
+    cache = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), cache)
     declared = model.sharding.declared(fitted, mesh, {"input_ids": ids}, card=True)
     yield ModelProgram("prefill", prefill, (params, ids, each), count, prompt, declared)
     yield ModelProgram("decode", decode, (params, each, each, cache), count, slots, declared)

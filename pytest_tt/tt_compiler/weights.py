@@ -80,7 +80,10 @@ def marked(module: Any, weights: Mapping[int, str]) -> Any:
         block = main.regions[0].blocks[0]
         for number, name in weights.items():
             argument = block.arguments[number]
-            about = {TYPE_KEY: ir.StringAttr.get("parameter"), NAME_KEY: ir.StringAttr.get(name)}
+            about: dict[str, ir.Attribute] = {
+                TYPE_KEY: ir.StringAttr.get("parameter"),
+                NAME_KEY: ir.StringAttr.get(name),
+            }
             with ir.InsertionPoint.at_block_begin(block):
                 mark = ir.Operation.create(
                     "stablehlo.custom_call",

@@ -31,7 +31,7 @@ HEADER = (
 RIGHT = (5, 6, 7, 9, 10)
 
 LEGEND = """\
-by {compiler}, for {system}, mesh {mesh}; {rows} rows, of {length} tokens, decode with twice as many in the cache
+by {compiler}, for {system}, mesh {mesh}; rows: {rows}, of {length} tokens, decode with twice as many in the cache
 ops: of one call, on each chip. peak DRAM: of a chip, which has {dram} for programs
 at best: bound by a chip's arithmetic, its DRAM and what it receives; nothing here was measured on a card"""
 

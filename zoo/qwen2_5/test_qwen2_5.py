@@ -27,6 +27,7 @@ from pytest_tt.golden import digest
 from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.loading import CheckpointError, convert_tensors
 from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params, prepared
+from zoo.programs import problems_of, programs_of
 from zoo.qwen2_5 import params as qwen_params
 from zoo.qwen2_5.model import CONFIGS, Qwen2, Qwen2Config, rotations
 from zoo.qwen2_5.reference import golden as reference
@@ -161,6 +162,17 @@ def test_golden_in_other_ways(
         select(CONFIGS[variant], {"logits": logits}), case, reference=lambda: reference(variant),
         weights=digest(made), **bounds,
     )  # fmt: skip
+
+
+@pytest.mark.tt(mesh=["2x4", "8x4"])
+def test_one_copy_over_all_chips_compiles(tt_mesh: Any, tt_compile: Any) -> None:
+    """By TT's compiler, which refuses a sum over both axes at once, and makes one collective per axis of all others."""
+    found = []
+    for program in programs_of(MODEL, replace(TINY, spread="all"), tt_mesh):
+        made = tt_compile(program.function, *program.arguments)
+        assert problems_of(program, made) == []
+        found.append((program.name, made.collectives))
+    assert found == [(name, {"all-gather": 2, "all-reduce": 10}) for name in ("forward", "prefill", "decode")]
 
 
 @pytest.mark.tt(mesh=["1x2", "1x8", "8x4"])
