@@ -91,6 +91,7 @@ from jax._src.interpreters import mlir
 from jax._src.lib import _jax, xla_client
 from jaxlib.mlir import ir
 from pytest_tt.targets import jax_private
+from pytest_tt.tt_compiler.artifact import serialized
 
 missing = [
     name
@@ -116,8 +117,11 @@ settings = compiler.get_compile_options(1, 1, device_assignment=np.zeros((1, 1),
 settings.env_option_overrides = [("optimization_level", "1")]
 assert settings.env_option_overrides == [("optimization_level", "1")], "options of the compiler go another way"
 client = jax.devices("cpu")[0].client
-raw = jax_private.compile_module(client, lowered.as_text().encode(), 1, {})
-assert isinstance(raw, bytes) and len(raw) > 100, "an executable is serialized in another way"
+executable = jax_private.compile_module(client, lowered.as_text().encode(), 1, {})
+assert len(serialized(executable)) > 100, "an executable is serialized in another way"
+twos = np.full((4, 4), 2, np.float32)
+((result,),) = jax_private.execute(client, executable, 1, [np.eye(4, dtype=np.float32), twos])
+assert (np.asarray(result) == twos).all(), "an executable runs in another way"
 """
     done = subprocess.run([sys.executable, "-c", inspect.cleandoc(code)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

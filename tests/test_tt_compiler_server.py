@@ -150,6 +150,17 @@ def test_a_killed_process_is_started_again(server: Server, temporary: Path) -> N
     assert compiled(server) == before
 
 
+def test_a_process_that_ended_meanwhile_is_not_the_programs_doing(server: Server, temporary: Path) -> None:
+    before = compiled(server)
+    first = server.pid
+    assert first is not None
+    [loader] = [pid for pid in worker.processes_of(first) if pid != first]
+    os.kill(loader, signal.SIGKILL)  # as the kernel does when memory runs out
+    assert compiled(server) == before
+    assert server.pid not in (None, first)
+    assert len(list(temporary.iterdir())) == 1
+
+
 def test_ctrl_c_is_not_answered_by_the_next_program(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled(server)
     first = server.pid

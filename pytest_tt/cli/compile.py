@@ -266,11 +266,14 @@ def _lines(results: Sequence[_Result], mesh: MeshShape, compiler: CardCompiler) 
 
     yield f"{results[0].entry['name']}, compiled by {compiler.build.package} {compiler.build.version}"
     yield table([_HEADER, *(_row(result, mesh) for result in results)], right=_RIGHT)
+    systems: dict[str, list[str]] = {}
     for result in results:
         if result.program is not None:
             counts = sorted(result.program.ops.items(), key=lambda pair: (-pair[1], pair[0]))
-            yield f"ops for {result.system}: {', '.join(f'{count} {op}' for op, count in counts) or 'none'}"
-        yield from (str(problem) for problem in result.problems)
+            ops = ", ".join(f"{count} {op}" for op, count in counts) or "none"
+            systems.setdefault(ops, []).append(result.system)
+    yield from (f"ops for {', '.join(names)}: {ops}" for ops, names in systems.items())
+    yield from (str(problem) for result in results for problem in result.problems)
 
 
 def _row(result: _Result, mesh: MeshShape) -> tuple[str, ...]:

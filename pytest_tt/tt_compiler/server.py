@@ -10,6 +10,7 @@ import tempfile
 import threading
 from contextlib import suppress
 from multiprocessing import Pipe
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_tt.tt_compiler import worker
@@ -70,13 +71,9 @@ class Server:
         something else than a program. The next one is not affected.
         """
         with self._lock:
+            request = {"devices": devices, "options": dict(options), "limit_s": limit_s, "mock": mock}
             try:
-                answer, serialized = self._ask(
-                    {"devices": devices, "options": dict(options), "limit_s": limit_s, "mock": mock},
-                    module,
-                    descriptor,
-                    limit_s,
-                )
+                answer, serialized = self._ask_one_that_runs(request, module, descriptor, limit_s)
             except _NotLoaded as error:
                 log = self._printed()
                 self._stop()
@@ -111,6 +108,19 @@ class Server:
             with self._lock:
                 self._stop()
 
+    def _ask_one_that_runs(
+        self, request: Mapping[str, Any], module: bytes, descriptor: bytes, limit_s: float
+    ) -> tuple[dict[str, Any], bytes]:
+        """Ask again where the process has ended since the program before: that is not this one's doing."""
+        again = self._process is not None
+        try:
+            return self._ask(request, module, descriptor, limit_s)
+        except _Ended:
+            if not again:
+                raise
+        self._stop()
+        return self._ask(request, module, descriptor, limit_s)
+
     def _ask(
         self, request: Mapping[str, Any], module: bytes, descriptor: bytes, limit_s: float
     ) -> tuple[dict[str, Any], bytes]:
@@ -121,7 +131,7 @@ class Server:
             answer = json.loads(self._receive(connection, limit_s + _MARGIN_S))
             return answer, self._receive(connection, _MARGIN_S)
         except (EOFError, OSError):
-            raise _Gone("its process ended") from None
+            raise _Ended("its process ended") from None
 
     def _receive(self, connection: Connection[bytes, bytes], limit_s: float) -> bytes:
         if not connection.poll(limit_s):
@@ -142,7 +152,8 @@ class Server:
             "engine": self._build.engine,
             "library": str(self._build.library),
         }
-        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom pytest_tt.tt_compiler.worker import main\nmain()"
+        path = [str(Path(entry).absolute()) for entry in sys.path]
+        code = f"import sys; sys.path[:] = {path!r}\nfrom pytest_tt.tt_compiler.worker import main\nmain()"
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code, json.dumps(settings)],
@@ -184,6 +195,10 @@ class Server:
 
 class _Gone(Exception):
     """The compiler's process does not answer."""
+
+
+class _Ended(_Gone):
+    """It has ended."""
 
 
 class _NotLoaded(Exception):
