@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from recorded.reading import FILE, Artifact, Build, line_of, program, text
+from recorded.reading import BUILD, FILE, line_of, program, text
 
 from pytest_tt.tt_compiler import card_program
+from pytest_tt.tt_compiler.artifact import Artifact
 from pytest_tt.tt_compiler.ttnn_text import TTNNTextError
 
 
@@ -17,8 +18,8 @@ def test_ops() -> None:
 
 def test_collectives_by_the_names_of_xla() -> None:
     assert program("mlp").collectives == {}
-    assert program("tensor_parallel", "qb2", "1x2").collectives == {"all-reduce": 1}
-    found = program("collectives", "lb-blackhole", "2x4")
+    assert program("tensor_parallel", "n300", "1x2").collectives == {"all-reduce": 1}
+    found = program("collectives", "t3k", "2x4")
     assert found.ops["point_to_point"] == 8
     assert found.collectives == {"all-gather": 1, "all-reduce": 1, "collective-permute": 1, "reduce-scatter": 1}
 
@@ -36,7 +37,7 @@ def test_ops_of_a_line() -> None:
 
 def test_compiler_and_name() -> None:
     found = program("mlp")
-    assert (found.name, found.system, found.mesh) == ("mlp", "p150", "1x1")
+    assert (found.name, found.system, found.mesh) == ("mlp", "n150", "1x1")
     assert str(found.compiler) == "jax-tt-plugin 0.1.3 (tt-mlir 614f605f)"
     assert found.ttnn == text("mlp")
     assert "ttnn" not in repr(found)
@@ -101,6 +102,6 @@ def test_what_is_not_understood_is_said() -> None:
 
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r"'n400' is not a system: expected one of n150, n300"):
-        card_program.read(Artifact("", text("mlp")), "n400", "1x1", Build(), text("mlp", "stablehlo"))
+        card_program.read(Artifact("", text("mlp"), b""), "n400", "1x1", BUILD, text("mlp", "stablehlo"))
     with pytest.raises(TTNNTextError):
-        card_program.read(Artifact("", "garbage"), "n150", "1x1", Build(), text("mlp", "stablehlo"))
+        card_program.read(Artifact("", "garbage", b""), "n150", "1x1", BUILD, text("mlp", "stablehlo"))

@@ -59,7 +59,7 @@ def lower_traced(traced: Any, *, name: str | None = None) -> Lowered:
     try:
         lowered = jax_private.lower_for(traced, PLATFORM)
     except (NotImplementedError, ValueError) as error:
-        refusal = from_jax(error, program=name)
+        refusal = from_jax(error, traced.jaxpr, program=name)
         if refusal is None:
             raise
         raise refusal from error

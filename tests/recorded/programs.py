@@ -248,7 +248,7 @@ def three_axes(mesh: Mesh) -> Case:
     return run, shaped(mesh, (64, 128), spec=P("x", "y"))
 
 
-def without_shardy(mesh: Mesh) -> Case:
+def without_shardy(mesh: Mesh) -> Case:  # compiled with jax_use_shardy_partitioner=False
     def run(x: Any) -> Any:
         return x * 2
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_tt.tt_compiler import card_program
+from pytest_tt.tt_compiler.artifact import Artifact
+from pytest_tt.tt_compiler.build import Build
 
 if TYPE_CHECKING:
     from pytest_tt.tt_compiler.card_program import CardProgram
@@ -17,27 +18,17 @@ FILE = "/home/user/programs.py"
 """The name that programs.py had when it was recorded."""
 
 
-@dataclass(frozen=True)
-class Artifact:
-    ttir: str
-    ttnn: str
-
-
-@dataclass(frozen=True)
-class Build:
-    package: str = "jax-tt-plugin"
-    version: str = "0.1.3"
-    tt_mlir: str | None = "614f605f00000000"
+BUILD = Build("jax-tt-plugin", "0.1.3", Path("libtt.so"), digest="", tt_mlir="614f605f00000000")
 
 
 def text(name: str, stage: str = "ttnn") -> str:
     return (HERE / f"{name}.{stage}.mlir").read_text(encoding="utf-8")
 
 
-def program(name: str, system: str = "p150", mesh: str = "1x1", *, ttnn: str | None = None) -> CardProgram:
+def program(name: str, system: str = "n150", mesh: str = "1x1", *, ttnn: str | None = None) -> CardProgram:
     """A recorded program as `card_program.read` gives it; with another text in place of the recorded one if given."""
-    artifact = Artifact("", text(name) if ttnn is None else ttnn)
-    return card_program.read(artifact, system, mesh, Build(), text(name, "stablehlo"), name=name)
+    artifact = Artifact("", text(name) if ttnn is None else ttnn, b"")
+    return card_program.read(artifact, system, mesh, BUILD, text(name, "stablehlo"), name=name)
 
 
 def log(name: str) -> str:
