@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from recorded.reading import BUILD, FILE, line_of, program, text
 
@@ -20,8 +22,15 @@ def test_collectives_by_the_names_of_xla() -> None:
     assert program("mlp").collectives == {}
     assert program("tensor_parallel", "n300", "1x2").collectives == {"all-reduce": 1}
     found = program("collectives", "t3k", "2x4")
-    assert found.ops["point_to_point"] == 8
+    assert found.ops["point_to_point"] == 8, "as many sends for one permutation"
     assert found.collectives == {"all-gather": 1, "all-reduce": 1, "collective-permute": 1, "reduce-scatter": 1}
+
+
+def test_collectives_that_are_made_of_sends() -> None:
+    found = program("exchanges", "t3k", "2x4")
+    assert found.ops["point_to_point"] > 20
+    assert found.collectives == {"all-to-all": 1, "collective-permute": 2}
+    assert replace(found, ttir="").collectives == {"collective-permute": 1}, "at least"
 
 
 def test_ops_of_a_line() -> None:

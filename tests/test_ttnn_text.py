@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from recorded.reading import FILE, line_of, text
+from recorded.reading import FILE, HERE, line_of, text
 
 from pytest_tt.tt_compiler.locations import Locations
 from pytest_tt.tt_compiler.ttnn_text import Layout, TTNNTextError, read
@@ -22,7 +22,8 @@ def test_functions_and_arguments() -> None:
 
 
 def test_every_line_of_the_recorded_programs_is_read() -> None:
-    names = ("mlp", "low_precision", "loop", "branches", "convolution", "constants", "tensor_parallel", "collectives")
+    names = sorted(path.name.partition(".")[0] for path in HERE.glob("*.ttnn.mlir"))
+    assert len(names) == 9
     for name in names:
         module = read(text(name))
         assert module.unread == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_tt.targets.chips import CHIPS
 from pytest_tt.tt_compiler import upstream
 from pytest_tt.tt_compiler.memory import Memory, peak_memory
-from pytest_tt.tt_compiler.roofline import Bound, bounds, collective_kind
+from pytest_tt.tt_compiler.roofline import Bound, bounds, collective_kind, is_send
 from pytest_tt.tt_compiler.ttnn_text import Module, Op
 from pytest_tt.tt_compiler.ttnn_text import read as read_ttnn
 
@@ -36,6 +37,15 @@ class Compiler(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.package} {self.version}" + ("" if self.tt_mlir is None else f" (tt-mlir {self.tt_mlir[:8]})")
+
+
+# What the compiler may take apart into sends, as its first stage names it.
+_SENT = {
+    "all_to_all": "all-to-all",
+    "collective_permute": "collective-permute",
+    "collective_broadcast": "collective-broadcast",
+}
+_FIRST_STAGE = re.compile(rf'"ttir\.({"|".join(_SENT)})"\(')
 
 
 @dataclass(frozen=True)
@@ -74,17 +84,13 @@ class CardProgram:
     def collectives(self) -> dict[str, int]:
         """Collectives of one call by kind, as in `Program.collectives`: ``all-reduce``, ``all-gather`` …
 
-        The sends that a collective-permute is made of count as one.
+        The compiler makes single sends of some (collective-permute, all-to-all): these are counted in its first stage.
         """
-        kinds: list[str] = []
-        before: Op | None = None
-        for op in self._walk:
-            kind = collective_kind(op)
-            again = before is not None and op.short_name == "point_to_point" and op.location == before.location
-            if kind is not None and not again:
-                kinds.append(kind)
-            if kind is not None:
-                before = op
+        kinds = [kind for op in self._walk if (kind := collective_kind(op)) is not None and not is_send(op)]
+        sends = [op for op in self._walk if is_send(op)]
+        if sends:
+            before = [_SENT[name] for name in _FIRST_STAGE.findall(self.ttir)]
+            kinds += [kind for kind in before if kind not in kinds] or ["collective-permute"]
         return _counted(kinds)
 
     @cached_property

@@ -219,3 +219,8 @@ _KINDS = {
 def collective_kind(op: Op) -> str | None:
     """``all-reduce`` …, as XLA's HLO names the collective that `op` is; None if it is not one."""
     return _KINDS.get(op.short_name) if op.name.startswith("ttnn.") else None
+
+
+def is_send(op: Op) -> bool:
+    """Whether `op` sends from one chip to one other: a part of a collective."""
+    return op.name == "ttnn.point_to_point"

@@ -26,7 +26,7 @@ module @jit_run attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1
 #loc7 = loc("/home/user/pytest_tt/tt_compiler/lowering.py":60:18 to :57)
 #loc8 = loc("/home/user/pytest_tt/tt_compiler/lowering.py":51:11 to :80)
 #loc9 = loc("/home/user/record.py":43:22 to :68)
-#loc10 = loc("/home/user/record.py":71:4 to :12)
+#loc10 = loc("/home/user/record.py":73:4 to :12)
 #loc11 = loc("/home/user/programs.py":33:29 to :38)
 #loc12 = loc("/home/user/programs.py":33:17 to :39)
 #loc13 = loc("/home/user/programs.py":34:15 to :25)

@@ -95,6 +95,18 @@ def collectives(mesh: Mesh) -> Case:
     return run, shaped(mesh, (64, 256), spec=P("batch", "model"))
 
 
+def exchanges(mesh: Mesh) -> Case:
+    there = [(k, (k + 1) % mesh.shape["model"]) for k in range(mesh.shape["model"])]
+    back = [(to, since) for since, to in there]
+
+    def on_a_chip(x: Any) -> Any:
+        y = lax.ppermute(x, "model", there) + lax.ppermute(x, "model", back)
+        return lax.all_to_all(y, "model", 1, 0, tiled=True)
+
+    run = jax.shard_map(on_a_chip, mesh=mesh, in_specs=P("batch", "model"), out_specs=P(("batch", "model"), None))
+    return run, shaped(mesh, (64, 256), spec=P("batch", "model"))
+
+
 # Refused.
 
 
@@ -258,7 +270,7 @@ def without_shardy(mesh: Mesh) -> Case:  # compiled with jax_use_shardy_partitio
 TAKEN = {
     "1x1": (mlp, low_precision, loop, branches, convolution, constants),
     "1x2": (tensor_parallel,),
-    "2x4": (collectives,),
+    "2x4": (collectives, exchanges),
 }
 REFUSED = {
     "1x1": (cholesky, solve, inverse, qr, eigenvalues, fft, callback, printing, int4, float8, float8_argument, pooling,
@@ -267,3 +279,5 @@ REFUSED = {
     "2x4": (both_axes, uneven, resharding, three_axes),
     "4x2": (four_by_two,),
 }  # fmt: skip
+# Of these the first stage is recorded, too.
+SENDING = (collectives, exchanges)

@@ -44,6 +44,8 @@ def record() -> None:
             made = compile_program(lowered, system=SYSTEMS[lowered.devices])
             write(f"{case.__name__}.ttnn.mlir", made.ttnn)
             write(f"{case.__name__}.stablehlo.mlir", lowered.text)
+            if case in programs.SENDING:
+                write(f"{case.__name__}.ttir.mlir", made.ttir)
     refusals: dict[str, dict[str, str]] = {}
     for mesh, cases in programs.REFUSED.items():
         for case in cases:

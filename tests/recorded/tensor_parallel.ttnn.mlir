@@ -44,7 +44,7 @@ module @jit_run attributes {mhlo.num_partitions = 2 : i32, mhlo.num_replicas = 1
 #loc6 = loc("/home/user/pytest_tt/tt_compiler/lowering.py":60:18 to :57)
 #loc7 = loc("/home/user/pytest_tt/tt_compiler/lowering.py":51:11 to :80)
 #loc8 = loc("/home/user/record.py":43:22 to :68)
-#loc9 = loc("/home/user/record.py":71:4 to :12)
+#loc9 = loc("/home/user/record.py":73:4 to :12)
 #loc10 = loc("/home/user/programs.py":79:15 to :30)
 #loc11 = loc("/home/user/programs.py":79:15 to :34)
 #loc12 = loc("tensor_parallel.<locals>.run"(#loc4))
