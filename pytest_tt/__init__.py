@@ -183,6 +183,7 @@ def _start(config: pytest.Config, namespace: argparse.Namespace) -> None:
     if settings.artifacts.value is not None:
         artifacts = usable_directory(_place(config, settings.artifacts.value), settings.artifacts.source)
     session = config.stash[SESSION] = Session(settings, target, Reporting(config, quiet=child), artifacts)
+    session.check_mock()
     session.check_compiler()
     if child:
         target.borrow()

@@ -199,6 +199,7 @@ def _card_check(node: pytest.Item, run: TTRun) -> CardCheck | None:
         mesh=str(run.mesh),
         expected=node.stash.get(STATUS_REFUSALS, frozenset()),
         upstream=session.settings.compile_upstream.value,
+        mock=session.settings.mock.value,
         recorder=recorder_of(node),
     )
 

@@ -59,6 +59,8 @@ class Settings:
     compile: Setting[tuple[str, ...]]
     """Systems for which TT's compiler compiles too; ``("auto",)``: for each mesh the smallest that has its chips."""
     compile_upstream: Setting[str]
+    mock: Setting[bool]
+    """Whether what is compiled also runs once on a mock device."""
 
     @property
     def wanted(self) -> bool:
@@ -197,6 +199,8 @@ OPTIONS = (
            "test's mesh; needs pip install jax-tt-plugin flatbuffers (default: off)"),
     Option("compile_upstream", _upstream, "fail", "{fail,warn,off}", "With --tt-compile, what to do about a program "
            "with ops that the installed build of TT's compiler takes, but Tenstorrent's own does not (default: fail)"),
+    Option("mock", _flag, False, "", "With --tt-compile for Blackhole systems, run each program once on a mock device "
+           "too: what overflows L1 or DRAM there, or is refused by TT's runtime, fails its test", kind="flag"),
 )  # fmt: skip
 
 

@@ -108,6 +108,21 @@ class Session:
             except CompilerMissing as error:
                 raise pytest.UsageError(f"{asked.source} {','.join(asked.value)}: {error}") from None
 
+    def check_mock(self) -> None:
+        """Raises pytest.UsageError for ``--tt-mock`` without systems whose chips can be mocked."""
+        mock, systems = self.settings.mock, self.settings.compile.value
+        if not mock.value or self.target.compiled_by_tt:
+            return
+        from pytest_tt.targets.chips import BLACKHOLE
+        from pytest_tt.targets.systems import SYSTEMS
+
+        blackhole = [name for name, system in SYSTEMS.items() if system.arch == BLACKHOLE]
+        others = [name for name in systems if name not in blackhole]
+        if others or not systems:
+            what = ", ".join(others) or "nothing is compiled"
+            expected = f"--tt-compile with {', '.join(blackhole[:-1])} or {blackhole[-1]}"
+            raise pytest.UsageError(f"{mock.source}: {what}: only Blackhole chips can be mocked; expected {expected}")
+
     def card_compiler(self) -> CardCompiler:
         """TT's compiler for this run's programs. Raises CompilerMissing where it is not installed."""
         from pytest_tt.compiler.card_compiler import DEFAULT_LIMIT_S, CardCompiler

@@ -9,6 +9,8 @@ import pytest
 from device_tree import make_system
 from fake_plugins import Environment, make_environment, plugins_of
 
+from pytest_tt.targets import provider
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -66,6 +68,18 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 def killing(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment whose plugin kills the process that initialises it."""
     return make_environment(tmp_path_factory.mktemp("killing"), "killing")
+
+
+@pytest.fixture
+def no_plugin_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process does not see jax-tt-plugin where it is really installed."""
+    plugins, version = provider._plugins, provider.package_version
+
+    def others() -> tuple[provider.Provider, ...]:
+        return tuple(each for each in plugins() if each.name != provider.PUBLIC)
+
+    monkeypatch.setattr(provider, "_plugins", others)
+    monkeypatch.setattr(provider, "package_version", lambda name: None if name == provider.PUBLIC else version(name))
 
 
 @pytest.fixture

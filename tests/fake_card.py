@@ -56,3 +56,4 @@ def compile_program(lowered: Any, *, system: str, options: Any = None, limit_s: 
 
 session.find_build = card_compiler.find_build = find_build  # type: ignore[attr-defined]
 compiling.compile_program = compile_program
+compiling.identify = lambda build, store: build

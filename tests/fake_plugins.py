@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest_tt
+from pytest_tt.targets import provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +51,8 @@ def make_environment(folder: Path, fake: str | None) -> Environment:
     site = folder / f"venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
     # addsitedir rather than a plain path: an editable install of the project is itself a .pth file in there.
     installed = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
+    if provider.known_distributions():
+        installed = [str(without_plugins(Path(entry), folder / f"outer-{k}")) for k, entry in enumerate(installed)]
     lines = [f"import site; site.addsitedir({entry!r})" for entry in installed]
     (site / "outer.pth").write_text("\n".join([*lines, str(Path(pytest_tt.__file__).parents[1])]) + "\n")
     if fake is not None:
@@ -65,6 +68,16 @@ def make_environment(folder: Path, fake: str | None) -> Environment:
         for wheel in (folder / "dist").glob("*.whl"):
             zipfile.ZipFile(wheel).extractall(site)
     return Environment(python)
+
+
+def without_plugins(site: Path, mirror: Path) -> Path:
+    """A directory with everything that is installed in `site`, but for plugins that register tt."""
+    mirror.mkdir()
+    distributions = tuple(name.replace("-", "_") for name in provider.KNOWN)
+    for path in site.iterdir():
+        if path.name not in ("jax_plugins", "jax_plugin_tt") and not path.name.startswith(distributions):
+            (mirror / path.name).symlink_to(path)
+    return mirror
 
 
 def events(root: Path, kind: str) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ from recorded.reading import program, text
 
 from pytest_tt.targets.chips import CHIPS
 from pytest_tt.tt_compiler.memory import allocated_bytes, is_view, peak_memory
-from pytest_tt.tt_compiler.ttnn_text import Layout, read
+from pytest_tt.tt_compiler.ttnn_module import Layout
+from pytest_tt.tt_compiler.ttnn_text import read
 
 P150, N150 = CHIPS["p150"], CHIPS["n150"]
 HEAD = """#dram = #ttnn.buffer_type<dram>

@@ -9,7 +9,7 @@ from recorded.reading import BUILD, FILE, line_of, program, text
 
 from pytest_tt.tt_compiler import card_program
 from pytest_tt.tt_compiler.artifact import Artifact
-from pytest_tt.tt_compiler.ttnn_text import TTNNTextError
+from pytest_tt.tt_compiler.ttnn_module import TTNNTextError
 
 
 def test_ops() -> None:

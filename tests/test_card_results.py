@@ -59,6 +59,15 @@ def test_a_row_keeps_its_programs_through_properties() -> None:
     assert (recorder.row.card, recorder.row.layers) == (None, None), "of a second attempt nothing counts of the first"
 
 
+def test_layers_are_a_number_from_1() -> None:
+    recorder = Recorder(Row("test_a"))
+    with pytest.raises(TypeError, match=r"layers: 1\.5 is not a whole number"):
+        recorder.layers(1.5)  # type: ignore[arg-type]
+    for count in (0, True):
+        with pytest.raises(ValueError, match="is not a number from 1"):
+            recorder.layers(count)
+
+
 def test_the_system_of_a_program() -> None:
     one = extended(None, COMPILER, program())
     (entry,) = one["programs"]
@@ -181,8 +190,8 @@ def test_summary_of_a_run() -> None:
         {"system": None, "compiler": None, "programs": [], "not_compiled": {"n300": "mesh 1x8 needs 8 chips"}},
     ]
     assert list(summary_lines(cards)) == [
-        "3 programs of 2 tests compiled for n300 by jax-tt-plugin 0.1.3: 1 do not fit, 1 with ops that upstream lacks, "
-        "1 refused; the largest takes 13.0 GiB of the 12.0 GiB of a chip",
+        "3 programs of 2 tests compiled for n300 by jax-tt-plugin 0.1.3: 1 refused, 1 too large for a chip, 1 with "
+        "ops that upstream lacks; the largest takes 13.0 GiB of the 12.0 GiB of a chip",
         "1 program of 1 test compiled for t3k by jax-tt-plugin 0.1.3: all taken; the largest takes 3.0 GiB of the "
         "12.0 GiB of a chip",
         "not compiled for n150: 1 test (mesh 1x2 needs 2 chips, n150 has 1)",

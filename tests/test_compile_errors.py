@@ -125,6 +125,9 @@ def symmetric(x):
 def decompose(x):
     return symmetric(x) * 2
 
+def singular(x):
+    return jnp.linalg.svd(x)[1]  # svd
+
 def printing(x):
     jax.debug.print("{}", x[0, 0])  # printing
     return x
@@ -133,7 +136,7 @@ def calling(x):
     return jax.pure_callback(np.sin, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
 
 found = {}
-for function in (decompose, printing, calling):
+for function in (decompose, singular, printing, calling):
     traced = jax.jit(function).trace(X)
     try:
         traced.lower(lowering_platforms=("tt",))
@@ -162,6 +165,9 @@ def test_what_jax_itself_cannot_lower(tmp_path: object) -> None:
     assert "# eigh" in lines[line - 1]
     assert "not found for platform tt" in sentence
     assert "Newton-Schulz" in hint
+    op, file_name, line, _, hint = found["singular"]
+    assert "# svd" in lines[line - 1]
+    assert "Newton-Schulz" in hint
     op, file_name, line, _, hint = found["printing"]
     assert op in ("debug_callback", "debug_print")
     assert "# printing" in lines[line - 1]
@@ -175,6 +181,13 @@ def test_what_jax_itself_cannot_lower(tmp_path: object) -> None:
 def test_other_errors_are_the_users() -> None:
     assert from_jax(TypeError("dot_general requires contracting dimensions to have the same shape")) is None
     assert inspect.signature(from_jax).parameters["program"].default is None
+
+
+@pytest.mark.parametrize("kind", ["signed integer", "unsigned integer", "float"])
+def test_types_of_arguments(kind: str) -> None:
+    error = refusal_from_log(f"RuntimeError: TT_THROW: Unsupported {kind} type")
+    assert error.sentence == f"TT_THROW: Unsupported {kind} type"
+    assert "bfloat16" in (error.hint or "")
 
 
 def test_no_hint_where_nothing_is_known() -> None:

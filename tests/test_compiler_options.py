@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tt.targets.compiler_options import GONE, KNOWN, check, check_together, only_xla, parse, split
+from pytest_tt.targets.compiler_options import (
+    GONE,
+    KNOWN,
+    check,
+    check_build,
+    check_together,
+    only_xla,
+    parse,
+    split,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,6 +153,16 @@ def test_combinations() -> None:
         check_together({"enable_create_d2m_subgraphs": "true"})
 
 
+def test_a_build_may_lack_options() -> None:
+    check_build({"target_module": "true", "optimization_level": "1"}, "pjrt-plugin-tt")
+    check_build({"optimization_level": "1"}, "jax-tt-plugin")
+    with pytest.raises(ValueError) as caught:
+        check_build({"optimization_level": "1", "target_module": "true"}, "jax-tt-plugin")
+    assert str(caught.value) == (
+        "compiler option target_module: jax-tt-plugin does not have it, pjrt-plugin-tt does; leave it out"
+    )
+
+
 def test_options_of_a_program_are_tts_or_xlas() -> None:
     given = {"optimization_level": "O1", "xla_cpu_enable_fast_math": True, "fp32_dest_acc_en": False, "xla_x": 0.5}
     xla = {"xla_cpu_enable_fast_math": True, "xla_x": 0.5}
@@ -179,6 +198,9 @@ def test_tt_jit(tt_jit):
     (program,) = f.programs
     assert program.options == {"optimization_level": "1", "math_fidelity": "hifi2", "fp32_dest_acc_en": "true"}
     assert f.lower(X).compile()(jax.device_put(X, f.compile(X).compiled.input_shardings[0][0]))[0, 0] == 2
+    for level in (1, "1", "O1"):
+        f = tt_jit(add, compiler_options={"optimization_level": level})
+        assert (f(X)[0, 0], f.programs[0].options["optimization_level"]) == (2, "1")
     plain = tt_jit(add)
     plain(X)
     assert plain.programs[0].options == {"optimization_level": "1", "math_fidelity": "lofi"}
@@ -188,6 +210,8 @@ def test_jax_jit(tt_mesh):
     x = jax.device_put(X, NamedSharding(tt_mesh, P()))
     assert jax.jit(add, compiler_options=OWN)(x)[0, 0] == 2
     assert jax.jit(add).lower(x).compile(compiler_options=OWN | {"optimization_level": "O2"})(x)[0, 0] == 2
+    for level in (1, "1", "O1"):  # which of these jax itself takes depends on its version
+        assert jax.jit(add, compiler_options={"optimization_level": level})(x)[0, 0] == 2
     with pytest.raises(Exception, match="xla_no_such_flag"):
         jax.jit(add, compiler_options={"xla_no_such_flag": True})(x)
 

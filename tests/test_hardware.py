@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -87,10 +88,8 @@ def test_jax_tt_plugin_is_known(site: Path) -> None:
     (site / "jax_plugins/libtt/__init__.py").write_text("raise SystemExit('imported')\n")
     assert provider.names(provider.find_providers()) == "jax-tt-plugin 0.1.3"
     make_distribution(site)
-    assert provider.names(provider.find_providers()) in (
-        "jax-tt-plugin 0.1.3 and pjrt-plugin-tt 1.3.0",
-        "pjrt-plugin-tt 1.3.0 and jax-tt-plugin 0.1.3",
-    )
+    assert provider.names(provider.find_providers()) == "pjrt-plugin-tt 1.3.0 and jax-tt-plugin 0.1.3"
+    assert provider.choice(provider.find_providers()) == "pjrt-plugin-tt 1.3.0, not jax-tt-plugin 0.1.3"
 
 
 def test_library_of_the_variable_is_a_provider(
@@ -111,7 +110,9 @@ def initialize():
 """
 
 
-def test_unknown_plugins_are_known_by_what_they_register(site: Path, n300: DetectedSystem) -> None:
+def test_unknown_plugins_are_known_by_what_they_register(
+    site: Path, n300: DetectedSystem, no_plugin_here: None
+) -> None:
     """One whose entry point says nothing, one of the namespace package without any, and others of no interest."""
     for name, entry, platform in (("odd", "odd = odd_one", "tt"), ("even", "even = even_one", "cuda")):
         make_distribution(site, name=name, entry_point=entry, modules=())
@@ -120,10 +121,14 @@ def test_unknown_plugins_are_known_by_what_they_register(site: Path, n300: Detec
     (site / "jax_plugins").mkdir()
     (site / "jax_plugins/mine.py").write_text(REGISTERS.format(platform="tt"))
     sys.path += [entry for entry in SYS_PATH if entry not in sys.path]  # the children need jax
-    found = {str(each) for each in provider.find_providers()}
-    assert found == {"odd 1.3.0", "module jax_plugins.mine"}
+    found = [str(each) for each in provider.find_providers()]
+    assert found == ["module jax_plugins.mine", "odd 1.3.0"]
     assert choose("auto", n300)[0] == "hw"
     assert not {"odd_one", "jax_plugins.mine", "even_one"} & set(sys.modules)
+    # One that is known comes first, and does not hide them.
+    make_distribution(site)
+    why = "auto: n300 (2 chips) found, pjrt-plugin-tt 1.3.0, not module jax_plugins.mine and odd 1.3.0"
+    assert choose("auto", n300) == ("hw", why)
 
 
 @pytest.mark.parametrize(
@@ -162,12 +167,14 @@ def test_choice_without_a_card(site: Path) -> None:
 
 
 def test_choice_without_the_wheel(site: Path, n300: DetectedSystem) -> None:
-    assert choose("auto", n300) == ("sim", "auto: n300 (2 chips) found but pjrt-plugin-tt is not installed")
+    assert choose("auto", n300) == ("sim", "auto: n300 (2 chips) found but no plugin for jax registers tt")
     assert choose("sim", n300)[0] == "sim"
     with pytest.raises(ValueError) as caught:
         choose("hw", n300)
     text = str(caught.value)
-    assert text.startswith("backend hw: n300 (2 chips) found but pjrt-plugin-tt is not installed: pip install ")
+    assert text.startswith(
+        "backend hw: n300 (2 chips) found but no plugin for jax registers tt: pip install jax-tt-plugin (Linux"
+    )
     assert "--tt-backend sim" in text
 
 
@@ -178,6 +185,39 @@ def test_choice_with_card_and_wheel(site: Path, n300: DetectedSystem) -> None:
     assert choose("sim", n300)[0] == "sim"
     with pytest.raises(ValueError, match="'gpu' is not a backend"):
         choose("gpu", n300)
+    assert CardTarget.of(n300, Request("hw")).packages == {"pjrt-plugin-tt": "1.3.0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("TT_COMPILE_ONLY_SYSTEM_DESC", "compiled only: NOTHING IS EXECUTED, outputs are zeros"),
+        ("TT_METAL_MOCK_CLUSTER_DESC_PATH", "on a mock device: NOTHING IS COMPUTED, outputs are zeros"),
+        ("TT_METAL_SIMULATOR", "on a simulator of a chip, NOT ON A CHIP"),
+    ],
+)
+def test_a_run_that_is_not_on_chips_says_so(
+    name: str, says: str, site: Path, n300: DetectedSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_distribution(site)
+    monkeypatch.setenv(name, "/some/file")
+    assert choose("hw", n300)[1] == f"requested, pjrt-plugin-tt 1.3.0, {says} ({name} is set)"
+
+
+def test_hidden_plugins_register_nothing(site: Path) -> None:
+    """jax finds a module that does nothing in the place of each; afterwards they are there again."""
+    make_distribution(site, name="here", entry_point="here = here_one", modules=())
+    (site / "here_one.py").write_text("names = []\n")
+    make_distribution(site, name="there", entry_point="there = there_one", modules=("there_one",))
+    here = importlib.import_module("here_one")
+    plugins = tuple(provider.Provider(name, "1", name) for name in ("here_one", "there_one"))
+    with provider.hidden((*plugins, provider.Provider("/opt/libtt.so"))):
+        for name in ("here_one", "there_one"):
+            module = importlib.import_module(name)
+            assert not hasattr(module, "names")
+            module.initialize()
+    assert sys.modules.pop("here_one") is here
+    assert "there_one" not in sys.modules
 
 
 def test_hidden_card_is_named(site: Path, tmp_path: Path) -> None:
@@ -246,3 +286,12 @@ from jax._src import xla_bridge
 assert not xla_bridge._backends, "a backend was started"
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+def test_similar_system(tmp_path: Path) -> None:
+    """The chips of a box without a name are those of a system with the same cards."""
+    assert detect(make_tree(tmp_path / "two", ["n300", "n300"]), None).similar_system == "n300"
+    assert detect(make_tree(tmp_path / "three", ["p300c"] * 3), None).similar_system == "qb2"
+    assert detect(make_tree(tmp_path / "mixed", ["n150", "n300"]), None).similar_system is None
+    assert detect(make_tree(tmp_path / "unknown", [None], arch="wormhole_b0"), None).similar_system is None
+    assert NO_CARD.similar_system is None

@@ -17,7 +17,6 @@ import pytest
 from device_tree import bdf
 from fake_plugins import Environment, events, make_environment
 
-from pytest_tt.targets import provider
 from pytest_tt.targets.detection import detect
 from pytest_tt.targets.lock import ChipLock
 
@@ -77,13 +76,77 @@ def test_auto_takes_the_card(pytester: pytest.Pytester, working: Environment, n3
     assert document["run"]["backend"] == "hw"
     assert document["run"]["system"] == "n300"
     assert document["run"]["chips"] == 2
-    assert "0.0.0+fake" in json.dumps(document["run"])
+    assert document["run"]["versions"]["pjrt_plugin_tt"] == "0.0.0+fake"
     outcomes = {row["nodeid"].partition("::")[2]: row["outcome"] for row in document["tests"]}
     assert outcomes["test_too_big"] == "skipped"
     assert outcomes["test_c[1x2]"] == "passed"
     # The chips were held until the process ended, and are free now.
     with ChipLock(detect(n300), timeout_s=0, say=print, root=n300):
         pass
+
+
+def test_of_two_plugins_jax_gets_the_first(
+    pytester: pytest.Pytester, working: Environment, n300: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The other one would end the process when it is imported; and the run says which one it takes."""
+    site = tmp_path / "second"
+    info = site / "jax_tt_plugin-0.1.3.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: jax-tt-plugin\nVersion: 0.1.3\n")
+    (info / "entry_points.txt").write_text("[jax_plugins]\nlibtt = second_plugin\n")
+    (site / "second_plugin.py").write_text("import os\nos.abort()\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    pytester.makepyfile(MIXED)
+    result = working.run(pytester, "-k", "test_a", "--tt-results=results.json")
+    result.assert_outcomes(passed=1, deselected=5)
+    result.stdout.fnmatch_lines(["tt: *(2 chips) found, pjrt-plugin-tt 0.0.0+fake, not jax-tt-plugin 0.1.3)*"])
+    versions = json.loads((pytester.path / "results.json").read_text())["run"]["versions"]
+    assert versions["pjrt_plugin_tt"] == "0.0.0+fake"
+    assert "jax_tt_plugin" not in versions
+
+
+PROGRAM = """
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+@pytest.mark.tt(mesh="1x2")
+def test_program(tt_jit):
+    tt_jit(jnp.dot)(np.ones((4, 4), np.float32), np.ones((4, 4), np.float32))
+    (program,) = tt_jit.programs
+    found = program.collectives, program.bytes_per_chip, program.card is None
+    assert found == {expected}
+"""
+
+
+def test_programs_are_read_from_what_the_plugin_serializes(
+    pytester: pytest.Pytester, working: Environment, n300: Path
+) -> None:
+    """Not from its HLO text, which is a stub on several chips: the fake's is the CPU's, without a collective."""
+    # A tile of 4096 bytes reserves one page in each of the 12 banks; at most three tensors are there at a time.
+    peak = 3 * 12 * 4096
+    pytester.makepyfile(PROGRAM.replace("{expected}", f'({{"all-reduce": 1}}, {peak}, False)'))
+    working.run(pytester, "--tt-results=results.json").assert_outcomes(passed=1)
+    (row,) = json.loads((pytester.path / "results.json").read_text())["tests"]
+    assert (row["collectives"], row["bytes_per_chip"]) == ({"all-reduce": 1}, peak)
+    assert row["card"]["system"] == "n300"
+    assert row["card"]["compiler"]["package"] == "pjrt-plugin-tt"
+    (program,) = row["card"]["programs"]
+    assert (program["name"], program["ok"], program["ops"]) == ("dot", True, {"all_reduce": 1, "matmul": 1})
+
+
+def test_programs_that_cannot_be_read_say_so_once(
+    pytester: pytest.Pytester, working: Environment, n300: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_TTNN", "garbage")
+    text = PROGRAM.replace("{expected}", "(None, None, True)")
+    pytester.makepyfile(text, test_other=text)
+    result = working.run(pytester, "-W", "default", "--tt-results=results.json")
+    result.assert_outcomes(passed=2, warnings=2)
+    said = "TTExecutableWarning: programs have no collectives and no memory: pjrt-plugin-tt 0.0.0+fake: ValueError: no "
+    assert result.stdout.str().count(said) == 1
+    for row in json.loads((pytester.path / "results.json").read_text())["tests"]:
+        assert (row["collectives"], row["bytes_per_chip"], row["card"]) == (None, None, None)
 
 
 def test_missing_chips_fail_on_request(pytester: pytest.Pytester, working: Environment, n300: Path) -> None:
@@ -138,14 +201,13 @@ def test_hw_without_a_card(pytester: pytest.Pytester, working: Environment) -> N
     result.stderr.fnmatch_lines(["ERROR: backend hw: no card found: expected device nodes below /dev/tenstorrent*"])
 
 
-@pytest.mark.skipif(bool(provider.known_distributions()), reason="the real wheel is installed here")
 def test_hw_without_the_wheel(pytester: pytest.Pytester, tmp_path: Path, n300: Path) -> None:
     bare = make_environment(tmp_path / "bare", None)
     pytester.makepyfile(MIXED)
     result = bare.run(pytester, "--tt-backend", "hw")
     assert result.ret == USAGE_ERROR
     assert len([line for line in result.stderr.lines if line]) == 1
-    result.stderr.fnmatch_lines(["ERROR: backend hw: n300 (2 chips) found but pjrt-plugin-tt is not installed: pip*"])
+    result.stderr.fnmatch_lines(["ERROR: backend hw: n300 (2 chips) found but no plugin for jax registers tt: pip*"])
 
 
 def test_visible_devices(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_tt.targets import provider
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -34,6 +36,8 @@ TESTS = """
 import jax
 import numpy as np
 import pytest
+
+from pytest_tt.targets import provider
 from jax.sharding import PartitionSpec as P
 
 @pytest.mark.tt(mesh="1x2")
@@ -95,7 +99,18 @@ def test_platform_that_is_started_already_is_one_clear_error(
     (plugins / "jax_plugins/x.py").unlink()
     (plugins / "someones_build.py").write_text(PLUGIN.format(platform="tt", library=False))
     pytester.makepyfile(
-        eager="import jax\njax.config.update('jax_platforms', 'cpu,tt')\nassert len(jax.devices('tt')) == 3"
+        eager="""
+        import sys
+        import types
+
+        import jax
+
+        # A plugin that is really installed here is not the one that this is about.
+        sys.modules["jax_plugins.libtt"] = types.SimpleNamespace(initialize=lambda: None)
+        jax.config.update("jax_platforms", "cpu,tt")
+        assert len(jax.devices("tt")) == 3
+        del sys.modules["jax_plugins.libtt"]
+        """
     )
     pytester.makepyfile(test_chips="def test_x(tt_mesh): pass", test_plain="def test_x(): pass")
     command = ("-p", "eager", "-p", "pytest_tt", "-W", "error", "-p", "no:cacheprovider")
@@ -110,3 +125,22 @@ def test_platform_that_is_started_already_is_one_clear_error(
     script = pytester.makepyfile(script="import eager, pytest_tt\npytest_tt.open_chips('1x2')")
     result = pytester.runpython(script)
     assert "chips cannot be simulated" in result.stderr.str() or "runs on real chips already" in result.stderr.str()
+
+
+@pytest.mark.skipif(
+    not provider.findable("jax_plugins.libtt"), reason="jax-tt-plugin is not installed here: pip install jax-tt-plugin"
+)
+def test_the_installed_plugin_is_never_loaded(pytester: pytest.Pytester, run_tt: RunTT, n300: Path) -> None:
+    """jax-tt-plugin itself, on a machine that seems to have a card: `sim` computes, and its library is not loaded."""
+    pytester.makepyfile(
+        test_numbers=TESTS.partition("def test_other_platform")[0],
+        test_process="""
+        from pathlib import Path
+
+        def test_libraries(tt_mesh):
+            loaded = Path("/proc/self/maps").read_text()
+            assert "jaxlib" in loaded
+            assert "libtt" not in loaded
+        """,
+    )
+    run_tt("--tt-backend", "sim").assert_outcomes(passed=3)

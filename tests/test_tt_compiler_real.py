@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from descriptor_reading import read_descriptor
 
 from pytest_tt.targets.systems import SYSTEMS
-from pytest_tt.tt_compiler.build import CompilerMissing, find_build
+from pytest_tt.tt_compiler.build import CompilerMissing, find_build, schema_hashes
+from pytest_tt.tt_compiler.descriptor import descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +80,7 @@ def test_options():
     program = lower(mlp, [SHAPE((32, 32), np.float32)] * 3)
     fast = compile_program(program, system="p150", options={"math_fidelity": "lofi"}, store=STORE)
     assert "lofi" in fast.ttnn
-    with pytest.raises(TTCompileError, match="No such compile option: 'target_module'"):
+    with pytest.raises(ValueError, match="target_module: jax-tt-plugin does not have it"):
         compile_program(program, system="p150", options={"target_module": True}, store=STORE)
 
 
@@ -114,3 +119,63 @@ def test_systems_options_and_refusals(
     run_tt("--tt-backend", "sim", "test_inner.py").assert_outcomes(passed=4)
     assert (pytester.path / "started").read_text() == "0", "the second run compiles nothing"
     assert json.loads((pytester.path / "found.json").read_text()) == found
+
+
+MOCKED = """
+import os
+import sys
+from pathlib import Path
+
+from pytest_tt.targets import jax_private
+from pytest_tt.targets.systems import SYSTEMS
+from pytest_tt.tt_compiler import native
+from pytest_tt.tt_compiler.build import find_build
+from pytest_tt.tt_compiler.cluster import cluster
+
+build = find_build()
+native.load(build.library)
+for name in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        directory = Path(name).absolute()
+        directory.mkdir()
+        (directory / "cluster.yaml").write_text(cluster(SYSTEMS[name]))
+        os.environ["TMPDIR"] = str(directory)
+        os.environ["TT_METAL_MOCK_CLUSTER_DESC_PATH"] = str(directory / "cluster.yaml")
+        os.environ["TT_METAL_CACHE"] = str(directory / "kernels")
+        jax_private.client_of_library("tt", str(build.library))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, name
+"""
+
+# Which cores are nearest depends on what is harvested; what tt-metal keeps for itself on its version.
+OWN = ("near_banks_noc0", "near_banks_noc1")
+RESERVED = ("l1_unreserved_base", "erisc_l1_unreserved_base", "dram_unreserved_base", "dram_unreserved_end")
+
+
+@pytest.mark.skipif(not os.environ.get("ZOO_SLOW"), reason="opens mock devices of several boxes (ZOO_SLOW=1)")
+def test_descriptors_are_those_of_mocked_boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the plugin itself writes when its runtime opens mocked chips; it cannot mock Wormhole's."""
+    names = ("p100", "p150", "qb2")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    command = [sys.executable, "-c", MOCKED, *names]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
+    for name in names:
+        theirs = read_descriptor((tmp_path / name / "tt_pjrt_system_descriptor").read_bytes())
+        ours = read_descriptor(descriptor(SYSTEMS[name], theirs["schema_hash"]))
+        for key in ("schema_hash", "indices", "capabilities", "links"):
+            assert ours[key] == theirs[key], (name, key)
+        assert len(ours["chips"]) == len(theirs["chips"])
+        for mine, other in zip(ours["chips"], theirs["chips"], strict=True):
+            exact = mine.keys() - {*OWN, *RESERVED}
+            assert {key: mine[key] for key in exact} == {key: other[key] for key in exact}, name
+            assert len(mine["near_banks_noc0"]) == len(other["near_banks_noc0"])
+            l1, dram = [
+                [chip[size] - chip[base] for chip in (mine, other)]
+                for size, base in (("l1_size", "l1_unreserved_base"), ("dram_unreserved_end", "dram_unreserved_base"))
+            ]
+            assert l1[0] == pytest.approx(l1[1], rel=0.05), name
+            assert dram[0] == pytest.approx(dram[1], rel=0.002), name
+        assert theirs["schema_hash"] in schema_hashes(find_build().library)

@@ -150,6 +150,21 @@ def test_a_killed_process_is_started_again(server: Server, temporary: Path) -> N
     assert compiled(server) == before
 
 
+def test_ctrl_c_is_not_answered_by_the_next_program(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled(server)
+    first = server.pid
+
+    def interrupted(*args: object) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "_receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compiled(server, "refused")
+    assert isinstance(compiled(server), Artifact)
+    assert server.pid not in (None, first)
+
+
 def test_two_at_once(server: Server, tmp_path: Path, temporary: Path) -> None:
     other = Server(make_build(tmp_path))
     try:

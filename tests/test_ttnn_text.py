@@ -6,7 +6,8 @@ import pytest
 from recorded.reading import FILE, HERE, line_of, text
 
 from pytest_tt.tt_compiler.locations import Locations
-from pytest_tt.tt_compiler.ttnn_text import Layout, TTNNTextError, read
+from pytest_tt.tt_compiler.ttnn_module import Layout, TTNNTextError
+from pytest_tt.tt_compiler.ttnn_text import read
 
 
 def test_functions_and_arguments() -> None:

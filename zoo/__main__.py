@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_tt.cli.command import Command, Program, UnusableError, take_all
 from pytest_tt.discovery import ZooError
 from zoo.authoring import check, new
-from zoo.cli import configs, golden, listing, mutants, placement
+from zoo.cli import compiling, configs, golden, listing, mutants, placement
 
 if TYPE_CHECKING:
     import argparse
@@ -35,6 +35,7 @@ COMMANDS = (
     # The arguments of these two depend on the model.
     Command(name="run", help="run a model with its published weights, see run --help", run=_run, split=take_all),
     Command(name="eval", help="score a language model by lm-eval, see eval --help", run=_evaluate, split=take_all),
+    compiling.COMMAND,
     golden.COMMAND,
     configs.COMMAND,
     placement.COMMAND,

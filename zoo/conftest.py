@@ -87,6 +87,19 @@ def _initialised(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any
     return found if os.environ.get(registry.SLOW) else {param.values[0].name: param for param in found}.values()
 
 
+def _compiled(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
+    """Variants for tests (all of a model that has no others) on every mesh, or on the one that is asked for.
+
+    All variants where `SLOW` is set.
+    """
+    for model in models:
+        tiny = [variant for variant in model.variants if variant.startswith("tiny")]
+        for variant in model.variants if os.environ.get(registry.SLOW) else tiny or model.variants:
+            for mesh in chosen_meshes(config, model.sharding.meshes):
+                mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=variant)
+                yield pytest.param(model, variant, marks=mark, id=f"{model.name}-{variant}-{mesh}")
+
+
 def _golden_folders(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """Each folder of goldens once, with the models that keep them there."""
     folders: dict[Path, list[Model]] = {}
@@ -126,6 +139,7 @@ _PARAMETERS: dict[str, Callable[[pytest.Config, Iterable[Model]], Iterable[Any]]
     "zoo_variant": _variants,
     "zoo_small": _initialised,
     "zoo_checkpoint": _checkpoints,
+    "zoo_compiled": _compiled,
     "zoo_golden_folder": _golden_folders,
     "zoo_written": _written,
     "zoo_published": _published,

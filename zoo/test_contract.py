@@ -14,12 +14,14 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from pytest_tt.compare import flatten
 from pytest_tt.golden import digest
+from pytest_tt.tt_compiler.errors import TTCompileError
 from pytest_tt.tt_compiler.upstream import refused
-from zoo.authoring import placement_record, published
+from zoo.authoring import fit_table, placement_record, published
 from zoo.authoring.goldens import folder_problems
 from zoo.checkpoints.loading import convert_tensors, save_checkpoint
 from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params
 from zoo.parts.sharding import tree_by_path
+from zoo.programs import problems_of, programs_of, systems_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from jax.sharding import AbstractMesh
 
+    from pytest_tt.tt_compiler.card_program import CardProgram
     from zoo.registry import Model
 
 _last: dict[tuple[str, str], tuple[Mapping[str, Any], str]] = {}
@@ -86,7 +89,7 @@ def share(arrays: Mapping[str, Any], specs: Mapping[str, PartitionSpec], mesh: A
     )
 
 
-def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_golden: Any) -> None:
+def test_golden(zoo_model: Model, zoo_case: str, tt_run: Any, tt_mesh: Any, tt_jit: Any, tt_golden: Any) -> None:
     model, case = zoo_model, zoo_model.goldens[zoo_case]
     architecture, sharding, config = model.architecture, model.sharding, model.config_of(zoo_case)
     fitted = sharding.fit(config, tt_mesh)
@@ -110,6 +113,8 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_g
         out_shardings=output_specs,
     )
     tt_jit.work(**architecture.work(inputs))
+    if layers := getattr(fitted, "num_hidden_layers", None):
+        tt_jit.layers(layers)
     outputs = forward(params, inputs)
 
     assert set(outputs) == set(output_specs)
@@ -122,8 +127,7 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_mesh: Any, tt_jit: Any, tt_g
         assert lies_as(taken[name], tt_mesh, input_specs[name], value.ndim), name
     assert refused(program.stablehlo) == ()
     if program.collectives is not None:  # None: the backend does not tell
-        expected = sharding.collectives(fitted, tt_mesh, inputs)
-        assert program.collectives == {kind: count for kind, count in expected.items() if count}
+        assert program.collectives == sharding.declared(fitted, tt_mesh, inputs, card=tt_run.backend == "hw")
     compared = model.selected(zoo_case, {name: np.asarray(output) for name, output in outputs.items()})
     checker(compared, zoo_case, reference=case.reference, weights=weights_digest, **case.bounds)
 
@@ -155,6 +159,28 @@ def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:
     if zoo_model.folder is None or placement_record.path_of(zoo_model).is_file():
         problems = placement_record.problems(zoo_model, zoo_variant, shapes)
         assert not problems, "\n".join(problems)
+
+
+def test_compiles(zoo_model: Model, zoo_compiled: str, tt_run: Any, tt_mesh: Any, tt_compile: Any) -> None:
+    """By TT's compiler, from shapes alone: every program, for each system that usually has such a mesh."""
+    mesh, problems = str(tt_run.mesh), []
+    made: dict[str, list[CardProgram]] = {system: [] for system in systems_of(mesh)}
+    config = zoo_model.config(zoo_compiled)
+    if layers := getattr(config, "num_hidden_layers", None):
+        tt_compile.layers(layers)
+    for program in programs_of(zoo_model, config, tt_mesh):
+        for system in made:
+            try:
+                made[system].append(tt_compile(program.function, *program.arguments, system=system))
+            except TTCompileError as error:
+                problems.append(f"{system}: {error}")
+            else:
+                found = problems_of(program, made[system][-1])
+                problems += [f"{system}: {program.name}: {problem}" for problem in found]
+    for system, programs in made.items():
+        problems += fit_table.problems(zoo_model, zoo_compiled, system, mesh, programs)
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
 
 
 def test_as_published(zoo_model: Model, zoo_published: Path) -> None:

@@ -11,11 +11,14 @@ from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from pytest_tt.compiler.memory import memory_for
 from pytest_tt.targets import jax_private
+from pytest_tt.tt_compiler.weights import weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jax.sharding import Mesh
+
+    from pytest_tt.tt_compiler.weights import Chosen
 
 
 class Arguments:
@@ -47,10 +50,28 @@ class Arguments:
 
     def named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments that are not static, by their names in the function's signature."""
-        names = [*self._positional, *(f"argument {index}" for index in range(len(self._positional), len(args)))]
         static = self._static(args)
-        named = {names[index]: arg for index, arg in enumerate(args) if index not in static}
+        named = {self._name_of(index): arg for index, arg in enumerate(args) if index not in static}
         return named | self.dynamic((), kwargs)[1]
+
+    def weights(self, chosen: Chosen, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[int, str] | None:
+        """The leaves of the arguments `chosen` for weights: number, without static ones, to path; None for the usual.
+
+        Raises ValueError for a choice that is not an argument of the call, or is static.
+        """
+        if chosen is None:
+            return None
+        positions = [index for index in range(len(args)) if index not in self._static(args)]
+        dynamic, named = self.dynamic(args, kwargs)
+        every = [self._name_of(index) for index in range(len(args))]
+        wanted = [
+            every[one] if isinstance(one, int) and -len(args) <= one < len(args) else one
+            for one in ((chosen,) if isinstance(chosen, int | str) else chosen)
+        ]
+        return weights_of(dynamic, named, wanted, [every[index] for index in positions])
+
+    def _name_of(self, index: int) -> str:
+        return self._positional[index] if index < len(self._positional) else f"argument {index}"
 
     def place(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Place the arguments that are not on chips yet; a jax.ShapeDtypeStruct gets the sharding it would have.

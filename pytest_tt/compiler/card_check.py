@@ -24,6 +24,10 @@ class TTUpstreamWarning(UserWarning):
     """Tenstorrent's own compiler does not take an op that the installed build of it takes."""
 
 
+class TTMockWarning(UserWarning):
+    """A program failed on the mock device for a reason that is the mock device's."""
+
+
 class ExpectedRefusalError(TTCompileError):
     """An error that the status file expects, for each system that has one."""
 
@@ -40,6 +44,8 @@ class CardCheck:
     upstream: str
     """What to do about ops that upstream lacks: ``fail``, ``warn`` or ``off``."""
     recorder: Recorder
+    mock: bool = False
+    """Whether each program also runs once on a mock device."""
 
     def check(self, lower: Callable[[], Any], name: str, options: Mapping[str, str], artifact: Path | None) -> None:
         """Compile a program for each of the systems; `lower` gives what TT's compiler gets of it.
@@ -80,12 +86,22 @@ class CardCheck:
         if self.upstream == "warn":
             for problem in upstream_problems(program):
                 warnings.warn(TTUpstreamWarning(str(problem)), stacklevel=7)
+        if self.mock and not found:
+            found += self._mocked(lower, system, name, options)
         self.recorder.card(compiler_facts(*program.compiler), compiled(program, one_line(found[0]) if found else None))
         if not found:
             return None
         for other in found[1:]:
             found[0].add_note(str(other))
         return found[0]
+
+    def _mocked(
+        self, lower: Callable[[], Any], system: str, name: str, options: Mapping[str, str]
+    ) -> list[TTCompileError]:
+        problem, false_alarm = self.compiler.run_on_mock(lower, system=system, options=options)
+        if false_alarm is not None:
+            warnings.warn(TTMockWarning(f"{name} on a mock {system}: false alarm: {false_alarm}"), stacklevel=8)
+        return [] if problem is None else [problem]
 
 
 def problems_of(program: CardProgram, upstream: str = "fail") -> Iterator[TTCompileError]:

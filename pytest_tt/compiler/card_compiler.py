@@ -56,7 +56,13 @@ class CardCompiler:
     @property
     def facts(self) -> dict[str, Any]:
         """The compiler as a row of the results names it."""
-        return compiler_facts(self.build.package, self.build.version, self.build.tt_mlir)
+        from pytest_tt.tt_compiler.compile import identify
+
+        try:
+            build = identify(self.build, self.store)
+        except TTCompileError:  # it does not even start
+            build = self.build
+        return compiler_facts(build.package, build.version, build.tt_mlir)
 
     def compile(
         self, lower: Callable[[], Lowered], *, system: str, name: str, options: Mapping[str, str]
@@ -75,6 +81,18 @@ class CardCompiler:
             refusal = error.named(name, system)
         raise refusal
 
+    def run_on_mock(
+        self, lower: Callable[[], Lowered], *, system: str, options: Mapping[str, str]
+    ) -> tuple[TTCompileError | None, str | None]:
+        """What a program that compiles fails with on a mock device of `system`, and a false alarm; None for neither."""
+        from pytest_tt.tt_compiler import mock
+
+        try:
+            done = mock.run(lower(), system=system, options=options, limit_s=self.limit_s, store=self.store)
+        except mock.MockRunError as error:
+            return error, None
+        return None, done.false_alarm
+
 
 def lowered(
     function: Callable[..., Any], args: tuple[Any, ...], jit_options: Mapping[str, Any], mesh: Mesh, name: str
@@ -92,6 +110,7 @@ def lowered(
     if hasattr(function, "trace") and not jit_options:
         return lower(function, args, {}, name=name)
     options = dict(jit_options)
+    weights = options.pop("weights", None)
     for key in ("in_shardings", "out_shardings"):
         if options.get(key) is not None:
             options[key] = bind(options[key], mesh)
@@ -99,4 +118,5 @@ def lowered(
     shapes, _ = arguments.shapes(args, {})
     if options.get("out_shardings") is None and not jax.tree.leaves(arguments.dynamic(shapes, {})):
         options["out_shardings"] = NamedSharding(mesh, PartitionSpec())  # nothing else says where it is to run
-    return lower(jax.jit(function, **options), shapes, {}, name=name)
+    chosen = arguments.weights(weights, shapes, {})
+    return lower(jax.jit(function, **options), shapes, {}, name=name, weights=chosen)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pytest_tt.tt_compiler.card_program import CardProgram
+
 # Collectives as XLA's HLO text names them; an asynchronous one is counted at its start.
 _COLLECTIVE = re.compile(
     r"^\s*(?:ROOT )?%?\S+ = .*? "
@@ -30,12 +32,14 @@ class Program:
     trace_s: float
     compile_s: float
     bytes_per_chip: int | None
-    """Arguments, outputs and temporaries on one chip; None if the backend does not say."""
+    """Arguments, outputs and temporaries on one chip (on a card: their peak); None if the backend does not say."""
     collectives: dict[str, int] | None
     """Kind, e.g. ``all-reduce``, to count in the compiled program; None if the backend does not say."""
     options: dict[str, str] = field(default_factory=dict)
     """Options of TT's compiler for this program; simulated chips only check them."""
     runs_s: list[float] = field(default_factory=list)
+    card: CardProgram | None = field(default=None, repr=False)
+    """What the card's plugin compiled; None on simulated chips, or if the plugin's executables cannot be read."""
 
     @property
     def stablehlo(self) -> str:

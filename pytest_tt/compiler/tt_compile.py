@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.compiler.card_check import one_line
+from pytest_tt.compiler.card_check import TTMockWarning, one_line
 from pytest_tt.compiler.card_compiler import lowered
 from pytest_tt.results.card import compiled, compiler_facts, refused
 from pytest_tt.run import smallest_system
 from pytest_tt.targets import compiler_options
 from pytest_tt.targets.mesh import MeshShape, build_mesh
 from pytest_tt.targets.systems import get_system
+from pytest_tt.tt_compiler.cluster import check_mocked
 from pytest_tt.tt_compiler.errors import TTCompileError
 
 if TYPE_CHECKING:
@@ -42,16 +45,18 @@ class TTCompile:
         *args: Any,
         system: str | None = None,
         mesh: str | MeshShape | None = None,
+        mock: bool = False,
         **jit_options: Any,
     ) -> CardProgram:
         """Compile `function` for `args` by TT's compiler: arrays, or jax.ShapeDtypeStruct, also with shardings.
 
         `function` is a plain one, or what jax.jit or ``tt_jit`` gives. `system` is what to compile for (default: the
         first of ``--tt-compile``, else the test's own, else the smallest with the mesh's chips), `mesh` another mesh
-        than the test's. The other keywords are those of jax.jit; a PartitionSpec in ``in_shardings`` or
-        ``out_shardings`` is bound to the mesh, an argument without a sharding is replicated. ``compiler_options`` are
-        TT's, and go before the marker's and ``--tt-compiler-option``, key by key. Nothing is computed, and no array is
-        needed.
+        than the test's. The other keywords are those of ``tt_jit``, such as ``weights``; a PartitionSpec in
+        ``in_shardings`` or ``out_shardings`` is bound to the mesh, an argument without a sharding is replicated.
+        ``compiler_options`` are TT's, and go before the marker's and ``--tt-compiler-option``, key by key. Nothing is
+        computed, and no array is needed. With `mock`, the program also runs once on a mock device, which there is of
+        Blackhole systems: see ``--tt-mock``.
 
         Raises TTCompileError where the compiler refuses it, crashes or takes too long, ValueError for a system with
         too few chips. A program that compiles is returned, whether it fits or not: see CardProgram.
@@ -64,20 +69,26 @@ class TTCompile:
         compiler_options.check_together(tt)
         self._recorder.phase("compile")
         refusal = None
+        if mock:
+            check_mocked(get_system(chosen))
+        lower = functools.cache(lambda: lowered(function, args, jit_options, self._mesh_of(shape), name))
         try:
-            program = self._compiler.compile(
-                lambda: lowered(function, args, jit_options, self._mesh_of(shape), name),
-                system=chosen,
-                name=name,
-                options=tt,
-            )
+            program = self._compiler.compile(lower, system=chosen, name=name, options=tt)
         except TTCompileError as error:
             refusal = error
+        if mock and refusal is None:
+            refusal, false_alarm = self._compiler.run_on_mock(lower, system=chosen, options=tt)
+            if false_alarm is not None:
+                warnings.warn(TTMockWarning(f"{name} on a mock {chosen}: false alarm: {false_alarm}"), stacklevel=2)
         if refusal is not None:
             self._recorder.card(self._compiler.facts, refused(name, chosen, str(shape), one_line(refusal)))
             raise refusal.with_traceback(None)
         self._recorder.card(compiler_facts(*program.compiler), compiled(program, None))
         return program
+
+    def layers(self, count: int) -> None:
+        """As ``tt_jit.layers``: how many layers the model has that are alike, for ops per layer in reports."""
+        self._recorder.layers(count)
 
     def _system(self, asked: str | None, shape: MeshShape) -> str:
         """The name of the system to compile for. Raises ValueError for one that there is not, or with too few chips."""

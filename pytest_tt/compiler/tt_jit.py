@@ -16,10 +16,13 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from pytest_tt.compiler.arguments import Arguments, bind
 from pytest_tt.compiler.artifacts import file_name
+from pytest_tt.compiler.executable import Place, UnreadableError, read_executable
 from pytest_tt.compiler.memory import is_out_of_memory
 from pytest_tt.compiler.placement import describe_arguments
 from pytest_tt.compiler.program import Program, bytes_per_chip, count_collectives
 from pytest_tt.files import write_atomically
+from pytest_tt.results.card import compiled as card_entry
+from pytest_tt.results.card import compiler_facts
 from pytest_tt.targets import compiler_options, jax_private
 from pytest_tt.text import short_bytes
 from pytest_tt.tt_compiler.errors import TTCompileError
@@ -34,10 +37,15 @@ if TYPE_CHECKING:
     from pytest_tt.results.recorder import Recorder
     from pytest_tt.run import TTRun
     from pytest_tt.targets.target import Target
+    from pytest_tt.tt_compiler.card_program import CardProgram
 
 
 class TTArtifactWarning(UserWarning):
     """An artifact asked for by ``--tt-artifacts`` could not be written."""
+
+
+class TTExecutableWarning(UserWarning):
+    """What the card's plugin compiles cannot be read, so programs have no collectives and no memory."""
 
 
 class TTJit:
@@ -70,6 +78,11 @@ class TTJit:
 
         ``compiler_options`` are TT's, checked, and go before the marker's and ``--tt-compiler-option``, key by key.
         XLA's own (``xla_…``) are for the compiler of the simulated chips, and left out on the card.
+
+        ``weights`` are the arguments that hold a model's weights: positions or names, one or several, like
+        ``donate_argnums``. TT's compiler converts them ahead of the calls, and ``experimental_weight_dtype`` acts on
+        them alone. Default: every argument with the variables of a linen module, as Tenstorrent's own plugin has it; ()
+        for none. Simulated chips make no difference.
 
         Raises TypeError for ``backend`` and ``device``, ValueError for options that TT's compiler does not have.
         """
@@ -106,11 +119,7 @@ class TTJit:
 
         Raises TypeError for what is not a whole number, ValueError for one below 1.
         """
-        if isinstance(count, bool) or not isinstance(count, int | np.integer):
-            raise TypeError(f"tt_jit.layers: {count!r} is not a whole number: give how many layers the model has")
-        if count < 1:
-            raise ValueError(f"tt_jit.layers: {count} is below 1: give how many layers the model has")
-        self._recorder.layers(int(count))
+        self._recorder.layers(count)
 
     @property
     def programs(self) -> tuple[Program, ...]:
@@ -142,6 +151,7 @@ class JittedFunction:
         for key in ("in_shardings", "out_shardings"):
             if options.get(key) is not None:
                 options[key] = bind(options[key], mesh)
+        self._weights = options.pop("weights", None)
         self._tt_options, passed = _compiler_options(options.get("compiler_options"), run, target)
         self._function = function
         self._arguments = Arguments(function, options, mesh)
@@ -271,6 +281,7 @@ class JittedFunction:
     def _program(self, jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
         """The program for these arguments. jax keeps what it traced and lowered: the same module, the same program."""
         self._recorder.phase("trace")
+        weights = self._arguments.weights(self._weights, args, kwargs)
         start = time.perf_counter()
         traced = jitted.trace(*args, **kwargs)
         traced_at = time.perf_counter()
@@ -278,27 +289,45 @@ class JittedFunction:
         module = id(lowered.compiler_ir())
         if module not in self._programs:
             self._recorder.phase("compile")
-            self._programs[module] = self._compile(jitted, lowered, args, kwargs, traced_at - start, traced_at)
+            self._programs[module] = self._compile(
+                jitted, lowered, args, kwargs, weights, trace_s=traced_at - start, traced_at=traced_at
+            )
         return self._programs[module]
 
     def _compile(
-        self, jitted: Any, lowered: Any, args: tuple[Any, ...], kwargs: dict[str, Any], trace_s: float, traced_at: float
+        self,
+        jitted: Any,
+        lowered: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        weights: Mapping[int, str] | None,
+        *,
+        trace_s: float,
+        traced_at: float,
     ) -> Program:
         artifact = self._artifact(self.__name__)
         if artifact is not None:
             write_atomically(artifact.with_name(f"{artifact.name}.stablehlo.mlir"), str(lowered.as_text()))
         compiled = lowered.compile()
         compiled_at = time.perf_counter()
+        card, memory, collectives = None, None, None
+        if not self._target.compiled_by_tt:
+            memory, collectives = bytes_per_chip(compiled), count_collectives(compiled)
+        elif (card := self._card_program(compiled, lowered)) is not None:
+            memory, collectives = card.dram_peak_bytes, card.collectives
         program = Program(
             name=self.__name__,
             lowered=lowered,
             compiled=compiled,
             trace_s=trace_s,
             compile_s=compiled_at - traced_at,
-            bytes_per_chip=bytes_per_chip(compiled),
-            collectives=count_collectives(compiled),
+            bytes_per_chip=memory,
+            collectives=collectives,
             options=dict(self._tt_options),
+            card=card,
         )
+        if card is not None:
+            self._recorder.card(compiler_facts(*card.compiler), card_entry(card, None))
         self._recorder.compiled(program.trace_s, program.compile_s, program.bytes_per_chip, program.collectives)
         self._recorder.placed(describe_arguments(self._arguments.named(args, kwargs)))
         if artifact is not None:
@@ -306,9 +335,20 @@ class JittedFunction:
         if self._card is not None:
             from pytest_tt.tt_compiler.lowering import lower
 
-            lower_once = functools.cache(lambda: lower(jitted, args, kwargs, name=self.__name__))
+            lower_once = functools.cache(lambda: lower(jitted, args, kwargs, name=self.__name__, weights=weights))
             self._card.check(lower_once, self.__name__, self._tt_options, artifact)
         return program
+
+    def _card_program(self, compiled: Any, lowered: Any) -> CardProgram | None:
+        """What the card's plugin compiled; None, with a warning, if it cannot be read."""
+        place = Place(self._target.packages, self._run.system or self._target.similar_system, str(self._run.mesh))
+        try:
+            return read_executable(compiled, lowered.as_text(debug_info=True), self.__name__, place)
+        except UnreadableError as error:
+            # The same text and place for all programs: pytest's summary shows it once.
+            text = f"programs have no collectives and no memory: {error}"
+            warnings.warn(TTExecutableWarning(text), stacklevel=1)
+            return None
 
     def _keep_artifacts(self, artifact: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
     import pytest
 
+_PROBLEMS = _REFUSED, _TOO_LARGE, _UNKNOWN, _ON_THE_HOST, _NOT_UPSTREAM = (
+    "refused", "too large for a chip", "whose peak of DRAM is not known", "with ops on the host",
+    "with ops that upstream lacks",
+)  # fmt: skip
+
 
 @dataclass(slots=True)
 class _Count:
@@ -61,13 +66,13 @@ def summary_lines(cards: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             counts[system].tests += 1
         left_out.update((system, reason) for system, reason in card.get("not_compiled", {}).items())
     for system, count in counts.items():
-        problems = ", ".join(f"{number} {what}" for what, number in count.problems.items())
+        problems = ", ".join(f"{count.problems[what]} {what}" for what in _PROBLEMS if count.problems[what])
         peak = "" if count.most is None else f"; the largest takes {_of(*count.most)} of a chip"
         yield (
             f"{_many(count.programs, 'program')} of {_many(count.tests, 'test')} compiled for {system} by "
             f"{', '.join(compilers)}: {problems or 'all taken'}{peak}"
         )
-    for (system, reason), number in left_out.items():
+    for (system, reason), number in sorted(left_out.items()):
         yield f"not compiled for {system}: {_many(number, 'test')} ({reason})"
 
 
@@ -82,10 +87,14 @@ def _count(count: _Count, entry: Mapping[str, Any]) -> None:
 def problems_of_entry(entry: Mapping[str, Any]) -> list[str]:
     """What is wrong with a program of a row's ``card``, in few words."""
     if not entry["ok"]:
-        return ["refused"]
-    found = {False: ["do not fit"], None: ["whose peak of DRAM is not known"]}.get(entry.get("fits"), [])
-    found += ["with ops on the host"] if entry["host_ops"] else []
-    return [*found, *(["with ops that upstream lacks"] if entry.get("upstream") else [])]
+        return [_REFUSED]
+    found = {
+        _TOO_LARGE: entry.get("fits") is False,
+        _UNKNOWN: entry.get("fits") is None,
+        _ON_THE_HOST: entry["host_ops"],
+        _NOT_UPSTREAM: entry.get("upstream"),
+    }
+    return [what for what, there in found.items() if there]
 
 
 def _of(peak: int, have: int) -> str:

@@ -46,6 +46,7 @@ class RunFacts:
     def to_json(self) -> dict[str, Any]:
         """``versions, backend, backend_source, system, chips, commit, start (ISO 8601, UTC), duration_s``."""
         versions = {name: package_version(dist) for name, dist in _PACKAGES.items()}
+        versions |= {name.replace("-", "_"): version for name, version in self.target.packages.items()}
         versions["pytest_tt"] = sys.modules["pytest_tt"].__version__
         return {
             "versions": {**versions, "python": platform.python_version()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.results.card import extended
@@ -75,8 +76,17 @@ class Recorder:
         self.row.work = {**(self.row.work or {}), **counts}
 
     def layers(self, count: int) -> None:
-        """The test's model has `count` layers that are alike."""
-        self.row.layers = count
+        """The test's model has `count` layers that are alike.
+
+        Raises TypeError for what is not a whole number, ValueError for one below 1.
+        """
+        try:
+            number = operator.index(count)
+        except TypeError:
+            raise TypeError(f"layers: {count!r} is not a whole number: give how many layers the model has") from None
+        if isinstance(count, bool) or number < 1:
+            raise ValueError(f"layers: {count!r} is not a number from 1: give how many layers the model has")
+        self.row.layers = number
 
     def card(self, compiler: Mapping[str, Any], entry: dict[str, Any]) -> None:
         """TT's `compiler` was asked for a program; `entry` is what came of it, see card.py."""

@@ -18,7 +18,7 @@ from pytest_tt.targets.detection import UNKNOWN, VISIBLE_VARIABLE, DetectedSyste
 from pytest_tt.targets.jax_import import when_imported
 from pytest_tt.targets.lent import LentChips
 from pytest_tt.targets.lock import ChipLock
-from pytest_tt.targets.platforms import use_host_only
+from pytest_tt.targets.platforms import PLATFORM, use_host_only
 from pytest_tt.targets.process import PROCESS
 from pytest_tt.targets.systems import SYSTEMS
 from pytest_tt.targets.target import ChipsError, Resolved, Target
@@ -31,7 +31,12 @@ if TYPE_CHECKING:
     from pytest_tt.targets.mesh import MeshShape
     from pytest_tt.targets.target import Request, Say
 
-_INSTALL = 'pip install "pytest-tt[tt]" (the wheel needs Python 3.12)'
+# Variables of TT's client (tt-xla client_instance.cc, tt-metal rtoptions.cpp) that let it work without a chip.
+_NOT_ON_CHIPS = {
+    "TT_COMPILE_ONLY_SYSTEM_DESC": "compiled only: NOTHING IS EXECUTED, outputs are zeros",
+    "TT_METAL_MOCK_CLUSTER_DESC_PATH": "on a mock device: NOTHING IS COMPUTED, outputs are zeros",
+    "TT_METAL_SIMULATOR": "on a simulator of a chip, NOT ON A CHIP",
+}
 _NO_NODES = (
     "expected device nodes below /dev/tenstorrent; load the driver (tt-kmd), pass the devices into the container"
 )
@@ -53,6 +58,8 @@ class CardTarget(Target):
     interrupt_s = 15.0
 
     detected: DetectedSystem = field(default_factory=DetectedSystem.none)
+    providers: tuple[provider.Provider, ...] = ()
+    """The plugins that register the platform; the first is the one that jax gets."""
 
     @classmethod
     def for_request(cls, request: Request) -> Self:
@@ -64,7 +71,7 @@ class CardTarget(Target):
         """The chips of `detected`, which must be there: jax would abort the process, or not know the platform."""
         why_not = missing(detected)
         if why_not is not None:
-            hint = _INSTALL if detected.chips else _NO_NODES
+            hint = provider.INSTALL if detected.chips else _NO_NODES
             raise ValueError(f"backend {cls.name}: {why_not}: {hint}, or use --tt-backend sim")
         return cls.because(request.source, detected, request)
 
@@ -73,8 +80,19 @@ class CardTarget(Target):
         """The chips of `detected`, for the reason `why`. Raises ValueError unless they are the system asked for."""
         if request.system is not None:
             expected_system(detected, request.system)
-        why = f"{why}, {provider.names(provider.find_providers())}"
-        return cls(why, detected.system, detected.chips, detected.description, request, detected)
+        providers = provider.find_providers()
+        why = ", ".join([why, provider.choice(providers), *not_on_chips(os.environ)])
+        return cls(why, detected.system, detected.chips, detected.description, request, detected, providers)
+
+    @property
+    def similar_system(self) -> str | None:
+        """The one of the same cards: two n300 have the chips of an n300."""
+        return self.system or self.detected.similar_system
+
+    @property
+    def packages(self) -> dict[str, str | None]:
+        """The plugin, where it is a package."""
+        return {each.name: each.version for each in self.providers[:1] if each.module is not None}
 
     def attach(self, say: Say) -> None:
         """Do what must happen before jax starts on the chips; whatever starts it waits for them first."""
@@ -95,7 +113,8 @@ class CardTarget(Target):
         platforms: str | None = jax.config.jax_platforms  # type: ignore[attr-defined]
         if not platforms or self.platform in platforms.split(","):
             self.hold(say)
-        yield
+        with provider.hidden(self.providers[1:]):
+            yield
 
     @property
     def settled(self) -> bool:
@@ -175,6 +194,11 @@ def missing(detected: DetectedSystem) -> str | None:
     return None
 
 
+def not_on_chips(environ: Mapping[str, str]) -> list[str]:
+    """What a run must say of itself where variables of `environ` keep the plugin off the chips."""
+    return [f"{says} ({name} is set)" for name, says in _NOT_ON_CHIPS.items() if environ.get(name)]
+
+
 def _has_client(platform: str) -> bool:
     """Whether jax has started `platform` in this process."""
     if "jax" not in sys.modules:
@@ -224,4 +248,4 @@ def _what_is_missing() -> str:
     """Why jax would not get a ``tt`` platform, where it would not."""
     for name, version in provider.known_distributions():
         return f"{name} {version} is broken (no importable entry point in group {provider.GROUP})"
-    return f"{provider.OFFICIAL} is not installed"
+    return f"no plugin for jax registers {PLATFORM}"

@@ -45,6 +45,10 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "target_module": _BOOL,
 }
 
+# Keys that a build of the compiler does not have, by the package that it comes with: it refuses a program with one
+# ("No such compile option"). Tried with jax-tt-plugin 0.1.3, November 2026.
+_LACKING: dict[str, tuple[str, ...]] = {"jax-tt-plugin": ("enable_activation_dtype_lowering", "target_module")}
+
 # How jax 0.11 and later spell the levels, which earlier versions take as numbers.
 _LEVELS = {"O0": "0", "O1": "1", "O2": "2"}
 
@@ -112,6 +116,13 @@ def check_together(options: Mapping[str, str]) -> None:
         raise ValueError(f"compiler option backend={backend} needs export_path=DIR, the directory for its code")
     if options.get("enable_create_d2m_subgraphs") == "true" and options.get("optimization_level", "0") == "0":
         raise ValueError("compiler option enable_create_d2m_subgraphs=true needs optimization_level=1 or 2")
+
+
+def check_build(options: Mapping[str, str], package: str) -> None:
+    """Raise ValueError for an option that the compiler of `package` does not have."""
+    for key in options:
+        if key in _LACKING.get(package, ()):
+            raise ValueError(f"compiler option {key}: {package} does not have it, pjrt-plugin-tt does; leave it out")
 
 
 def _value(key: object, value: object) -> str:

@@ -98,6 +98,12 @@ class DetectedSystem:
     system: str | None
     description: str
 
+    @property
+    def similar_system(self) -> str | None:
+        """The first system of the table that is of the same kind of card; None for several kinds, or an unknown one."""
+        families = {board.family for board in self.boards}
+        return next((name for (family, _), name in _SYSTEM_OF.items() if families == {family}), None)
+
     @classmethod
     def none(cls) -> DetectedSystem:
         """A machine without a card."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
 
@@ -270,8 +270,8 @@ def client_of_library(platform: str, library: str) -> Any:
     return xla_client.make_c_api_client(platform, {}, None)
 
 
-def compile_module(client: Any, module: bytes, devices: int, options: Mapping[str, str]) -> bytes:
-    """The serialized executable of an MLIR module, compiled by `client` for its first `devices` devices.
+def compile_module(client: Any, module: bytes, devices: int, options: Mapping[str, str]) -> Any:
+    """The executable of an MLIR module, compiled by `client` for its first `devices` devices.
 
     The options reach the compiler as they are: jax takes ``optimization_level`` for one of its own.
     """
@@ -287,7 +287,29 @@ def compile_module(client: Any, module: bytes, devices: int, options: Mapping[st
     settings.env_option_overrides = list(options.items())
     with mlir.make_ir_context():
         parsed = ir.Module.parse(module)
-        executable: Any = compiler.backend_compile_and_load(client, parsed, chosen, settings, [])
-    if hasattr(executable, "serialize"):
-        return bytes(executable.serialize())
-    return bytes(client.serialize_executable(executable))  # jax 0.7
+        return compiler.backend_compile_and_load(client, parsed, chosen, settings, [])
+
+
+def execute(client: Any, executable: Any, devices: int, arguments: Sequence[Any]) -> list[Any]:
+    """Run an executable of `client` once with NumPy arrays, each the share of one device; all devices get the same.
+
+    Gives the arrays of results, each by device, when they are ready.
+    """
+    import jax
+    import numpy as np
+    from jax._src.lib import xla_client  # type: ignore[attr-defined]
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    chosen = client.devices()[:devices]
+    everywhere = NamedSharding(Mesh(np.array(chosen), ("device",)), PartitionSpec())
+    placed = [
+        xla_client.batched_device_put(
+            jax.core.ShapedArray(array.shape, array.dtype), everywhere, [array] * devices, list(chosen), True
+        )
+        for array in arguments
+    ]
+    results: list[Any] = executable.execute_sharded(placed).disassemble_into_single_device_arrays()
+    for arrays in results:
+        for array in arrays:
+            array.block_until_ready()
+    return results

@@ -4,6 +4,9 @@ jax imports and initialises every plugin that it discovers: entry points of grou
 namespace package ``jax_plugins``, and the libraries of PJRT_NAMES_AND_LIBRARY_PATHS. Which platform one registers is
 known only once it has run. The known ones are found by name; any other one is run in a process of its own, in which
 registering ``tt`` loads nothing, and is known by that effect.
+
+Of several, jax takes the first, and it goes through them in the order of a set of names, which differs from process to
+process. A run takes the first of `find_providers`, and hides the others from jax.
 """
 
 from __future__ import annotations
@@ -20,26 +23,36 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from pytest_tt.packages import package_version
 from pytest_tt.targets.platforms import PLATFORM
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from importlib.metadata import Distribution
 
 GROUP = NAMESPACE = "jax_plugins"
 LIBRARIES_VARIABLE = "PJRT_NAMES_AND_LIBRARY_PATHS"
 OFFICIAL = "pjrt-plugin-tt"
+PUBLIC = "jax-tt-plugin"
 
 # Distributions that register tt, with names and modules of their entry points: a build of one's own often keeps those.
+# Where several are installed, a run takes the first.
 KNOWN = {
     OFFICIAL: ("pjrt_plugin_tt", "jax_plugin_tt"),
-    "jax-tt-plugin": ("libtt", "jax_plugins.libtt"),
+    PUBLIC: ("libtt", "jax_plugins.libtt"),
 }
+
+# The official one is not on the package index, and has wheels for one Python only.
+INSTALL = (
+    f"pip install {PUBLIC} (Linux on x86-64), or Tenstorrent's {OFFICIAL} (Python 3.12) from its own index, "
+    'see "On a card" in the README'
+)
 _KNOWN_NAMES = frozenset(name for names in KNOWN.values() for name in names)
 
 # A plugin that does not say within this time what it registers is not known to be one for tt.
@@ -68,14 +81,34 @@ class Provider:
 def find_providers() -> tuple[Provider, ...]:
     """The plugins through which jax would get ``tt`` here, those that cannot be imported left out.
 
-    Where no known one is installed, each unknown plugin costs a process.
+    The first is the one that a run takes: what the variable names, then the known ones, then others, by name. Each
+    unknown plugin costs a process.
     """
     libraries = tuple(Provider(path) for path in tt_libraries())
-    found = tuple(each for each in known_providers() if findable(each.module or ""))
-    if found or libraries:
-        return found + libraries
-    others = [each for each in _plugins() if findable(each.module or "")]
-    return tuple(each for each in others if _registers_tt(each.module or "", tuple(sys.path)))
+    plugins = [each for each in _plugins() if findable(each.module or "")]
+    found = [each for each in plugins if each.known or _registers_tt(each.module or "", tuple(sys.path))]
+    return libraries + tuple(sorted(found, key=_rank))
+
+
+def _rank(provider: Provider) -> tuple[bool, int, str]:
+    name = _canonical(provider.name)
+    return (not provider.known, list(KNOWN).index(name) if name in KNOWN else len(KNOWN), name)
+
+
+@contextmanager
+def hidden(providers: tuple[Provider, ...]) -> Iterator[None]:
+    """While jax looks for plugins: let it find in the place of each of `providers` a module that registers nothing."""
+    before = {each.module: sys.modules.get(each.module) for each in providers if each.module is not None}
+    for name in before:
+        sys.modules[name] = ModuleType(name)
+        sys.modules[name].__dict__["initialize"] = lambda: None
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            del sys.modules[name]
+            if module is not None:
+                sys.modules[name] = module
 
 
 def known_providers() -> tuple[Provider, ...]:
@@ -105,6 +138,12 @@ def tt_libraries(variable: str | None = None) -> tuple[str, ...]:
 def names(providers: tuple[Provider, ...]) -> str:
     """``jax-tt-plugin 0.1.3``; with ``and`` where there are several."""
     return " and ".join(map(str, providers))
+
+
+def choice(providers: tuple[Provider, ...]) -> str:
+    """The one of `providers` that a run takes, and which it does not."""
+    others = names(providers[1:])
+    return f"{providers[0]}" + (f", not {others}" if others else "")
 
 
 def findable(module: str) -> bool:
@@ -145,8 +184,12 @@ def _provider(module: str, distribution: Distribution | None, known: bool) -> Pr
 
 
 def _is_known(module: str, entry: str, distribution: Distribution | None) -> bool:
-    name = None if distribution is None else re.sub(r"[-_.]+", "-", distribution.name).lower()
+    name = None if distribution is None else _canonical(distribution.name)
     return name in KNOWN or not _KNOWN_NAMES.isdisjoint((module, module.partition(".")[0], entry))
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _owner(module: str) -> Distribution | None:

@@ -117,6 +117,16 @@ class Target(ABC):
         """`name`, as tests and results call it."""
         return self.name
 
+    @property
+    def similar_system(self) -> str | None:
+        """A system with the same chips, if these have no name of their own; None if no system is known to have them."""
+        return self.system
+
+    @property
+    def packages(self) -> dict[str, str | None]:
+        """Name -> version of what a run on this target depends on beside the packages of every run."""
+        return {}
+
     def header(self) -> list[str]:
         """What pytest's report header says of it."""
         parts = [f"backend {self.name} ({self.why})"]

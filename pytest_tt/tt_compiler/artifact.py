@@ -23,6 +23,13 @@ class Artifact:
     perf: dict[str, Any] | None = field(default=None, repr=False)
 
 
+def serialized(executable: Any) -> bytes:
+    """The bytes of a loaded executable of jaxlib: newer versions ask the executable, that of jax 0.7 its client."""
+    if hasattr(executable, "serialize"):
+        return bytes(executable.serialize())
+    return bytes(executable.client.serialize_executable(executable))
+
+
 def split_serialized(raw: bytes) -> Artifact:
     """The artifact inside a serialized executable. Raises ValueError if it does not hold one, or not a whole one."""
     at = raw.find(_MARK)

@@ -17,7 +17,7 @@ from pytest_tt.tt_compiler.errors import TTCompileError, refusal_from_log
 from pytest_tt.tt_compiler.refusal import Refusal
 from pytest_tt.tt_compiler.server import LIMIT_S, Server
 from pytest_tt.tt_compiler.store import program_key
-from pytest_tt.tt_compiler.ttnn_text import TTNNTextError
+from pytest_tt.tt_compiler.ttnn_module import TTNNTextError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,9 @@ def compile_program(
         )
     checked = _absolute(compiler_options.check(options or {}))
     compiler_options.check_together(checked)
-    build = identify(builds.find_build(), store)
+    build = builds.find_build()
+    compiler_options.check_build(checked, build.package)
+    build = identify(build, store)
     described = descriptor(box, str(build.schema_hash))
     keeping = None if _FILES & checked.keys() else store
     key = program_key(lowered.module, build, described, lowered.devices, checked)

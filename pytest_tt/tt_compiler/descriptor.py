@@ -25,13 +25,17 @@ _DATA_TYPES = range(13)
 _TILE_SIZES = ((4, 16), (16, 16), (32, 16), (4, 32), (16, 32), (32, 32))
 _HOST_MMIO = 1
 
-# Facts of an architecture that programs do not see: decoded from tt-xla tests/cpu_compile_only/system_descs/n150.ttsys
-# and p150.ttsys (August 2026). They are the worker core (row, column) nearest to each DRAM bank; on a chip it depends
-# on which of its cores are harvested.
+# For each of the two networks on a chip: the worker cores (row, column) nearest to the DRAM banks. On a chip it depends
+# on which of its cores and banks are harvested. Wormhole: decoded from tt-xla
+# tests/cpu_compile_only/system_descs/n150.ttsys (August 2026); Blackhole: from what
+# jax-tt-plugin 0.1.3 writes for a mocked p150.
 _WORMHOLE_NEAR_BANKS = (
-    (7, 3), (0, 0), (4, 0), (5, 0), (0, 4), (3, 7), (1, 4), (7, 4), (6, 4), (2, 4), (4, 4), (5, 4),
-)  # fmt: skip
-_BLACKHOLE_NEAR_BANKS = ((9, 0), (0, 0), (7, 0), (3, 0), (9, 6), (1, 6), (6, 6), (4, 6))
+    ((7, 3), (0, 0), (4, 0), (5, 0), (0, 4), (3, 7), (1, 4), (7, 4), (6, 4), (2, 4), (4, 4), (5, 4)),
+) * 2
+_BLACKHOLE_NEAR_BANKS = (
+    ((9, 0), (0, 0), (7, 0), (3, 0), (9, 6), (1, 6), (6, 6), (4, 6)),
+    ((0, 0), (8, 0), (2, 0), (5, 0), (0, 6), (8, 6), (2, 6), (5, 6)),
+)
 # Boxes of n300 cards: the second chip of each is reached through the first (…/n300.ttsys, …/n300-llmbox.ttsys).
 _HALF_REMOTE = ("n300", "t3k")
 
@@ -50,7 +54,8 @@ def descriptor(system: System, schema_hash: str) -> bytes:
     local = system.chips // 2 if system.name in _HALF_REMOTE else system.chips
     capabilities = _numbers(builder, [_HOST_MMIO] * local + [0] * (system.chips - local))
     coordinates = _coordinates(builder)
-    channels = _channels(builder, neighbours(system))
+    links = [pair for pair in neighbours(system) for _ in range(chip.links)]
+    channels = _channels(builder, links)
     builder.StartObject(6)
     for slot, offset in enumerate((hosts, chips, indices, capabilities, coordinates, channels)):
         builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
@@ -89,8 +94,8 @@ def _chip(builder: Any, chip: Chip) -> int:
     wormhole = chip.arch == WORMHOLE
     data_types = _numbers(builder, _DATA_TYPES, size=2)
     tiles = _pairs(builder, _TILE_SIZES)
-    banks = (_WORMHOLE_NEAR_BANKS if wormhole else _BLACKHOLE_NEAR_BANKS)[: chip.dram_banks]
-    near = [_pairs(builder, banks) for _ in range(2)]  # one for each network on the chip
+    nearest = _WORMHOLE_NEAR_BANKS if wormhole else _BLACKHOLE_NEAR_BANKS
+    near = [_pairs(builder, banks[: chip.dram_banks]) for banks in nearest]
     numbers = {
         4: chip.dram_banks,
         6: 16,  # noc_l1_address_align_bytes
@@ -168,12 +173,12 @@ def _coordinates(builder: Any) -> int:
 
 
 def _channels(builder: Any, pairs: Sequence[tuple[int, int]]) -> int:
-    """Links between chips. Which Ethernet core a link has is not in our table: one of its own each."""
+    """Links between chips. Which Ethernet core a link has is not in our table: its number among them stands for it."""
     builder.StartVector(24, len(pairs), 4)
-    for first, second in reversed(pairs):
+    for number, (first, second) in reversed(list(enumerate(pairs))):
         builder.Prep(4, 24)
-        _pair(builder, 0, first)
+        _pair(builder, 0, number)
         builder.PrependUint32(second)
-        _pair(builder, 0, second)
+        _pair(builder, 0, number)
         builder.PrependUint32(first)
     return int(builder.EndVector())

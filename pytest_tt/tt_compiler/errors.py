@@ -83,6 +83,8 @@ _OP = re.compile(r"'((?:stablehlo|ttir|ttnn|ttcore|sdy|chlo|mhlo)\.[\w.]+)'")
 # What follows from an error before it, and says less.
 _CONSEQUENCE = re.compile(r"Failed to (?:convert|run|annotate)|failed to (?:convert|run)")
 _PREFIXES = re.compile(r"^(?:\w+Error: )?(?:INTERNAL|UNKNOWN|INVALID_ARGUMENT|UNIMPLEMENTED|FAILED_PRECONDITION): ")
+# Primitives that are first seen while jax lowers others.
+_LOWERED_TO = {"eigh": ("svd",)}
 _NO_RULE = re.compile(r"MLIR translation rule for primitive '([\w-]+)' not found for platform \w+")
 
 
@@ -168,13 +170,14 @@ def _frame_before(error: BaseException) -> Frame | None:
 
 
 def _frame_in(jaxpr: Any, primitive: str) -> Frame | None:
-    """The user's line of the first equation that is `primitive`, or holds it."""
-    for equation in getattr(getattr(jaxpr, "jaxpr", jaxpr), "eqns", ()):
-        if _holds(equation, primitive):
-            traceback = equation.source_info.traceback
-            frames = () if traceback is None else traceback.frames
-            lines = (Frame(frame.file_name, frame.line_num, frame.function_name) for frame in frames)
-            return Location("", tuple(lines)).frame
+    """The user's line of the first equation that is `primitive` or is lowered to it, or holds such a one."""
+    for name in (primitive, *_LOWERED_TO.get(primitive, ())):
+        for equation in getattr(getattr(jaxpr, "jaxpr", jaxpr), "eqns", ()):
+            if _holds(equation, name):
+                traceback = equation.source_info.traceback
+                frames = () if traceback is None else traceback.frames
+                lines = (Frame(frame.file_name, frame.line_num, frame.function_name) for frame in frames)
+                return Location("", tuple(lines)).frame
     return None
 
 

@@ -53,6 +53,11 @@ _HINTS = (
         sentence=r"CollectivePermuteOp",
     ),
     _Hint(
+        "do it on a replicated axis (jax.lax.with_sharding_constraint to PartitionSpec()), or on each chip's part "
+        "under jax.shard_map",
+        op=r"stablehlo\.pad|sdy\.all_slice",
+    ),
+    _Hint(
         "use a mesh that the system has, e.g. 1x8 or 2x4 in place of 4x2",
         sentence=r"Mesh is not valid",
     ),
@@ -76,7 +81,7 @@ _HINTS = (
     _Hint(
         "use bfloat16 or float32; block formats of 8 and 4 bits come by the compiler option "
         "experimental_weight_dtype=bfp_bf8",
-        sentence=r"data_type_utils\.cc|Unsupported type",
+        sentence=r"data_type_utils\.cc|Unsupported (signed integer |unsigned integer |float )?type",
     ),
     _Hint(
         "pool with lax.max, lax.add or lax.mul and their own start value (-inf, 0, 1)",

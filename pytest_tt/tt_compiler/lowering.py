@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_tt.targets.platforms import PLATFORM
 from pytest_tt.tt_compiler.errors import from_jax
+from pytest_tt.tt_compiler.weights import marked, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ class Lowered:
 
     name: str
     module: bytes = field(repr=False)
-    """StableHLO as MLIR's bytecode, with the lines of the source."""
+    """StableHLO as MLIR's bytecode, with the lines of the source and the marks of weights."""
     devices: int
     mesh: str
     """ROWSxCOLS of chips, ``1x2``; more numbers if the mesh has more axes."""
@@ -33,25 +34,31 @@ class Lowered:
 
     @cached_property
     def text(self) -> str:
-        """The StableHLO, with the lines of the source."""
+        """The StableHLO, with the lines of the source, without the marks."""
         return str(self._ir.operation.get_asm(enable_debug_info=True))
 
 
 def lower(
-    function: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, *, name: str | None = None
+    function: Any,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    name: str | None = None,
+    weights: Mapping[int, str] | None = None,
 ) -> Lowered:
     """`function` lowered for arguments that are arrays or ``jax.ShapeDtypeStruct``; no values are used.
 
-    `function` is what jax.jit or tt_jit returned, with its shardings, or a plain function. Raises TTCompileError for
-    what jax cannot lower for ``tt``, such as callbacks.
+    `function` is what jax.jit or tt_jit returned, with its shardings, or a plain function. `weights` are the leaves of
+    the arguments that the compiler is told to be weights, number to name; None: those of `weights_of`. Raises
+    TTCompileError for what jax cannot lower for ``tt``, such as callbacks.
     """
     import jax
 
     traceable = function if hasattr(function, "trace") else jax.jit(function)
-    return lower_traced(traceable.trace(*args, **dict(kwargs or {})), name=name)
+    return lower_traced(traceable.trace(*args, **dict(kwargs or {})), name=name, weights=weights)
 
 
-def lower_traced(traced: Any, *, name: str | None = None) -> Lowered:
+def lower_traced(traced: Any, *, name: str | None = None, weights: Mapping[int, str] | None = None) -> Lowered:
     """The same for what ``trace`` of a jitted function returned."""
     from pytest_tt.targets import jax_private
 
@@ -64,9 +71,11 @@ def lower_traced(traced: Any, *, name: str | None = None) -> Lowered:
             raise
         raise refusal from error
     module = lowered.compiler_ir("stablehlo")
-    content = BytesIO()
-    module.operation.write_bytecode(content)
     kept, in_shardings, out_shardings = jax_private.placement_of(lowered)
+    weights = weights_of(*lowered.args_info) if weights is None else weights
+    content = BytesIO()
+    numbered = {kept.index(number): path for number, path in weights.items() if number in kept}
+    marked(module, numbered).operation.write_bytecode(content)
     devices = int(module.operation.attributes["mhlo.num_partitions"])
     return Lowered(
         name, content.getvalue(), devices, _mesh((*in_shardings, *out_shardings), devices), kept, in_shardings,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_tt.targets.chips import Chip
-    from pytest_tt.tt_compiler.ttnn_text import Function, Layout, Module, Op, Tensor
+    from pytest_tt.tt_compiler.ttnn_module import Function, Layout, Module, Op, Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pytest_tt.tt_compiler.memory import is_view
 
 if TYPE_CHECKING:
     from pytest_tt.targets.chips import Chip
-    from pytest_tt.tt_compiler.ttnn_text import Function, Module, Op, Tensor
+    from pytest_tt.tt_compiler.ttnn_module import Function, Module, Op, Tensor
 
 # Ops that move nothing: names for what is there, and calls, whose functions count by themselves. What is cached is
 # computed by the first call alone.

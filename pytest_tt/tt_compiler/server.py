@@ -28,7 +28,7 @@ LIMIT_S = 300.0
 _START_LIMIT_S = 300.0
 # The compiler's process ends a program at its limit; that it does not answer then is not expected.
 _MARGIN_S = 30.0
-_CLOSE_LIMIT_S = 30.0
+_CLOSE_LIMIT_S = 120.0
 
 
 class Server:
@@ -61,16 +61,21 @@ class Server:
         options: Mapping[str, str],
         name: str = "program",
         limit_s: float = LIMIT_S,
+        mock: Mapping[str, Any] | None = None,
     ) -> Artifact | Refusal:
         """Compile StableHLO bytecode for the first `devices` chips of a system, or tell why the compiler refuses it.
 
+        With `mock`, keywords of `native.run_on_mock`, the program also runs, and `descriptor` is one of a cluster.
         Raises TTCompileError with `name` if the compiler crashed, did not end within `limit_s` seconds, or gave
         something else than a program. The next one is not affected.
         """
         with self._lock:
             try:
                 answer, serialized = self._ask(
-                    {"devices": devices, "options": dict(options), "limit_s": limit_s}, module, descriptor, limit_s
+                    {"devices": devices, "options": dict(options), "limit_s": limit_s, "mock": mock},
+                    module,
+                    descriptor,
+                    limit_s,
                 )
             except _NotLoaded as error:
                 log = self._printed()
@@ -163,12 +168,8 @@ class Server:
         if self._life is not None:
             os.close(self._life)
         if self._process is not None:
-            try:
+            with suppress(subprocess.TimeoutExpired):  # it goes on alone: removing 417 MB takes a while
                 self._process.wait(_CLOSE_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                with suppress(ProcessLookupError):
-                    self._process.kill()
-                self._process.wait()
         if self._output is not None:
             self._output.close()
         self._connection = self._life = self._process = self._output = None

@@ -177,7 +177,9 @@ def _compile(
     description.write_bytes(descriptor)
     options = {"export_path": str(directory / "stages"), "export_model_name": "program"} | request["options"]
     try:
-        serialized = engine.compile(library, module, request["devices"], options, description)
+        mock = request.get("mock")
+        arguments = (library, module, request["devices"], options, description)
+        serialized = engine.compile(*arguments) if mock is None else engine.run_on_mock(*arguments, **mock)
         (directory / "serialized").write_bytes(serialized)
         outcome = COMPILED
     except BaseException as error:

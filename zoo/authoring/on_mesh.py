@@ -39,19 +39,15 @@ def computed_on_mesh(
     ValueError where parameters, specs and mesh do not fit one another.
     """
     import jax
-    from jax.sharding import NamedSharding, PartitionSpec
+    from jax.sharding import NamedSharding
 
     from pytest_tt.compiler.program import count_collectives
     from zoo.checkpoints.placement import place_params
+    from zoo.parts.sharding import bound
 
     architecture, sharding, config = model.architecture, model.sharding, model.config_of(case)
     mesh = mesh_of(name)
     fitted = sharding.fit(config, mesh)
-
-    def bound(specs: Any) -> Any:
-        return jax.tree.map(
-            lambda spec: NamedSharding(mesh, spec), specs, is_leaf=lambda node: isinstance(node, PartitionSpec)
-        )
 
     input_specs = sharding.input_specs(fitted, mesh)
     if set(input_specs) != set(inputs):
@@ -60,8 +56,8 @@ def computed_on_mesh(
     params = place_params(model, config, mesh, weights)
     lowered = jax.jit(
         architecture.forward(architecture.build(fitted)),
-        in_shardings=(bound(sharding.param_specs(fitted, mesh)), bound(input_specs)),
-        out_shardings=bound(sharding.output_specs(fitted, mesh)),
+        in_shardings=(bound(sharding.param_specs(fitted, mesh), mesh), bound(input_specs, mesh)),
+        out_shardings=bound(sharding.output_specs(fitted, mesh), mesh),
     ).lower(params, placed)
     compiled = lowered.compile()
     outputs = {name: np.asarray(value) for name, value in compiled(params, placed).items()}

@@ -64,6 +64,9 @@ class Architecture:
     """module -> pure function of (params, inputs) that gives named outputs; see `apply_as`."""
     example: Callable[[Any], Inputs]
     """config -> small inputs (NumPy) that every mesh of the model divides."""
+    usual: Callable[[Any], Inputs] | None = None
+    """config -> inputs whose rows are as large as people's, where those of `example` are smaller: images of 224x224.
+    What is compiled for TT's chips has this size; texts have the length that is asked for. None: `example`."""
     layer: str | None = None
     """What the names of layers begin with, ``h_``, where all ``config.num_hidden_layers`` are alike: `shapes` then
     traces only one. None: `shapes` traces the whole module."""

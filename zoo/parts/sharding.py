@@ -56,11 +56,18 @@ class Sharding:
     """config, mesh -> function that makes a parameter of `config` one of ``fit(config, mesh)``: it pads and copies on
     the host, exactly. It is called for one parameter at a time, in any order, perhaps not for all."""
     collectives: Callable[[Any, Mesh, Inputs], Mapping[str, int]] = _no_collectives
-    """fitted, mesh, inputs -> kind of collective to count, in the compiled program."""
+    """fitted, mesh, inputs -> kind of collective to count, in the program that XLA compiles for simulated chips."""
+    card_collectives: Callable[[Any, Mesh, Inputs], Mapping[str, int]] | None = None
+    """The same for the program that TT's compiler makes, where it needs others; say why. None: `collectives`."""
 
     def __post_init__(self) -> None:
         for mesh in self.meshes:
             MeshShape.parse(mesh)
+
+    def declared(self, fitted: Any, mesh: Mesh, inputs: Inputs, *, card: bool) -> dict[str, int]:
+        """The collectives to expect, without kinds of which there are none: of the card's program, or of XLA's."""
+        ask = self.card_collectives if card and self.card_collectives is not None else self.collectives
+        return {kind: count for kind, count in ask(fitted, mesh, inputs).items() if count}
 
     def param_spec_of(self, fitted: Any, mesh: Mesh) -> Callable[[str], PartitionSpec]:
         """path of a parameter -> its spec: the one of `param_specs` there or nearest above.
@@ -79,6 +86,16 @@ class Sharding:
             return spec
 
         return spec_of
+
+
+def bound(specs: Any, mesh: Mesh) -> Any:
+    """A tree of NamedSharding on `mesh`, for a tree of PartitionSpec."""
+    import jax
+    from jax.sharding import NamedSharding, PartitionSpec
+
+    return jax.tree.map(
+        lambda spec: NamedSharding(mesh, spec), specs, is_leaf=lambda node: isinstance(node, PartitionSpec)
+    )
 
 
 def tree_by_path(tree: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from zoo.text.embedding import Embedding
+from zoo.text.embedding import Embedding, spread_axes
 
 if TYPE_CHECKING:
     from jax.sharding import AbstractMesh
@@ -91,6 +91,11 @@ class Qwen2Config:
     def chips(self) -> int:
         """Chips that share one copy of the weights."""
         return 1 if self.mesh is None else math.prod(self.mesh.shape[axis] for axis in self.axes)
+
+    @property
+    def summed_axes(self) -> tuple[str, ...]:
+        """Those of `axes` along which there are several chips: a sum over a copy's chips is one along each."""
+        return () if self.mesh is None else spread_axes(self.mesh, self.axes)
 
     @property
     def copies(self) -> int:

@@ -122,6 +122,7 @@ MODEL = Model(
         fit=sharding.fit,
         prepare=sharding.prepare,
         collectives=sharding.collectives,
+        card_collectives=sharding.card_collectives,
     ),
     checkpoint=Checkpoint(
         sources={

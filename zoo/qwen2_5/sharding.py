@@ -145,8 +145,18 @@ def cache_specs(config: Qwen2Config) -> tuple[tuple[P, P], ...]:
 
 
 def collectives(config: Qwen2Config, mesh: Mesh | AbstractMesh, inputs: Mapping[str, Any]) -> dict[str, int]:
-    """Kind to count, of one forward pass, prefill or step: two sums a layer, one for the embedding; the logits."""
-    return {"all-reduce": 2 * config.num_hidden_layers + 1, "all-gather": 1} if config.chips > 1 else {}
+    """Kind to count, of one forward pass, prefill or step: two sums a layer, those of the embedding; the logits.
+
+    The embedding is summed along one axis of the mesh after the other, all else by XLA's partitioner at once.
+    """
+    axes = len(config.summed_axes)
+    return {"all-reduce": 2 * config.num_hidden_layers + axes, "all-gather": 1} if axes else {}
+
+
+def card_collectives(config: Qwen2Config, mesh: Mesh | AbstractMesh, inputs: Mapping[str, Any]) -> dict[str, int]:
+    """The same in the program of TT's compiler, which makes one collective per axis of whatever goes over two."""
+    axes = len(config.summed_axes)
+    return {"all-reduce": axes * (2 * config.num_hidden_layers + 1), "all-gather": axes} if axes else {}
 
 
 def decoder(config: Qwen2Config, mesh: Mesh) -> Decoder:

@@ -151,6 +151,11 @@ def example(config: ResNetConfig) -> dict[str, np.ndarray]:
     return {"pixel_values": np.zeros((1, 32, 32, config.num_channels), np.float32)}
 
 
+def usual(config: ResNetConfig) -> dict[str, np.ndarray]:
+    """One image of the size that published weights are for."""
+    return {"pixel_values": np.zeros((1, 224, 224, config.num_channels), np.float32)}
+
+
 def shapes(config: ResNetConfig) -> Any:
     """The variables of ``ResNet(config)`` as a tree of jax.ShapeDtypeStruct; computes nothing."""
     inputs = example(config)

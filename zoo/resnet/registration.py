@@ -9,7 +9,15 @@ from zoo.checkpoints.hub import Source
 from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, images_of
 from zoo.resnet import config_keys, reference
 from zoo.resnet.model import CONFIGS, ResNet
-from zoo.resnet.params import example, hub_config, key_map, rounded_params, synthetic_checkpoint, synthetic_params
+from zoo.resnet.params import (
+    example,
+    hub_config,
+    key_map,
+    rounded_params,
+    synthetic_checkpoint,
+    synthetic_params,
+    usual,
+)
 from zoo.resnet.sharding import input_specs, output_specs, param_specs
 
 if TYPE_CHECKING:
@@ -62,6 +70,7 @@ MODEL = Model(
         build=ResNet,
         forward=apply_as("logits"),
         example=example,
+        usual=usual,
         work=images_of,
     ),
     sharding=Sharding(

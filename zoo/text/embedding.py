@@ -7,6 +7,7 @@ first row is data (a parameter), and the look-up is local.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import jax
@@ -53,10 +54,16 @@ class Embedding(nn.Module):
                 f"{'/'.join(self.path)}/first_row is {self.first_row.dtype.name}, expected int32: it holds numbers of "
                 "rows; change the dtype of floating-point parameters only"
             )
+        axes = spread_axes(self.mesh, self.axes)
+
+        def look_up(table: jax.Array, first_row: jax.Array, ids: jax.Array) -> jax.Array:
+            # One sum after the other: TT's compiler refuses one over two axes (stablehlo.all_reduce is not legalized).
+            return reduce(jax.lax.psum, axes, own_rows(table, first_row, ids, self.tokens))
+
         found: jax.Array = jax.shard_map(
-            lambda table, first_row, ids: jax.lax.psum(own_rows(table, first_row, ids, self.tokens), self.axes),
+            look_up,
             mesh=self.mesh,
-            in_specs=(P(self.axes, None), P(self.axes), P(self.batch, None)),
+            in_specs=(P(axes, None), P(axes), P(self.batch, None)),
             out_specs=P(self.batch, None, None),
         )(self.embedding, self.first_row, ids)
         return found
@@ -76,6 +83,11 @@ def own_rows(table: jax.Array, first_row: jax.Array, ids: jax.Array, tokens: int
     here = known & (places >= 0) & (places < table.shape[0])
     rows = jnp.take(table, places, axis=0, mode="clip")
     return jnp.where(here[..., None], rows, jnp.where(known, 0.0, jnp.nan)[..., None].astype(rows.dtype))
+
+
+def spread_axes(mesh: AbstractMesh, axes: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `axes` along which `mesh` has several chips."""
+    return tuple(axis for axis in axes if mesh.shape[axis] > 1)
 
 
 def is_token(ids: jax.Array, tokens: int) -> jax.Array:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from zoo.parts.sharding import bound
 from zoo.text.sampling import draw, likeliest
 
 if TYPE_CHECKING:
@@ -50,6 +50,30 @@ class Decoder:
     cache: Any
 
 
+def programs(decoder: Decoder, mesh: Mesh, slots: int, jit: Callable[..., Any] = jax.jit) -> tuple[Any, Any]:
+    """The two programs of generation with a cache of `slots` positions, each giving logits and the cache.
+
+    ``prefill(params, input_ids [rows, prompt], last [rows])`` and ``decode(params, tokens [rows], positions [rows],
+    cache)``, as `Decoder` has them. jit: jax.jit, or ``tt_jit``. Nothing is placed.
+    """
+    module = decoder.module
+
+    def prefill(params: Any, input_ids: jax.Array, last: jax.Array) -> Any:
+        return module.apply(params, input_ids, last, slots, method="prefill")
+
+    def decode(params: Any, tokens: jax.Array, positions: jax.Array, cache: Any) -> Any:
+        return module.apply(params, tokens, positions, cache, method="decode")
+
+    weights, caches = bound(decoder.params, mesh), bound(decoder.cache, mesh)
+    row, each = bound(decoder.rows, mesh), bound(P(decoder.rows[0]), mesh)
+    outputs = (bound(decoder.logits, mesh), caches)
+    return (
+        jit(prefill, in_shardings=(weights, row, each), out_shardings=outputs),
+        # The cache is written where it lies: each step gives up the one before.
+        jit(decode, in_shardings=(weights, each, each, caches), out_shardings=outputs, donate_argnums=(3,)),
+    )
+
+
 class Generator:
     """Continues prompts of up to `prompt_slots` tokens, so that prompt and continuation fit into `slots`.
 
@@ -75,26 +99,8 @@ class Generator:
         self.prompt_slots = prompt_slots
         self.slots = slots
         self._decoder = decoder
-        module = decoder.module
-
-        def placed(specs: Any) -> Any:
-            return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs, is_leaf=lambda x: isinstance(x, P))
-
-        def prefill(params: Any, input_ids: jax.Array, last: jax.Array) -> Any:
-            return module.apply(params, input_ids, last, slots, method="prefill")
-
-        def decode(params: Any, tokens: jax.Array, positions: jax.Array, cache: Any) -> Any:
-            return module.apply(params, tokens, positions, cache, method="decode")
-
-        weights, caches = placed(decoder.params), placed(decoder.cache)
-        self.params = jax.device_put(params, weights)
-        outputs = (placed(decoder.logits), caches)
-        row, each = placed(decoder.rows), placed(P(decoder.rows[0]))
-        self.prefill = jit(prefill, in_shardings=(weights, row, each), out_shardings=outputs)
-        # The cache is written where it lies: each step gives up the one before.
-        self.decode = jit(
-            decode, in_shardings=(weights, each, each, caches), out_shardings=outputs, donate_argnums=(3,)
-        )
+        self.params = jax.device_put(params, bound(decoder.params, mesh))
+        self.prefill, self.decode = programs(decoder, mesh, slots, jit)
 
     def __call__(
         self,

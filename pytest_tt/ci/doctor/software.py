@@ -14,7 +14,9 @@ from pytest_tt.ci.doctor.diagnosis import Diagnosis, blocks, ok, warning
 from pytest_tt.packages import package_version
 from pytest_tt.targets.provider import (
     GROUP,
+    INSTALL,
     OFFICIAL,
+    choice,
     find_providers,
     known_distributions,
     known_providers,
@@ -24,11 +26,7 @@ from pytest_tt.targets.provider import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# What Requires-Python of pjrt-plugin-tt 1.3 says, for where it is not installed.
-WHEEL_PYTHON = ">=3.12,<3.13"
-
-_INSTALL = 'pip install "pytest-tt[tt]" with Tenstorrent\'s index, see "On a card" in the README'
-_AGAIN = f"in a fresh virtual environment: {_INSTALL}"
+_AGAIN = f"in a fresh virtual environment: {INSTALL}"
 _PROBE_LIMIT_S = 120
 
 # Names that jax takes in jax_platforms without a plugin that we could look up.
@@ -56,15 +54,14 @@ def look_at_python(version: str | None = None) -> Diagnosis:
     version = version or ".".join(map(str, sys.version_info[:3]))
     installed = _installed()
     # A plugin without metadata does not say what it needs.
-    missing = installed is None and not find_providers()
-    wanted = WHEEL_PYTHON if missing else (installed and _requires_python(installed)) or ""
+    wanted = (installed and _requires_python(installed)) or ""
     if version in SpecifierSet(wanted, prereleases=True):
         return ok("python", f"Python {version}")
     return blocks(
         "python",
-        f"Python {version}, but {installed or OFFICIAL} needs {wanted}",
-        "pip finds no wheel for this Python, or an installed one cannot be imported",
-        "make the virtual environment with Python 3.12" if wanted == WHEEL_PYTHON else f"use a Python that is {wanted}",
+        f"Python {version}, but {installed} needs {wanted}",
+        "a wheel for another Python cannot be imported",
+        f"use a Python that is {wanted}",
     )
 
 
@@ -77,12 +74,14 @@ def look_at_wheel() -> list[Diagnosis]:
     if len(providers) > 1:
         found.append(
             warning(
-                "wheel", f"several plugins register tt: {names(providers)}", "which one jax takes is chance", "keep one"
+                "wheel",
+                f"several plugins register tt: {names(providers)}",
+                f"pytest-tt takes {providers[0]}; other programs get the one that jax happens to start first",
+                "keep one",
             )
         )
-    found.append(ok("wheel", names(providers)))
-    for provider in providers:
-        found += _pins(provider.name)
+    found.append(ok("wheel", choice(providers)))
+    found += _pins(providers[0].name)
     return found
 
 
@@ -91,7 +90,7 @@ def _without_provider() -> Diagnosis:
     modules = ", ".join(sorted({f"{provider.module}" for provider in known_providers()}))
     broken = [f"{name} {version}" for name, version in known_distributions()]
     if not broken and not modules:
-        return blocks("wheel", f"{OFFICIAL} is not installed", "jax knows no platform tt without it", _INSTALL)
+        return blocks("wheel", "no plugin for jax registers tt", "jax knows no such platform without one", INSTALL)
     name = broken[0] if broken else f"{OFFICIAL} ?"
     if modules:
         what = f"{name} names the module {modules}, which is not there"

@@ -1,0 +1,319 @@
+"""``python -m zoo compile``: what TT's compiler makes of each program of the models, without a card or weights."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pytest_tt.cli.command import Command, UnusableError
+from pytest_tt.files import write_atomically
+from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.text import second_text, short_bytes, table
+from zoo.programs import LENGTH, ROWS, problems_of, programs_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from pytest_tt.targets.systems import System
+    from pytest_tt.tt_compiler.card_program import CardProgram
+    from zoo.programs import ModelProgram
+    from zoo.registry import Model
+
+HEADER = (
+    "model", "variant", "program", "compiles", "fits", "host ops", "ops", "a layer", "collectives", "peak DRAM",
+    "at best",
+)  # fmt: skip
+RIGHT = (5, 6, 7, 9, 10)
+
+LEGEND = """\
+by {compiler}, for {system}, mesh {mesh}; {rows} rows, of {length} tokens, decode with twice as many in the cache
+ops: of one call, on each chip. peak DRAM: of a chip, which has {dram} for programs
+at best: bound by a chip's arithmetic, its DRAM and what it receives; nothing here was measured on a card"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What the compiler made of a program. All from `fits` on is None where it made nothing.
+
+    rows: of the batch; length: tokens of a row or a prompt, or slots of the cache. problems: why it does not compile,
+    what Tenstorrent's own compiler does not take, what runs on the host, collectives that the model does not declare,
+    that it does not fit. ops_per_layer: None for models without layers that are alike. dram_peak_bytes, dram_bytes: of
+    a chip, and what it has. roofline_s: seconds that a call takes at best.
+    """
+
+    model: str
+    variant: str
+    program: str
+    rows: int
+    length: int | None
+    compiles: bool
+    problems: tuple[str, ...] = ()
+    fits: bool | None = None
+    host_ops: Mapping[str, int] | None = None
+    ops: Mapping[str, int] | None = None
+    ops_per_layer: float | None = None
+    collectives: Mapping[str, int] | None = None
+    dram_peak_bytes: int | None = None
+    dram_bytes: int | None = None
+    roofline_s: float | None = None
+    compiler: str | None = None
+
+
+def row_of(model: Model, variant: str, program: ModelProgram, made: CardProgram | Exception) -> Row:
+    """The row of a program, of which the compiler `made` something or said why not."""
+    row = Row(
+        model=model.name,
+        variant=variant,
+        program=program.name,
+        rows=program.rows,
+        length=program.length,
+        compiles=not isinstance(made, Exception),
+    )
+    if isinstance(made, Exception):
+        return replace(row, problems=(" ".join(str(made).split()),))
+    problems = problems_of(program, made)
+    if made.fits is False:
+        problems.append(
+            f"needs {short_bytes(made.dram_peak_bytes)} a chip, {made.system} has {short_bytes(made.dram_bytes)}"
+        )
+    layers = getattr(model.config(variant), "num_hidden_layers", None)
+    return replace(
+        row,
+        problems=tuple(problems),
+        fits=made.fits,
+        host_ops=made.host_ops,
+        ops=made.ops,
+        ops_per_layer=None if layers is None else sum(made.ops.values()) / layers,
+        collectives=made.collectives,
+        dram_peak_bytes=made.dram_peak_bytes,
+        dram_bytes=made.dram_bytes,
+        roofline_s=made.roofline_s,
+        compiler=str(made.compiler),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What programs are compiled for: rows of a batch, tokens of a row; and options of TT's compiler."""
+
+    rows: int = ROWS
+    length: int = LENGTH
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def rows_of(chosen: Iterable[tuple[Model, str]], system: str, mesh: str, sizes: Sizes) -> Iterator[Row]:
+    """A row for each program of the models and variants, as they come. Raises CompilerMissing without the compiler.
+
+    The next program is traced while the compiler, a process of its own, works on the one before.
+    """
+    from pytest_tt import open_chips
+    from pytest_tt.tt_compiler.compile import compile_program
+    from pytest_tt.tt_compiler.errors import TTCompileError
+    from pytest_tt.tt_compiler.lowering import lower
+
+    chips = open_chips(mesh, backend="sim").mesh
+    waiting: deque[tuple[Model, str, ModelProgram, Future[CardProgram]]] = deque()
+
+    def next_row() -> Row:
+        model, variant, program, future = waiting.popleft()
+        try:
+            made: CardProgram | TTCompileError = future.result()
+        except TTCompileError as error:
+            made = error
+        return row_of(model, variant, program, made)
+
+    with ThreadPoolExecutor(1) as compiler:
+        for model, variant in chosen:
+            for program in programs_of(model, model.config(variant), chips, rows=sizes.rows, length=sizes.length):
+                lowered = lower(program.function, program.arguments, {})
+                future = compiler.submit(compile_program, lowered, system=system, options=dict(sizes.options))
+                waiting.append((model, variant, program, future))
+                if len(waiting) > 1:
+                    yield next_row()
+        while waiting:
+            yield next_row()
+
+
+def text_of(rows: Iterable[Row]) -> str:
+    """The table for people, and below it what is wrong."""
+    rows = list(rows)
+    cells = [
+        (
+            row.model,
+            row.variant,
+            row.program,
+            "yes" if row.compiles else "no",
+            {True: "yes", False: "no", None: "-"}[row.fits],
+            "-" if row.host_ops is None else str(sum(row.host_ops.values())),
+            "-" if row.ops is None else str(sum(row.ops.values())),
+            "-" if row.ops_per_layer is None else f"{row.ops_per_layer:.0f}",
+            "-" if row.collectives is None else _counts(row.collectives),
+            short_bytes(row.dram_peak_bytes),
+            _time(row.roofline_s),
+        )
+        for row in rows
+    ]
+    told = [f"{row.variant} {row.program}: {problem}" for row in rows for problem in row.problems]
+    return "\n".join([table([HEADER, *cells], RIGHT), *told])
+
+
+def _time(seconds: float | None) -> str:
+    return "< 1 µs" if seconds is not None and seconds < 1e-6 else second_text(seconds)
+
+
+def _counts(collectives: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in collectives.items()) or "none"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of this command."""
+    parser.add_argument(
+        "models", metavar="MODEL[:VARIANT]", nargs="*", help="only these (default: all models that claim the mesh)"
+    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--system", help="for the chips of this system: n150, n300, t3k …")
+    where.add_argument(
+        "--readme",
+        action="store_true",
+        help="for all systems: write the tables of the models' READMEs that say where each published variant fits",
+    )
+    parser.add_argument("--mesh", metavar="ROWSxCOLS", help="default: the system's widest usual one")
+    parser.add_argument(
+        "--rows", type=int, default=ROWS, help="of a batch; more if the mesh asks (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--length", type=int, default=LENGTH, metavar="TOKENS",
+        help="of a row or prompt; a cache has twice as many (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="of TT's compiler; can be repeated"
+    )
+    parser.add_argument("--json", action="store_true", help="a list of rows for programs, with all that is known")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table, or JSON: a list of objects with the fields of `Row`. Returns 0, or 1 if a row has a problem."""
+    from pytest_tt.targets.systems import get_system
+    from pytest_tt.tt_compiler.build import CompilerMissing, find_build
+
+    try:
+        find_build()
+        if arguments.readme:
+            write_readmes(arguments.models)
+            return 0
+        system = get_system(arguments.system)
+        mesh = mesh_for(system, arguments.mesh)
+        sizes = Sizes(rows=arguments.rows, length=arguments.length, options=options_of(arguments.option))
+        if min(sizes.rows, sizes.length) < 1:
+            raise ValueError(f"--rows {sizes.rows}, --length {sizes.length}: expected 1 or more of both")
+        found = list(watched(chosen_by(arguments.models, mesh), system.name, mesh, sizes))
+    except (ValueError, CompilerMissing) as error:
+        raise UnusableError(error) from None
+    if arguments.json:
+        print(json.dumps([asdict(row) for row in found], indent=1))
+    else:
+        told = LEGEND.format(
+            compiler=next((row.compiler for row in found if row.compiler), "TT's compiler"),
+            system=system.name,
+            mesh=mesh,
+            rows=sizes.rows,
+            length=sizes.length,
+            dram=short_bytes(system.dram_bytes_per_chip),
+        )
+        print(f"{text_of(found)}\n\n{told}")
+    return int(any(row.problems for row in found))
+
+
+def watched(chosen: Sequence[tuple[Model, str]], system: str, mesh: str, sizes: Sizes) -> Iterator[Row]:
+    """`rows_of`, with a bar where stderr is a terminal."""
+    from tqdm import tqdm
+
+    total = sum(1 if model.decoder is None else 3 for model, _ in chosen)
+    with tqdm(total=total, unit="program", disable=None, leave=False) as bar:
+        for row in rows_of(chosen, system, mesh, sizes):
+            bar.set_description(f"{system} {mesh} {row.variant} {row.program}")
+            bar.update()
+            yield row
+
+
+def options_of(words: Iterable[str]) -> dict[str, str]:
+    """Options of TT's compiler, checked. ValueError for one that it does not have."""
+    from pytest_tt.targets import compiler_options
+
+    options = compiler_options.check(dict(map(compiler_options.parse, words)))
+    compiler_options.check_together(options)
+    return options
+
+
+def write_readmes(names: Sequence[str]) -> None:
+    """Write the table of each model (default: of all that have one). ValueError for a model whose README has none."""
+    from zoo import registry
+    from zoo.authoring import fit_table
+
+    if not names:
+        names = [name for name, model in registry.models().items() if fit_table.told(model)]
+    for name in names:
+        model = registry.model(name)
+        path = fit_table.path_of(model)
+        before = path.read_text(encoding="utf-8")
+        fit_table.replaced(before, "")  # raises now, not after minutes
+        peaks: dict[tuple[str, str, str], int] = {}
+        compiler = None
+        # Simulated chips cannot become more once they are in use.
+        for system, mesh in sorted(fit_table.columns(model), key=lambda column: -MeshShape.parse(column[1]).chips):
+            for row in watched([(model, variant) for variant in model.sources], system, mesh, Sizes()):
+                if row.dram_peak_bytes is None:
+                    raise ValueError(f"{row.variant} {row.program} for {system}: {'; '.join(row.problems)}")
+                where, compiler = (row.variant, system, mesh), row.compiler
+                peaks[where] = max(peaks.get(where, 0), row.dram_peak_bytes)
+        after = fit_table.replaced(before, fit_table.text_of(model, peaks, compiler or ""))
+        write_atomically(path, after)
+        print(f"{name}: {'unchanged' if after == before else 'changed'}")
+
+
+def mesh_for(system: System, given: str | None) -> str:
+    """The mesh that is `given`, else the widest usual one of `system`. ValueError if it has too few chips."""
+    mesh = MeshShape.parse(given or system.meshes[0])
+    if mesh.chips > system.chips:
+        raise ValueError(f"mesh {mesh} has {mesh.chips} chips, {system.name} has {system.chips}")
+    return str(mesh)
+
+
+def chosen_by(words: Iterable[str], mesh: str) -> list[tuple[Model, str]]:
+    """Models and variants that `words` name (MODEL or MODEL:VARIANT), all of a model or of the zoo else.
+
+    ValueError for a name that is not one, and for a model that does not claim `mesh`.
+    """
+    from zoo import registry
+
+    found: list[tuple[Model, str]] = []
+    for word in words:
+        name, colon, variant = word.partition(":")
+        model = registry.model(name)
+        if mesh not in model.sharding.meshes:
+            raise ValueError(f"{name} is not for mesh {mesh}; expected one of {', '.join(model.sharding.meshes)}")
+        if colon:
+            model.config(variant)
+        found += [(model, one) for one in ([variant] if colon else model.variants)]
+    if found:
+        return found
+    return [
+        (model, one) for model in registry.models().values() if mesh in model.sharding.meshes for one in model.variants
+    ]
+
+
+COMMAND = Command(
+    name="compile",
+    help="compile programs by TT's compiler, without a card or weights",
+    description="Compile the models' programs (forward; prefill and decode of those that write text) by TT's compiler, "
+    "without a card and without weights: does each compile and fit, what will the chips run, how fast at best. Needs "
+    "pytest-tt[compiler]. Exit with 1 if a program has a problem. The compiler is a build of Tenstorrent's: what it "
+    "refuses, a card does not run; what it takes, a card may still not run.",
+    arguments=add_arguments,
+    run=run,
+)
