@@ -5,7 +5,7 @@
 - Wrong numbers: a block of the model on as many chips.
 - Compile failures: the op that the reason names, with the model's sizes.
 
-Sizes are those of the models' published configs.
+Sizes are those of the models' published configs, with queries as wide as the model.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ when another build changes a row, by its name.
   the list of {source} of {date}; empty: nothing is known against it. `--tt-compile` asks both
   ([How the simulation differs from the card](../simulation.md)).
 
-Recorded with jax {jax}{others}. `python -m benchmarks.constructs` in a checkout compiles them all again,
+Recorded with jax {jax}{others}. In a checkout, `python -m benchmarks.constructs` compiles them all again, and
 `python -m benchmarks.constructs NAME …` only these. The programs are in `benchmarks/constructs/`.
 """
 
@@ -46,7 +46,7 @@ def constructs() -> str:
     record = Record.read(RECORD)
     verdicts = record.verdicts
     refused = sum(verdict.outcome == REFUSED for verdict in verdicts.values())
-    others = "".join(f"; with {version} {_others(found)}" for version, found in sorted(record.others.items()))
+    others = "".join(f"; with {version}, {_others(found)}" for version, found in sorted(record.others.items()))
     head = _HEAD.format(
         count=len(CONSTRUCTS),
         compiler=record.compiler,
@@ -61,7 +61,7 @@ def constructs() -> str:
 
 
 def _others(found: Any) -> str:
-    return f"{len(found)} differ (" + ", ".join(map(code, found)) + ")" if found else "all are the same"
+    return "another verdict on " + ", ".join(map(code, found)) if found else "the same"
 
 
 def _group(group: Any, verdicts: Any) -> str:
