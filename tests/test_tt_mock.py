@@ -123,6 +123,22 @@ def test_the_option_needs_blackhole(
     ]
 
 
+def test_what_is_not_for_several_chips() -> None:
+    lowered: Any = Lowered("")
+    lowered.devices, lowered.mesh = 4, "1x4"
+    with pytest.raises(ValueError, match="step is for 4 chips: memory can be reserved on one chip only"):
+        mock.run(lowered, system="qb2", reserve_bytes=1)
+    with pytest.raises(ValueError, match=r"step is for 4 chips \(mesh 1x4\), and p150 has 1: name a larger one"):
+        mock.run(lowered, system="p150")
+
+
+def test_a_run_that_takes_too_long() -> None:
+    error = mock._failure("", "step", "qb2", "the compiler did not end within 300 s, and was killed")
+    assert str(error).endswith(
+        "raise the limit (--tt-timeout): the first run on several chips compiles the kernels of their links"
+    )
+
+
 IN_A_RUN = """
 from pathlib import Path
 

@@ -68,17 +68,18 @@ def run(
 ) -> MockRun:
     """Compile `lowered` and run it once on the first chips of `system`, mocked, a system of Blackhole chips.
 
-    `reserve_bytes` of each chip's DRAM are taken before: how large that may be says what the program needs.
+    `reserve_bytes` of DRAM are taken before, for a program of one chip: how large that may be says what it needs.
     The first run on a system of several chips takes minutes: it compiles the kernels of the links, which are kept in
     `store`. Raises MockRunError with the runtime's words, and what `compile_program` raises; ValueError for a system
-    of Wormhole chips.
+    of Wormhole chips or with too few, and for memory reserved on several.
     """
     box = get_system(system)
     described = cluster(box).encode()
     if lowered.devices > box.chips:
-        raise ValueError(
-            f"{lowered.name} is for {lowered.devices} chips (mesh {lowered.mesh}), {box.name} has {box.chips}"
-        )
+        what = f"{lowered.name} is for {lowered.devices} chips (mesh {lowered.mesh})"
+        raise ValueError(f"{what}, and {box.name} has {box.chips}: name a larger one")
+    if reserve_bytes and lowered.devices > 1:
+        raise ValueError(f"{lowered.name} is for {lowered.devices} chips: memory can be reserved on one chip only")
     checked = compiler_options.check(options or {})
     compiler_options.check_together(checked)
     build = builds.find_build()
@@ -121,19 +122,17 @@ def _failure(log: str, program: str, system: str, otherwise: str) -> MockRunErro
     """The error of what the runtime said in `log`; `otherwise` where it did not say it in the usual form."""
     fatal = _FATAL.search(log)
     if fatal is None:
-        return MockRunError(otherwise, program=program, system=system, log=log)
+        return MockRunError(otherwise, program=program, system=system, hint=_hint(otherwise), log=log)
     place = f"{fatal['kind']} {fatal['file'].rpartition('/')[2]}:{fatal['line']}"
     sentence = f"{' '.join(fatal['text'].split())} ({place}: {' '.join(fatal['condition'].split())})"
     return MockRunError(sentence, program=program, system=system, hint=_hint(sentence), log=log)
 
 
 def _hint(sentence: str) -> str | None:
+    if "did not end within" in sentence:
+        return "raise the limit (--tt-timeout): the first run on several chips compiles the kernels of their links"
     if "Out of Memory" not in sentence:
-        return (
-            "L1 overflows at this op's size: split the tensor, or shard it over more chips"
-            if "L1" in sentence
-            else None
-        )
+        return None
     where = "L1" if "L1 buffer" in sentence else "DRAM"
     return f"it does not fit into the {where} of a chip: use smaller tensors, or shard them over more chips"
 
