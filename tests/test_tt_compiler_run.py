@@ -19,9 +19,6 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import fake_compiler
 
-from pytest_tt.compiler import card_compiler
-
-card_compiler.DEFAULT_LIMIT_S = 3.0
 fake_compiler.install(Path(__file__).parent)
 """
 
@@ -56,7 +53,7 @@ def test_a_compiler_that_crashes_hangs_and_prints(
     monkeypatch.setenv("TMPDIR", str(temporary))
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_inner=INNER)
-    arguments = ("--tt-backend", "sim", "--tt-compile", "p150", "test_inner.py")
+    arguments = ("--tt-backend", "sim", "--tt-compile", "p150", "--tt-timeout", "3", "test_inner.py")
     for _ in range(2):
         result = run_tt(*workers, *arguments)
         result.assert_outcomes(passed=4, failed=3)

@@ -51,7 +51,8 @@ def choose_isolation(config: pytest.Config, settings: Settings, target: Target) 
         timeout = Setting(settings.timeout.value, settings.timeout.source)
     isolate = settings.isolate
     if not (target.isolates if isolate.value is None else isolate.value):
-        if timeout.value and timeout.source == "--tt-timeout":
+        # With --tt-compile it also limits TT's compiler, which has a process of its own.
+        if timeout.value and timeout.source == "--tt-timeout" and not settings.compile.value:
             raise pytest.UsageError(
                 f"--tt-timeout {timeout.value:g}: a test that hangs can be ended only in a process of its own: add "
                 "--tt-isolate"
