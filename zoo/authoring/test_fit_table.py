@@ -76,7 +76,8 @@ def test_held_to(model: Model) -> None:
     assert "the README says that it does not fit" in problem
     (problem,) = problems("small", "n300", "1x2", 2 * GIB)
     assert "small needs 2.0 GiB a chip, n300 has 12.0 GiB; the README says 1.0 GiB" in problem
-    # Of what the README does not name, it says that it fits.
+    assert problems("large", "n300", "1x1", room + 1) == []  # it says nothing of this mesh
+    # Of a variant that the README does not name, it says that it fits.
     assert problems("unnamed", "n300", "1x1", GIB) == []
     assert "says that it fits" in problems("unnamed", "n300", "1x1", room + 1)[0]
 
