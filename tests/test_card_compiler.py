@@ -58,7 +58,7 @@ SUITE = """
             return jax.lax.psum(x, ("batch", "model"))  # psum
 
         specs = {"in_specs": P("batch", "model"), "out_specs": P()}
-        tt_jit(jax.shard_map(sum_all, mesh=tt_mesh, **specs))(X)
+        tt_jit(jax.shard_map(sum_all, mesh=tt_mesh, **specs))(X)  # call
 
     @pytest.mark.tt(mesh="1x1")
     def test_large(tt_jit):
@@ -119,7 +119,9 @@ def test_good_and_bad_programs(pytester: pytest.Pytester, run_tt: RunTT) -> None
         result.assert_outcomes(passed=1, failed=5)
         rows = rows_of(pytester.path / "r.json")
         for name, (op, hint) in BAD.items():
-            (reason,) = re.findall(rf"^E .*TTCompileError: (.*{re.escape(op)} at .*test_it.py:{lines[name]}: .*)$",
+            # Within shard_map, jax 0.7 only tells where the function is called.
+            line = f"(?:{lines[name]}|{lines['call']})" if name == "psum" else lines[name]
+            (reason,) = re.findall(rf"^E .*TTCompileError: (.*{re.escape(op)} at .*test_it.py:{line}: .*)$",
                                    result.stdout.str(), re.MULTILINE)  # fmt: skip
             assert reason in rows[name]["reason"]
             assert re.search(rf"^E  +instead: {re.escape(hint)}", result.stdout.str(), re.MULTILINE), name

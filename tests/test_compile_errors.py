@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -113,6 +114,8 @@ def test_errors_survive_pickling() -> None:
     assert error.named("g").program == "g"
 
 
+# Also where a plugin for chips is installed.
+ON_THE_CPU = {**os.environ, "JAX_PLATFORMS": "cpu"}
 LOWERED = """
 import inspect, json, sys
 import jax, jax.numpy as jnp, numpy as np
@@ -156,7 +159,7 @@ def test_what_jax_itself_cannot_lower(tmp_path: object) -> None:
     script = f"{tmp_path}/model.py"
     with open(script, "w", encoding="utf-8") as file:
         file.write(LOWERED)
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=ON_THE_CPU, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     lines = LOWERED.splitlines()

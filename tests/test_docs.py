@@ -31,6 +31,7 @@ NOT_RUN = {
     "docs/add_a_model.md": {"needs the network": 2},
     "docs/compile.md": {"needs the network": 1},
     "docs/index.md": {"needs the network": 1, "needs a card": 1},
+    "docs/simulation.md": {"nox runs it, session compiler": 1},
     "docs/zoos_elsewhere.md": {"nox runs it, session elsewhere": 1},
 }
 # Blocks that run only if DOCS_SLOW is set, as in nox's session docs.
@@ -42,7 +43,10 @@ RUN_IN_NOX = {
     "docs/zoos_elsewhere.md": 1,
 }
 # Blocks that run only where a package is installed, as in nox's session compiler.
-NEED = {"docs/compile.md": {"jax-tt-plugin": 5}}
+NEED = {"README.md": {"jax-tt-plugin": 1}, "docs/compile.md": {"jax-tt-plugin": 6}}
+
+# Pages of which the same is true of all blocks.
+PAGES_IN_NOX = ("docs/results.md", "docs/scripts_and_notebooks.md", "docs/write_a_test.md")
 
 # Pages that another script follows, which takes longer; nox runs it.
 FOLLOWED_BY = {"docs/add_a_model.md": "tests/walkthrough.py"}
@@ -54,6 +58,8 @@ def blocks_of(page: str) -> list[Block]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page) and page not in FOLLOWED_BY])
 def test_what_a_page_shows_is_what_happens(page: str, tmp_path: Path) -> None:
+    if page in PAGES_IN_NOX and not os.environ.get(SLOW):
+        pytest.skip(f"takes long: set {SLOW}=1, as nox's session docs does")
     (tmp_path / "tools").mkdir()
     (tmp_path / "example").mkdir()
     follow(blocks_of(page), tmp_path / "example", tmp_path / "tools")

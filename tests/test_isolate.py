@@ -88,7 +88,18 @@ DEADLY = """
 """
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    "workers",
+    [
+        0,
+        pytest.param(
+            2,
+            marks=pytest.mark.skipif(
+                not os.environ.get("ZOO_SLOW"), reason="takes long: set ZOO_SLOW=1, as nox's session slow does"
+            ),
+        ),
+    ],
+)
 def test_deadly_tests_among_healthy_ones(pytester: pytest.Pytester, run_tt: RunTT, workers: int) -> None:
     if workers:
         pytest.importorskip("xdist")

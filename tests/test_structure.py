@@ -33,7 +33,8 @@ PUBLIC = (
 # The rooms of the zoo: a model uses all but `cli`, `evaluation` and `authoring`'s commands; these find models by the
 # registry and know none by name.
 ZOO = (
-    "checkpoints", "text", "vision", "references", "registry", "programs", "discovery", "authoring", "evaluation", "cli",
+    "checkpoints", "text", "vision", "references", "registry", "programs", "discovery", "authoring", "evaluation",
+    "cli",
 )  # fmt: skip
 
 

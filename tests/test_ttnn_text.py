@@ -92,6 +92,20 @@ def test_bytes_of_a_layout(layout: Layout, stored: int | None) -> None:
     assert layout.stored_bytes == stored
 
 
+@pytest.mark.parametrize(
+    "grid",
+    ["8x8", "8x8, (d0, d1) -> (0, d0, d1)", "8x8, virt_to_physical_map = (d0, d1) -> (0, d0, d1)"],
+)
+def test_layouts_that_are_sharded_over_cores(grid: str) -> None:
+    memory = "memref<1x2x!ttcore.tile<32x32, bf16>, #l1>, <block_sharded>"
+    layout = f"#ttnn.ttnn_layout<(d0, d1) -> (d0, d1), <{grid}>, {memory}>"
+    head = "func.func public @main(%arg0: tensor<256x512xbf16, #layout>) {"
+    module = read(f"#l1 = #ttnn.buffer_type<l1>\n#layout = {layout}\n{head}\n}}")
+    kind = module.main.arguments[0].type
+    assert kind is not None
+    assert kind.layout == Layout((8, 8), (1, 2), "bf16", (32, 32), "l1")
+
+
 def test_a_form_that_is_not_known_is_said() -> None:
     changed = text("mlp").replace('"ttnn.relu"(%3)', "ttnn.relu %3", 1)
     (line,) = read(changed).unread

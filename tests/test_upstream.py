@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from pytest_tt.tt_compiler.upstream import refused, verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Also where a plugin for chips is installed.
+ON_THE_CPU = {**os.environ, "JAX_PLATFORMS": "cpu"}
 MODEL = """
 import json, sys
 import jax, jax.numpy as jnp, numpy as np
@@ -62,7 +65,7 @@ def lowered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, st
     """The text of each program, without and with locations."""
     script: Path = tmp_path_factory.mktemp("upstream") / "model.py"
     script.write_text(MODEL, encoding="utf-8")
-    done = subprocess.run([sys.executable, script, *FOUND], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, script, *FOUND], capture_output=True, text=True, env=ON_THE_CPU, check=False)
     assert done.returncode == 0, done.stderr
     return {name: tuple(texts) for name, texts in json.loads(done.stdout).items()}
 

@@ -63,9 +63,12 @@ def _cases(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
 
 
 def _variants(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
+    """Those whose goldens are compared; where `SLOW` is set all of them, as tracing the large ones takes seconds."""
     for model in models:
+        of_goldens = {about.variant for case, about in model.goldens.items() if model.meshes_of(case)}
         for variant in model.variants:
-            yield pytest.param(model, variant, id=f"{model.name}-{variant}")
+            if variant in of_goldens or os.environ.get(registry.SLOW):
+                yield pytest.param(model, variant, id=f"{model.name}-{variant}")
 
 
 def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:

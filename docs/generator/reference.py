@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import commands
+import constructs
 import formats
 import interface
 import options
@@ -26,6 +27,7 @@ PAGES = {
     "golden_file": formats.golden_format,
     "status_file": formats.status_file,
     "commands": commands.commands,
+    "constructs": constructs.constructs,
 }
 
 

@@ -219,7 +219,7 @@ class Pool:
                 return None
             else:
                 problem = message["problem"]
-                child.end(self._grace_s)
+                child.finish(self._grace_s)  # it waits for what to do next: a signal may be lost on it
         except CrashedError:
             problem = f"the process that opened them {child.crash().how}"
         self.child = None

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_tt.targets.chips import CHIPS
 from pytest_tt.tt_compiler import upstream
@@ -19,25 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_tt.tt_compiler.artifact import Artifact
+    from pytest_tt.tt_compiler.build import Build
     from pytest_tt.tt_compiler.ttnn_module import Module, Op
 
 # Names for what is there, not work.
 _NOT_COUNTED = frozenset(["deallocate", "get_device", "load_cached", "call"])
 # Moves between the host and the chips: they end in, or start from, the host's memory, but compute nothing there.
 _TRANSFERS = frozenset(["from_device", "to_device", "deallocate", "get_device", "load_cached", "call"])
-
-
-class CompilerVersion(Protocol):
-    """Which compiler it was: a `Build`, or what a card's plugin says of itself."""
-
-    @property
-    def package(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def tt_mlir(self) -> str | None: ...
 
 
 class Compiler(NamedTuple):
@@ -195,7 +183,7 @@ class CardProgram:
 
 
 def read(
-    artifact: Artifact, system: str, mesh: str, build: CompilerVersion, stablehlo: str, *, name: str = "program"
+    artifact: Artifact, system: str, mesh: str, build: Build | Compiler, stablehlo: str, *, name: str = "program"
 ) -> CardProgram:
     """What the compiler made of a program for `mesh` (``1x2``) of the chips of `system` (a name of SYSTEMS).
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 
 # Installed packages, the standard library and code without a file are not the user's.
 _NOT_THE_USERS = re.compile(r"[/\\](?:site|dist)-packages[/\\]|[/\\]lib[/\\]python3\.\d+[/\\]|^<|^$")
+
+# Nor is this package, which need not be installed.
+_OURS = str(Path(__file__).parents[1]) + os.sep
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ class Frame:
     @property
     def is_users(self) -> bool:
         """Whether it is in code of the user: not in an installed package, nor in the standard library."""
-        return _NOT_THE_USERS.search(self.file) is None
+        return _NOT_THE_USERS.search(self.file) is None and not self.file.startswith(_OURS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from zoo.evaluation.language_model import LanguageModel, bucket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+# All of them in nox's session evaluation.
+MESHES = ["1x1", "1x8", "2x4"] if os.environ.get(registry.SLOW) else ["1x8"]
+GPT2_MESHES = ["1x2", "2x4"] if os.environ.get(registry.SLOW) else ["2x4"]
 
 
 def golden_of(name: str, case: str) -> Any:
@@ -50,7 +55,7 @@ def test_others_write_no_text(name: str) -> None:
         LanguageModel(model, None, None, None)  # type: ignore[arg-type] # it comes to none of them
 
 
-@pytest.mark.tt(mesh=["1x1", "1x8", "2x4"], model="qwen2_5", variant="tiny-28-4")
+@pytest.mark.tt(mesh=MESHES, model="qwen2_5", variant="tiny-28-4")
 def test_continues_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
     from zoo.qwen2_5.reference import NEW_TOKENS, prompts
 
@@ -71,7 +76,7 @@ def test_continues_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
     assert model.written == sum(len(row) for found in (never, stopped, short) for row in found.values())
 
 
-@pytest.mark.tt(mesh=["1x1", "1x8", "2x4"], model="qwen2_5", variant="tiny-28-4")
+@pytest.mark.tt(mesh=MESHES, model="qwen2_5", variant="tiny-28-4")
 def test_scores_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
     from zoo.qwen2_5.reference import GIVEN, TEXT
 
@@ -100,7 +105,7 @@ def test_scores_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
     assert greedy < 40  # of made-up texts by far not every token is the likeliest
 
 
-@pytest.mark.tt(mesh=["1x2", "2x4"], model="gpt2", variant="tiny")
+@pytest.mark.tt(mesh=GPT2_MESHES, model="gpt2", variant="tiny")
 def test_gpt2_is_scored_and_continued_too(tt_mesh: Any, tt_jit: Any) -> None:
     model = make("gpt2", "tiny", tt_mesh, tt_jit, rows=3)
     golden = golden_of("gpt2", "tiny")
