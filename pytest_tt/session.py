@@ -113,15 +113,13 @@ class Session:
         mock, systems = self.settings.mock, self.settings.compile.value
         if not mock.value or self.target.compiled_by_tt:
             return
-        from pytest_tt.targets.chips import BLACKHOLE
-        from pytest_tt.targets.systems import SYSTEMS
+        from pytest_tt.tt_compiler.cluster import MOCKED
 
-        blackhole = [name for name, system in SYSTEMS.items() if system.arch == BLACKHOLE]
-        others = [name for name in systems if name not in blackhole]
+        others = [name for name in systems if name not in MOCKED]
         if others or not systems:
-            what = ", ".join(others) or "nothing is compiled"
-            expected = f"--tt-compile with {', '.join(blackhole[:-1])} or {blackhole[-1]}"
-            raise pytest.UsageError(f"{mock.source}: {what}: only Blackhole chips can be mocked; expected {expected}")
+            what = f"no mock device of {', '.join(others)}" if others else "nothing is compiled"
+            expected = f"--tt-compile with {', '.join(MOCKED[:-1])} or {MOCKED[-1]}"
+            raise pytest.UsageError(f"{mock.source}: {what}: expected {expected}")
 
     def card_compiler(self) -> CardCompiler:
         """TT's compiler for this run's programs. Raises CompilerMissing where it is not installed."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_tt.targets.chips import BLACKHOLE, WORMHOLE
-from pytest_tt.targets.systems import SYSTEMS
+from pytest_tt.targets.chips import WORMHOLE
 from pytest_tt.tt_compiler.descriptor import grid
 
 if TYPE_CHECKING:
@@ -18,8 +17,12 @@ if TYPE_CHECKING:
 # differs from chip to chip).
 _P100 = ("p100", 0x36, 0b11000000, 0b1000, 0b11111111111111)
 _P150 = ("p150", 0x40, 0b11000000, 0, 0b100100000)
-# A p300 is two such chips, and a Galaxy's differ in a few cores: programs see the same grid and memory.
-_BOARDS = {"p100": _P100, "p150": _P150, "qb2": _P150, "lb-blackhole": _P150, "galaxy-bh": _P150}
+# A p300 is two such chips: programs see the same grid and memory. A Galaxy is not here: its links are not a grid's, and
+# TT's library wants them as they are.
+_BOARDS = {"p100": _P100, "p150": _P150, "qb2": _P150, "lb-blackhole": _P150}
+
+MOCKED = tuple(_BOARDS)
+"""The systems whose chips can be mocked."""
 
 # Ethernet channels of the links of a chip in a grid, two to each neighbour.
 _WEST, _EAST, _NORTH, _SOUTH = (2, 3), (4, 6), (0, 1), (7, 9)
@@ -27,24 +30,22 @@ _WEST, _EAST, _NORTH, _SOUTH = (2, 3), (4, 6), (0, 1), (7, 9)
 
 def check_mocked(system: System) -> None:
     """Raise ValueError for a system whose chips cannot be mocked."""
-    if system.arch != WORMHOLE:
+    if system.name in MOCKED:
         return
-    others = ", ".join(name for name, other in SYSTEMS.items() if other.arch == BLACKHOLE)
-    raise ValueError(
-        f"{system.name} has Wormhole chips, for which jax-tt-plugin has no kernels: a mock run is for one of {others}"
-    )
+    wormhole = system.arch == WORMHOLE
+    why = "has Wormhole chips, for which jax-tt-plugin has no kernels" if wormhole else "cannot be mocked yet"
+    raise ValueError(f"{system.name} {why}: a mock run is for one of {', '.join(MOCKED)}")
 
 
 def cluster(system: System) -> str:
     """The descriptor of `system`, in the format of tt-umd (docs/yaml_schemas/cluster_descriptor.yaml).
 
-    Its chips are a grid, each linked to its neighbours. Raises ValueError for a system of Wormhole chips.
+    Its chips are a grid, each linked to its neighbours. Raises ValueError for others.
     """
     check_mocked(system)
     board, number, cores, banks, ethernet = _BOARDS[system.name]
     chips = range(system.chips)
-    # A bus for each eight chips: chips that share one are told apart by their number in it.
-    buses = [32 * (chip % 8) + 1 + chip // 8 for chip in chips]
+    buses = [0x20 * chip + 1 for chip in chips]
     harvested = (
         f"{{noc_translation: true, harvest_mask: {cores}, dram_harvesting_mask: {banks}, "
         f"eth_harvesting_mask: {ethernet}, pcie_harvesting_mask: 2, l2cpu_harvesting_mask: 0}}"
