@@ -312,19 +312,12 @@ def compiler(session: nox.Session) -> None:
     session.install("-e", ".[dev,compiler]")
     install_minilm(session)
     show_versions(session, "jax", "jax-tt-plugin", "flatbuffers")
-    names = ("card_*", "tt_compiler_*", "cli_compile", "constructs", "backtest", "docs")
-    tests = sorted(str(path) for name in names for path in (ROOT / "tests").glob(f"test_{name}.py"))
-    session.run(
-        "pytest",
-        "-n",
-        "2",
-        *tests,
-        "zoo/test_contract.py",
-        "-k",
-        "not test_contract or compiles",
-        env={"ZOO_SLOW": "1"},
-    )
-    session.run("pytest", "-p", "pytest_tt", "--tt-mesh", "1x2", "--tt-compile", "n300", "-n", "2", "zoo")
+    names = ("card_*", "tt_compiler_*", "cli_compile", "jit_weights", "constructs", "backtest", "docs", "provider")
+    tests = sorted(str(path.relative_to(ROOT)) for name in names for path in (ROOT / "tests").glob(f"test_{name}.py"))
+    tests += ["zoo/cli/test_compiling.py", "zoo/test_contract.py", "-k", "not test_contract or compiles"]
+    session.run("pytest", "-n", "2", *tests)
+    compiled = ("-p", "pytest_tt", "--tt-mesh", "1x2", "--tt-compile", "n300")
+    session.run("pytest", *compiled, "-n", "2", "zoo/test_contract.py", "-k", "golden")
     session.run("python", "-m", "zoo", "compile", "--system", "t3k", "--mesh", "1x8")
     session.run("python", "-m", "benchmarks.constructs")
     session.run("python", "-m", "benchmarks.backtest")
