@@ -34,6 +34,7 @@ def compile_program(lowered: Any, *, system: str, options: Any = None, limit_s: 
             "failed to legalize operation 'stablehlo.fft'", op="stablehlo.fft", file="/m/model.py", line=7, hint="split"
         )
     wide = name == "wide" and system == "n150"
+    product = SimpleNamespace(name="ttnn.matmul", location=Location("jit(f)/dot", (Frame("/m/wide.py", 5),)))
     loop = Finding("while", "has no lowering for it", Location("jit(f)/while", (Frame("/m/loop.py", 3),)))
     return SimpleNamespace(
         name=name,
@@ -46,6 +47,7 @@ def compile_program(lowered: Any, *, system: str, options: Any = None, limit_s: 
         dram_peak_bytes=(17 if wide else 1) * 2**30,
         dram_bytes=SYSTEMS[system].dram_bytes_per_chip,
         fits=not wide,
+        largest=(product, 16 * 2**30),
         flops=10,
         roofline_s=1e-6,
         upstream=(loop,) if name == "looped" else (),

@@ -63,7 +63,7 @@ SUITE = """
     @pytest.mark.tt(mesh="1x1")
     def test_large(tt_jit):
         def product(x, w):
-            return x @ w
+            return x @ w  # large
 
         shapes = [jax.ShapeDtypeStruct(shape, np.float32) for shape in ((32, 65536), (65536, 65536))]
         tt_jit(product).compile(*shapes)
@@ -74,6 +74,7 @@ BAD = {
     "cholesky": ("stablehlo.cholesky", "factor with matrix products"),
     "scan": ("while", "write a Python loop"),
     "psum": ("stablehlo.all_reduce", "reduce over one axis of the mesh after the other"),
+    "large": ("ttnn.matmul", "use more chips and shard the parameters over them"),
 }
 
 # Another run, which has to do without the compiler.

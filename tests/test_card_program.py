@@ -44,6 +44,14 @@ def test_ops_of_a_line() -> None:
         found.ops_at("mlp")
 
 
+def test_the_largest_tensor_and_where_it_is_used() -> None:
+    found = program("mlp").largest
+    assert found is not None
+    op, size = found
+    assert (op.short_name, op.location.place) == ("linear", f"{FILE}:{line_of('x @ w + b')}")
+    assert size == 12 * 4096, "eight tiles; each of the twelve banks reserves one"
+
+
 def test_compiler_and_name() -> None:
     found = program("mlp")
     assert (found.name, found.system, found.mesh) == ("mlp", "n150", "1x1")

@@ -87,7 +87,8 @@ def test_each_problem_fails_its_test(way: tuple[str, ...], pytester: pytest.Pyte
             "E *TTCompileError: TT's compiler for n150: fft: stablehlo.fft at /m/model.py:7: failed to legalize "
             "operation 'stablehlo.fft'",
             "E * instead: split",
-            "E *TTCompileError: TT's compiler for n150: wide: needs 17.0 GiB of DRAM on each chip, n150 has 12.0 GiB",
+            "E *TTCompileError: TT's compiler for n150: wide: ttnn.matmul at /m/wide.py:5: needs 17.0 GiB of DRAM on "
+            "each chip, n150 has 12.0 GiB; its largest tensor, 16.0 GiB, is used here",
             "E *TTCompileError: TT's compiler for n150: hosted: runs ops on the host's CPU: 2 topk",
             "E *TTCompileError: TT's compiler for n150: looped: while at /m/loop.py:3: has no lowering for it "
             "(fake-tt takes it; *",

@@ -109,10 +109,19 @@ def problems_of(program: CardProgram, upstream: str = "fail") -> Iterator[TTComp
     name, system = program.name, program.system
     if program.fits is False:
         have = short_bytes(program.dram_bytes)
+        sentence = f"needs {short_bytes(program.dram_peak_bytes)} of DRAM on each chip, {system} has {have}"
+        op, frame = None, None
+        if program.largest is not None:
+            op, size = program.largest
+            frame = op.location.frame
+            sentence += f"; its largest tensor, {short_bytes(size)}, is used here"
         yield TTCompileError(
-            f"needs {short_bytes(program.dram_peak_bytes)} of DRAM on each chip, {system} has {have}",
+            sentence,
             program=name,
             system=system,
+            op=None if op is None else op.name,
+            file=None if frame is None else frame.file,
+            line=None if frame is None else frame.line,
             hint="use more chips and shard the parameters over them, a smaller batch or cache, or "
             "experimental_weight_dtype=bfp_bf8",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_tt.run import TTRun
     from pytest_tt.targets.target import Target
     from pytest_tt.tt_compiler.card_program import CardProgram
+    from pytest_tt.tt_compiler.lowering import Lowered
 
 
 class TTCompile:
@@ -37,6 +39,7 @@ class TTCompile:
         self._compiler = compiler
         self._recorder = recorder
         self._target = target
+        self._last: tuple[list[Any], Any, Lowered] | None = None
 
     def __call__(
         self,
@@ -71,7 +74,7 @@ class TTCompile:
         refusal = None
         if mock:
             check_mocked(get_system(chosen))
-        lower = functools.cache(lambda: lowered(function, args, jit_options, self._mesh_of(shape), name))
+        lower = functools.partial(self._lowered, function, args, jit_options, shape, name)
         try:
             program = self._compiler.compile(lower, system=chosen, name=name, options=tt)
         except TTCompileError as error:
@@ -105,6 +108,29 @@ class TTCompile:
                 "another system"
             )
         return system.name
+
+    def _lowered(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        jit_options: dict[str, Any],
+        shape: MeshShape,
+        name: str,
+    ) -> Lowered:
+        """The program to compile. The last one is kept: it is often compiled for one system after the other."""
+        import jax
+
+        leaves, structure = jax.tree.flatten((args, jit_options))
+        same: list[Any] = [function, *leaves]
+        key = (structure, shape, name)
+        if self._last is not None:
+            before, key_before, kept = self._last
+            if key == key_before and len(same) == len(before) and all(map(operator.is_, same, before)):
+                return kept
+        self._last = None
+        program = lowered(function, args, jit_options, self._mesh_of(shape), name)
+        self._last = (same, key, program)
+        return program
 
     def _mesh_of(self, shape: MeshShape) -> Mesh:
         if shape == self._run.mesh:

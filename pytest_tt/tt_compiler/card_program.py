@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_tt.targets.chips import CHIPS
 from pytest_tt.tt_compiler import upstream
-from pytest_tt.tt_compiler.memory import Memory, peak_memory
+from pytest_tt.tt_compiler.memory import Memory, allocated_bytes, peak_memory
 from pytest_tt.tt_compiler.roofline import Bound, bounds, collective_kind, is_send
 from pytest_tt.tt_compiler.ttnn_text import read as read_ttnn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_tt.targets.chips import Chip
     from pytest_tt.tt_compiler.artifact import Artifact
     from pytest_tt.tt_compiler.build import Build
-    from pytest_tt.tt_compiler.ttnn_module import Module, Op
+    from pytest_tt.tt_compiler.ttnn_module import Module, Op, Tensor
 
 # Names for what is there, not work.
 _NOT_COUNTED = frozenset(["deallocate", "get_device", "load_cached", "call"])
@@ -46,6 +47,10 @@ _SENT = {
     "collective_broadcast": "collective-broadcast",
 }
 _FIRST_STAGE = re.compile(rf'"ttir\.({"|".join(_SENT)})"\(')
+
+
+# They change how a tensor is stored, not what it holds.
+_MOVES = frozenset(["to_layout", "to_memory_config", "typecast", "to_dtype", "reshape"])
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,19 @@ class CardProgram:
         ]
         return (*self.memory.unknown, *unsized)
 
+    @cached_property
+    def largest(self) -> tuple[Op, int] | None:
+        """An op of the user's that takes or makes the largest tensor in DRAM, and that tensor's bytes on one chip."""
+        found = None
+        for op in self._walk:
+            sizes = [_dram_bytes(kind, CHIPS[self.system]) for kind in (*op.operand_types, *op.result_types)]
+            size = max(sizes, default=0)
+            # A weight is often converted first, at no line of its own: the op that uses it says more.
+            rank = (size, op.location.frame is not None, op.short_name not in _MOVES)
+            if size and (found is None or rank > found[0]):
+                found = (rank, op)
+        return None if found is None else (found[1], found[0][0])
+
     def ops_at(self, place: str | int) -> tuple[Op, ...]:
         """Ops of one call that come from a line of source: ``"model.py:12"``, or ``12`` in any file.
 
@@ -207,3 +225,8 @@ def read(
 
 def _counted(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
+
+
+def _dram_bytes(kind: Tensor | None, chip: Chip) -> int:
+    """Bytes of a tensor in DRAM on one chip; 0 for what is elsewhere or not known."""
+    return 0 if kind is None or kind.layout is None else allocated_bytes(kind.layout, chip) or 0
