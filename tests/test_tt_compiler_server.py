@@ -216,8 +216,9 @@ time.sleep(600)
     guard = int(run.stdout.readline())
     if module == "hangs":
         wait_until(lambda: any("started" in path.read_text() for path in temporary.glob("*/program-*/log")))
+    # The process of a program that compiles ends soon.
+    wait_until(lambda: len(worker.processes_of(guard)) == (4 if module == "hangs" else 2))
     group = worker.processes_of(guard)
-    assert len(group) == (4 if module == "hangs" else 2)
     run.kill()
     run.wait()
     run.stdout.close()
