@@ -400,7 +400,7 @@ def walkthrough(session: nox.Session) -> None:
     """docs/add_a_model.md followed literally in a clean clone, and the tests of what it uses that need PyTorch."""
     install_references(session)
     session.run("python", "tests/walkthrough.py")
-    session.run("pytest", "zoo/authoring")
+    session.run("pytest", "zoo/authoring", env={"ZOO_SLOW": "1"})
 
 
 @nox.session(python="3.11")
@@ -411,11 +411,9 @@ def slow(session: nox.Session) -> None:
     install_minilm(session)
     chosen = "qwen2_5 or distilbert or gpt2-gpt2 or bert-base or 1-layer or minilm or resnet-resnet or host or variant"
     session.run("pytest", "zoo/test_contract.py", "zoo/qwen2_5", "-k", chosen, env={"ZOO_SLOW": "1"})
-    others = ("test_benchmarks", "test_external_zoo", "test_isolate", "test_workflows")
-    session.run(
-        *("pytest", *(f"tests/{name}.py" for name in others), "zoo/cnn/test_cnn.py", "zoo/gpt2/test_demo.py"),
-        env={"ZOO_SLOW": "1"},
-    )
+    names = ("benchmarks", "examples", "external_zoo", "isolate", "isolate_hw", "workflows")
+    others = [*(f"tests/test_{name}.py" for name in names), "zoo/cnn/test_cnn.py", "zoo/gpt2", "zoo/bert/test_demo.py"]
+    session.run("pytest", *others, env={"ZOO_SLOW": "1"})
 
 
 @nox.session(python="3.11")

@@ -46,7 +46,7 @@ RUN_IN_NOX = {
 NEED = {"README.md": {"jax-tt-plugin": 1}, "docs/compile.md": {"jax-tt-plugin": 6}}
 
 # Pages of which the same is true of all blocks.
-PAGES_IN_NOX = ("docs/results.md", "docs/scripts_and_notebooks.md", "docs/write_a_test.md")
+PAGES_IN_NOX = ("docs/goldens.md", "docs/results.md", "docs/scripts_and_notebooks.md", "docs/write_a_test.md")
 
 # Pages that another script follows, which takes longer; nox runs it.
 FOLLOWED_BY = {"docs/add_a_model.md": "tests/walkthrough.py"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,11 @@ def test_tensor_parallel_dense(tmp_path: Path) -> None:
     assert facts["JAX backend platform"] == "tt"
 
 
-@pytest.mark.parametrize("options", COMMANDS["jax_inference_lesson.py"])
+# The others in nox's session slow.
+LESSONS = COMMANDS["jax_inference_lesson.py"] if os.environ.get("ZOO_SLOW") else COMMANDS["jax_inference_lesson.py"][:1]
+
+
+@pytest.mark.parametrize("options", LESSONS)
 def test_jax_inference_lesson(options: str, tmp_path: Path) -> None:
     facts = printed("jax_inference_lesson.py", options, tmp_path)
     chips, mesh, part = {

@@ -109,6 +109,7 @@ def test_hung_chips_are_said_once(
     assert not tt_smi.exists()
 
 
+@pytest.mark.skipif(not os.environ.get("ZOO_SLOW"), reason="takes long: set ZOO_SLOW=1, as nox's session slow does")
 def test_reset_where_it_is_allowed(
     pytester: pytest.Pytester,
     working: Environment,

@@ -80,6 +80,9 @@ def outer(command: list[str], path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.skipif(
+    not os.environ.get(registry.SLOW), reason="takes long: set ZOO_SLOW=1, as nox's session walkthrough does"
+)
 def test_begun_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "plain", "--into", str(tmp_path)]) == 0
     output = capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from zoo.bert import params
 from zoo.bert.model import TINY, Bert, forward
 from zoo.bert.sentence_transformers import check_pooling
 from zoo.checkpoints.tensor_files import save_checkpoint
+from zoo.registry import SLOW
 from zoo.text.wordpiece import from_vocabulary
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def likely(ids: list[int]) -> np.ndarray:
         return np.asarray(jax.nn.softmax(logits[0]))
 
 
-@pytest.mark.tt(mesh=["1x1", "1x8", "2x4"])
+@pytest.mark.tt(mesh=["1x1", "1x8", "2x4"] if os.environ.get(SLOW) else ["2x4"])
 def test_masks(run: Callable[..., list[str]], directory: Path, tt_run: Any) -> None:
     """Three sentences, which 2x4 does not divide, with one [MASK] or two; one kind of tokenizer or the other."""
     if tt_run.mesh.rows > 1:
@@ -97,7 +99,7 @@ def test_masks(run: Callable[..., list[str]], directory: Path, tt_run: Any) -> N
     assert rows["run"].endswith("(median; 3 sentences of up to 16 tokens)")
 
 
-@pytest.mark.tt(mesh=["1x1", "1x2"])
+@pytest.mark.tt(mesh=["1x1", "1x2"] if os.environ.get(SLOW) else ["1x2"])
 def test_meaning(run: Callable[..., list[str]], tt_run: Any) -> None:
     """The sentences that are there by default: two of each kind, which find each other."""
     try:
