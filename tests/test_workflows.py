@@ -95,9 +95,9 @@ SUITE = """
     @pytest.mark.parametrize("n", [0, 1, 2])
     def test_product(tt_jit, tt_run, n):
         assert tt_run.backend == "hw"
-        whole = n == 1 and "REGRESSED" in os.environ
-        out = P() if whole else P(None, "model")  # whole: the chips must exchange their parts
-        f = tt_jit(lambda x, w: x @ w, in_shardings=(P(), P(None, "model")), out_shardings=out)
+        if n == 1 and "REGRESSED" in os.environ:
+            pytest.skip("no time for it")
+        f = tt_jit(lambda x, w: x @ w, in_shardings=(P(), P(None, "model")), out_shardings=P(None, "model"))
         assert (f(X, X) == 8).all()
 """
 
@@ -163,8 +163,8 @@ def test_a_hardware_run_from_start_to_end(
     assert run("Merge").returncode == 0
     gate = run("Gate")
     assert gate.returncode == 1
-    assert re.search(r"test_product\[1\].*all-gather", gate.stdout)
-    assert "all-gather" in (pytester.path / "GITHUB_STEP_SUMMARY").read_text()
+    assert re.search(r"test_product\[1\].*skipped.*no time for it", gate.stdout), gate.stdout
+    assert "no time for it" in (pytester.path / "GITHUB_STEP_SUMMARY").read_text()
 
     test(regressed)
     assert run("Merge").returncode == 0

@@ -10,6 +10,7 @@ import pytest
 from pytest_tt.discovery import ZooError, hooked
 from pytest_tt.items import chosen_meshes
 from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.tt_compiler.build import CompilerMissing, find_build
 from zoo import registry
 from zoo.authoring import published
 
@@ -93,8 +94,13 @@ def _initialised(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any
 def _compiled(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """Variants for tests (all of a model that has no others) on every mesh, or on the one that is asked for.
 
-    All variants where `SLOW` is set.
+    All variants where `SLOW` is set. Without TT's compiler one test that says so: results need no row for each.
     """
+    try:
+        find_build()
+    except CompilerMissing as missing:
+        yield pytest.param(None, None, marks=pytest.mark.skip(reason=str(missing)), id="no compiler")
+        return
     for model in models:
         tiny = [variant for variant in model.variants if variant.startswith("tiny")]
         for variant in model.variants if os.environ.get(registry.SLOW) else tiny or model.variants:
