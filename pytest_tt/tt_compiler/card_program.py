@@ -155,15 +155,18 @@ class CardProgram:
     @cached_property
     def largest(self) -> tuple[Op, int] | None:
         """An op of the user's that takes or makes the largest tensor in DRAM, and that tensor's bytes on one chip."""
-        found = None
-        for op in self._walk:
-            sizes = [_dram_bytes(kind, CHIPS[self.system]) for kind in (*op.operand_types, *op.result_types)]
-            size = max(sizes, default=0)
-            # A weight is often converted first, at no line of its own: the op that uses it says more.
-            rank = (size, op.location.frame is not None, op.short_name not in _MOVES)
-            if size and (found is None or rank > found[0]):
-                found = (rank, op)
-        return None if found is None else (found[1], found[0][0])
+        chip = CHIPS[self.system]
+        sizes = [
+            (op, max((_dram_bytes(kind, chip) for kind in (*op.operand_types, *op.result_types)), default=0))
+            for op in self._walk
+            if op.short_name not in _NOT_COUNTED
+        ]
+        most = max((size for _, size in sizes), default=0)
+        # A weight is often converted first, at no line of its own: the op that uses what comes of it says more.
+        near = [(op, size) for op, size in sizes if size and size >= 0.9 * most]
+        return max(
+            near, key=lambda pair: (pair[0].location.frame is not None, pair[0].short_name not in _MOVES), default=None
+        )
 
     def ops_at(self, place: str | int) -> tuple[Op, ...]:
         """Ops of one call that come from a line of source: ``"model.py:12"``, or ``12`` in any file.
