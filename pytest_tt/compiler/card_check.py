@@ -110,18 +110,16 @@ def problems_of(program: CardProgram, upstream: str = "fail") -> Iterator[TTComp
     if program.fits is False:
         have = short_bytes(program.dram_bytes)
         sentence = f"needs {short_bytes(program.dram_peak_bytes)} of DRAM on each chip, {system} has {have}"
-        op, frame = None, None
+        op = None
         if program.largest is not None:
             op, size = program.largest
-            frame = op.location.frame
             sentence += f"; its largest tensor, {short_bytes(size)}, is used here"
         yield TTCompileError(
             sentence,
             program=name,
             system=system,
             op=None if op is None else op.name,
-            file=None if frame is None else frame.file,
-            line=None if frame is None else frame.line,
+            frame=None if op is None else op.location.frame,
             hint="use more chips and shard the parameters over them, a smaller batch or cache, or "
             "experimental_weight_dtype=bfp_bf8",
         )
@@ -140,14 +138,12 @@ def problems_of(program: CardProgram, upstream: str = "fail") -> Iterator[TTComp
 def upstream_problems(program: CardProgram) -> Iterator[TTCompileError]:
     """The ops of a program that this build of the compiler takes, and Tenstorrent's own does not, each once."""
     for finding in {finding.name: finding for finding in reversed(program.upstream)}.values():
-        frame = finding.location.frame
         yield TTCompileError(
             f"{finding.reason} ({program.compiler.package} takes it; tt_compile_upstream = off allows it)",
             program=program.name,
             system=program.system,
             op=finding.name,
-            file=None if frame is None else frame.file,
-            line=None if frame is None else frame.line,
+            frame=finding.location.frame,
             hint=finding.hint,
         )
 

@@ -20,6 +20,7 @@ class TTCompileError(RuntimeError):
     `program` is its name, `system` what it was compiled for, `op` what was refused (``stablehlo.cholesky``; a primitive
     of jax that has no rule for ``tt``), `file` and `line` the user's, `sentence` the compiler's own, `hint` what to
     write instead. Each is None if it is not known, except for the sentence. `log` is all that the compiler printed.
+    A `frame` stands for its file and line.
     """
 
     def __init__(
@@ -33,7 +34,10 @@ class TTCompileError(RuntimeError):
         line: int | None = None,
         hint: str | None = None,
         log: str = "",
+        frame: Frame | None = None,
     ) -> None:
+        if frame is not None:
+            file, line = frame.file, frame.line
         self.sentence, self.program, self.op, self.file, self.line = sentence, program, op, file, line
         self.hint, self.log, self.system = hint, log, system
         super().__init__(self._text())
@@ -104,13 +108,11 @@ def refusal_from_log(log: str, stablehlo: str = "", *, program: str | None = Non
         location = Location(location.name, ()) if op else location
     if op is not None and location.frame is None:
         location = StableHLOText(stablehlo).first(op) or location
-    frame = location.frame
     return TTCompileError(
         sentence,
         program=program,
         op=op,
-        file=None if frame is None else frame.file,
-        line=None if frame is None else frame.line,
+        frame=location.frame,
         hint=hint_for(op, sentence, location.name),
         log=log,
     )
@@ -151,8 +153,7 @@ def from_jax(error: BaseException, jaxpr: Any = None, *, program: str | None = N
         sentence,
         program=program,
         op=op,
-        file=None if frame is None else frame.file,
-        line=None if frame is None else frame.line,
+        frame=frame,
         hint=hint_for(None, sentence, op or ""),
     )
 
