@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from pytest_tt.emulator import control
 from pytest_tt.emulator.attributes import Opaque
-from pytest_tt.emulator.elements import INTEGERS, dtype_of, element_of
+from pytest_tt.emulator.elements import INTEGERS, element_of
 from pytest_tt.emulator.errors import EmulationError
 from pytest_tt.emulator.registry import meanings
 from pytest_tt.emulator.step import Step
@@ -43,9 +43,7 @@ class Machine:
         """The results of the function called `name`."""
         return self._run(name, values, None)
 
-    def _run(
-        self, name: str, values: Sequence[Any], watch: Callable[[Op, Sequence[Any]], None] | None
-    ) -> list[Any]:
+    def _run(self, name: str, values: Sequence[Any], watch: Callable[[Op, Sequence[Any]], None] | None) -> list[Any]:
         function = self.program.module.functions[name]
         held = dict(zip((argument.name for argument in function.arguments), values, strict=True))
         for known in self.program.functions[name]:
@@ -77,9 +75,7 @@ class Machine:
         function = self._traced.get(key)
         if function is None:
             meaning = meanings()[op.name].function
-            step = Step(
-                op, known.attributes, self.numerics, AXES, self.program.grid, self.program.build, self
-            )
+            step = Step(op, known.attributes, self.numerics, AXES, self.program.grid, self.program.build, self)
 
             def compute(*operands: Any) -> tuple[Any, ...]:
                 try:
@@ -150,8 +146,3 @@ class Machine:
                 return int(constant)
             return operands[int(operand.split(":")[0])].reshape(()).astype(jnp.int32)
         raise EmulationError(f"the loop's bound {name} is in a form that is not known: {bound}", op=known.op)
-
-
-def argument(value: Any, kind: Tensor) -> Any:
-    """An argument as the program takes it."""
-    return value.astype(dtype_of(kind))

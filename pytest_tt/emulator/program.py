@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_tt.tt_compiler.card_program import CardProgram, Compiler
     from pytest_tt.tt_compiler.ttnn_module import Function, Module, Op, Tensor
 
+
 @dataclass(frozen=True, slots=True)
 class KnownOp:
     """An op whose attributes are read."""
@@ -109,9 +110,13 @@ def _read(function: Function, module: Module, functions: dict[str, tuple[KnownOp
                 raise EmulationError(f"it calls {name}, which the compiler leaves to the host's CPU", op=op)
             _read(callee, module, functions)
     if missing := [name for name in function.returned if name not in known]:
-        raise EmulationError(f"{function.name} returns {missing[0]}, which no op gives, or which is deallocated", op=None)
+        raise EmulationError(
+            f"{function.name} returns {missing[0]}, which no op gives, or which is deallocated", op=None
+        )
     if len(function.returned) != len(function.results):
-        raise EmulationError(f"{function.name} returns {len(function.returned)} of {len(function.results)} values", op=None)
+        raise EmulationError(
+            f"{function.name} returns {len(function.returned)} of {len(function.results)} values", op=None
+        )
     functions[function.name] = tuple(ops)
 
 

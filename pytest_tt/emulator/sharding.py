@@ -54,9 +54,10 @@ def spec_of_shares(
             entries.append(None)
             continue
         for order in _ORDERS:
-            if all(
-                found[number] == (_position(number, grid, order) * part, part) for number in found
-            ) and part * _count(grid, order) == size:
+            if (
+                all(found[number] == (_position(number, grid, order) * part, part) for number in found)
+                and part * _count(grid, order) == size
+            ):
                 names = tuple(axes[axis] for axis in order if grid[axis] > 1)
                 entries.append(names[0] if len(names) == 1 else names)
                 break
@@ -76,8 +77,6 @@ def unsplit_axes(spec: PartitionSpec, axes: Sequence[str]) -> tuple[str, ...]:
 
 def on_mesh(spec: PartitionSpec, axes: Sequence[str], mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
     """What `spec` says of the axes of the grid, said of those of `mesh`, which has the same chips in the same order."""
-    sizes = [name for name, size in mesh.shape.items() if size > 1]
-    del sizes
     names = dict(zip(axes, mesh.axis_names if len(mesh.axis_names) == 2 else (None, *mesh.axis_names), strict=True))
     entries = []
     for entry in spec:

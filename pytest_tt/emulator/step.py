@@ -64,4 +64,3 @@ class Step:
     def error(self, sentence: str, hint: str | None = None) -> EmulationError:
         """An error about this op, to raise."""
         return EmulationError(sentence, op=self.op, hint=hint)
-
