@@ -1,4 +1,4 @@
-"""What a compiled program means beyond its text: the same op is executed in other ways by the runtimes of two builds."""
+"""What a compiled program means beyond its text: runtimes of two builds may execute the same op in two ways."""
 
 from __future__ import annotations
 
