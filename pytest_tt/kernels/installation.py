@@ -1,4 +1,4 @@
-"""What running real kernels needs, found: an interpreter with ttnn, a simulator of the chip, and a compiler for them."""
+"""What running real kernels needs, found: an interpreter with ttnn, a simulator, and a compiler for RISC-V."""
 
 from __future__ import annotations
 
