@@ -1,4 +1,4 @@
-"""What a compiled program means beyond its text: the same op is executed in other ways by the runtimes of two builds."""
+"""What a compiled program means beyond its text: runtimes of two builds may execute the same op in two ways."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ class BuildMeaning:
     """Which GELU ``ttnn.gelu`` is: ``erf`` or ``tanh``."""
     pool_padding: str = "top left bottom right"
     """The order of a pool's four paddings; those of a convolution are top, bottom, left, right."""
-    slice_beyond_end: str = "zeros"
-    """What ``slice_dynamic`` reads beyond a tensor's end; the card does not move the slice back, as StableHLO does."""
 
 
 _KNOWN = {("jax-tt-plugin", "0.1.3"): BuildMeaning(known=True)}

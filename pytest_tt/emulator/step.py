@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_tt.emulator.attributes import Opaque
 from pytest_tt.emulator.compute_config import ComputeConfig
+from pytest_tt.emulator.elements import element_of
 from pytest_tt.emulator.errors import EmulationError
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from pytest_tt.emulator.builds import BuildMeaning
     from pytest_tt.emulator.numerics import Numerics
     from pytest_tt.tt_compiler.ttnn_module import Op, Tensor
-
-# The same types by the names of MLIR, of tiles, and of rows.
-_ELEMENTS = {"ui8": "u8", "ui16": "u16", "ui32": "u32", "i32": "si32", "i8": "si8", "i16": "si16"}
 
 
 class Caller(Protocol):
@@ -54,7 +52,7 @@ class Step:
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """What the tensor of each operand holds: ``f32``, ``bf16``, ``bfp_bf8``, ``si32``, ``u32`` …; of a device ""."""
+        """What each operand holds: ``f32``, ``bf16``, ``bfp_bf8``, ``si32``, ``u32`` …; nothing if it is a device."""
         return tuple("" if kind is None else element_of(kind) for kind in self.op.operand_types)
 
     @property
@@ -66,9 +64,3 @@ class Step:
     def error(self, sentence: str, hint: str | None = None) -> EmulationError:
         """An error about this op, to raise."""
         return EmulationError(sentence, op=self.op, hint=hint)
-
-
-def element_of(kind: Tensor) -> str:
-    """What a tensor holds: ``f32``, ``bf16``, ``bfp_bf8``, ``si32``, ``u32``, ``u16``, ``u8`` …"""
-    element = kind.element if kind.layout is None else kind.layout.element
-    return _ELEMENTS.get(element, element)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -100,7 +101,7 @@ class Server:
             artifact = split_serialized(serialized)
         except ValueError as error:
             raise TTCompileError(f"what it gave is not a program: {error}", program=name, log=log) from None
-        return Artifact(artifact.ttir, artifact.ttnn, artifact.flatbuffer, log)
+        return replace(artifact, log=log)
 
     def close(self) -> None:
         """End the process, and wait until it has removed its directory. A later program starts another one."""

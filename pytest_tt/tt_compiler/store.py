@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tt.files import write_atomically
 from pytest_tt.packages import package_version
-from pytest_tt.tt_compiler.artifact import Artifact
+from pytest_tt.tt_compiler.artifact import Artifact, outputs_from_json, outputs_to_json
 from pytest_tt.tt_compiler.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # The oldest programs go first; the largest of the zoo has 2 MB here.
 MAX_BYTES = 1 << 30
-_FORMAT = "1"
+_FORMAT = "2"
 _SUFFIX = ".tt.zip"
 # A temporary file that is older was left by a process that was killed.
 _STALE_S = 3600.0
@@ -48,7 +48,10 @@ class Store:
             if "stages" in texts:
                 found: Artifact | Refusal = Refusal(log, tuple(json.loads(texts["stages"])))
             else:
-                found = Artifact(texts["ttir"].decode(), texts["ttnn"].decode(), texts["flatbuffer"], log)
+                found = Artifact(
+                    texts["ttir"].decode(), texts["ttnn"].decode(), texts["flatbuffer"], log,
+                    outputs=outputs_from_json(texts["outputs"]),
+                )  # fmt: skip
         except FileNotFoundError:
             return None
         except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError):
@@ -65,7 +68,7 @@ class Store:
             parts = {"log": result.log.encode(), "stages": json.dumps(result.stages).encode()}
         else:
             parts = {"log": result.log.encode(), "ttir": result.ttir.encode(), "ttnn": result.ttnn.encode(),
-                     "flatbuffer": result.flatbuffer}  # fmt: skip
+                     "flatbuffer": result.flatbuffer, "outputs": outputs_to_json(result.outputs)}  # fmt: skip
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for name, part in parts.items():
