@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 PYTHON = "PYTEST_TT_KERNELS_PYTHON"
 DEFAULT_LIMIT_S = 600.0
-_HEADER = ("output", "shape", "dtype", "rel L2", "PCC")
-_RIGHT = (3, 4)
+_HEADER = ("output", "shape", "kernels", "emulated", "apart")
+_RIGHT = (2, 3, 4)
 _RULE = (
     "FUNCTION is called as by `pytest-tt compile`; an argument that is only a shape gets random numbers, always the "
-    "same. What the kernels give is compared with float32 on this machine's CPU. They run on one core of one chip, as "
-    "the simulator computes it; nothing here was measured on a card."
+    "same. The table has the relative L2 distance from float32 on this machine's CPU, of what the kernels give and of "
+    "what is emulated, and how far these are apart. The kernels run on one core of one chip, as the simulator computes "
+    "it; nothing here was measured on a card."
 )
 
 
@@ -58,6 +59,7 @@ def _system(text: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Print how far each output is from float32. Returns 0, or 1 for a program that is refused or does not run."""
     from pytest_tt.compiler.card_compiler import DEFAULT_LIMIT_S, CardCompiler
+    from pytest_tt.emulator.errors import EmulationError
     from pytest_tt.kernels import installation
     from pytest_tt.kernels.program import KernelsError
     from pytest_tt.standalone import open_chips
@@ -76,10 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
         mesh = open_chips("1x1", backend=SimulatedTarget.name).mesh
     except (ValueError, ChipsError, CompilerMissing, installation.KernelsMissing) as error:
         raise UnusableError(error) from None
-    function, given = function_of(*arguments.function, mesh, arguments.shapes)
+    path, name = arguments.function
+    function, given = function_of(path, name, mesh, arguments.shapes)
     try:
         rows = _run(compiler, found, cache, function, _filled(given), mesh, arguments)
-    except (TTCompileError, KernelsError) as error:
+    except (TTCompileError, EmulationError, KernelsError) as error:
         print(error)
         return 1
     from pytest_tt.text import table
@@ -131,21 +134,26 @@ def _run(
     from pytest_tt.compare import flatten
     from pytest_tt.compare.metrics import measure
     from pytest_tt.compiler.card_compiler import lowered
+    from pytest_tt.emulator.numerics import chip
+    from pytest_tt.emulator.run import Emulator
     from pytest_tt.kernels.run import run as run_kernels
+    from pytest_tt.targets.systems import SYSTEMS
 
     name = _name(function)
     low = lowered(function, given, {}, mesh, name)
     program = compiler.compile(lambda: low, system=arguments.system, name=name, options={})
     leaves = jax.tree.leaves(given)
+    emulated = Emulator.of(program, low, mesh, chip(SYSTEMS[arguments.system].arch))(*leaves)
     inputs = [leaves[number] for number in low.kept]
-    outputs = run_kernels(program, inputs, found, cache=cache / "compiled", limit_s=arguments.timeout)
+    computed = run_kernels(program, inputs, found, cache=cache / "compiled", limit_s=arguments.timeout)
     with jax.default_device(jax.devices("cpu")[0]):
         expected = flatten(jax.jit(function)(*given))
     rows = []
-    for actual, (path, wanted) in zip(outputs, expected.items(), strict=True):
-        numbers = measure(np.asarray(actual).reshape(wanted.shape), np.asarray(wanted))
-        pcc = "-" if numbers.pcc is None else f"{numbers.pcc:.6f}"
-        rows.append((path or "-", "x".join(map(str, wanted.shape)), str(wanted.dtype), f"{numbers.rel_l2:.1e}", pcc))
+    for (path, exact), kernels, predicted in zip(expected.items(), computed, emulated, strict=True):
+        wanted, actual, foreseen = np.asarray(exact), kernels.reshape(exact.shape), np.asarray(predicted)
+        pairs = ((actual, wanted), (foreseen, wanted), (foreseen, actual))
+        far = (f"{measure(one, other).rel_l2:.1e}" for one, other in pairs)
+        rows.append((path, f"{wanted.dtype}[{','.join(map(str, wanted.shape))}]", *far))
     return rows
 
 

@@ -61,6 +61,7 @@ class Installation:
                 "WOLFPINE_PYTHON": str(self.python),
                 "TT_METAL_SIMULATOR": str(self.simulator),
                 "TT_METAL_SLOW_DISPATCH_MODE": "1",
+                "TT_METAL_DISABLE_SFPLOADMACRO": "1",  # an instruction that simulators do not have
                 "TT_METAL_CORE_GRID_OVERRIDE_TODEPRECATE": "0,0",
                 "TT_METAL_RUNTIME_ROOT": str(self._root(room)),
                 "TT_METAL_CACHE": str(cache),
@@ -104,8 +105,8 @@ def find(python: Path, arch: str, cache: Path, build: Build) -> Installation:
             raise KernelsMissing(f"{python} has no wolfpine, and TT_METAL_SIMULATOR is not set: {INSTALL}")
         if arch != "blackhole":
             raise KernelsMissing(
-                f"Wolfpine's {arch} gives wrong products of float32: take a system with Blackhole chips (p150), or "
-                "another simulator by TT_METAL_SIMULATOR"
+                f"an mlp comes out wrong on Wolfpine's {arch}: take a system with Blackhole chips (p150), or another "
+                "simulator by TT_METAL_SIMULATOR"
             )
         simulator = Path(found["framework"]).parent / "sim" / arch
     sfpi = next((path for path in (runtime / "runtime/sfpi", SYSTEM_SFPI) if path.is_dir()), None)

@@ -42,7 +42,7 @@ def _function(function: Function) -> dict[str, Any]:
     return {
         "arguments": [argument.name for argument in function.arguments],
         "steps": [_step(op) for op in function.ops if op.short_name != "deallocate"],
-        "returns": list(function.returns),
+        "returns": list(function.returned),
     }
 
 
