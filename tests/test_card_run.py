@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tt.results.validation import check
-from pytest_tt.run import smallest_system
 from pytest_tt.targets.mesh import MeshShape
+from pytest_tt.targets.systems import smallest_system
 
 if TYPE_CHECKING:
     from collections.abc import Callable
