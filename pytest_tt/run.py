@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tt.targets.choice import AUTO
 from pytest_tt.targets.mesh import DEFAULT_AXES, MeshShape
-from pytest_tt.targets.systems import SYSTEMS
+from pytest_tt.targets.systems import SYSTEMS, smallest_system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +99,7 @@ def _compile_for(
     `wanted` are those that the marker names, `own` is the one that the test runs on.
     """
     if asked == (AUTO,):
-        found = own or smallest_system(mesh)
+        found = own or smallest_system(mesh.chips)
         return ((found,), {}) if found is not None else ((), {AUTO: f"no system has the {mesh.chips} chips of {mesh}"})
     systems, others = [], {}
     for name in asked:
@@ -110,9 +110,3 @@ def _compile_for(
         else:
             systems.append(name)
     return tuple(systems), others
-
-
-def smallest_system(mesh: MeshShape) -> str | None:
-    """The system with the fewest chips that has those of `mesh`, the first of several; None without any."""
-    fitting = [system for system in SYSTEMS.values() if system.chips >= mesh.chips]
-    return min(fitting, key=lambda system: system.chips).name if fitting else None

@@ -127,14 +127,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _where(mesh: MeshShape | None, systems: Sequence[str] | None) -> tuple[MeshShape, Sequence[str]]:
     """The mesh, and what to compile for. Raises ValueError for a system that has too few chips for it."""
-    from pytest_tt.run import smallest_system
     from pytest_tt.targets.mesh import MeshShape
-    from pytest_tt.targets.systems import SYSTEMS
+    from pytest_tt.targets.systems import SYSTEMS, smallest_system
 
     if mesh is None:
         mesh = MeshShape(1, 1) if systems is None else MeshShape.parse(SYSTEMS[systems[0]].meshes[0])
     if systems is None:
-        smallest = smallest_system(mesh)
+        smallest = smallest_system(mesh.chips)
         if smallest is None:
             raise ValueError(f"--mesh {mesh}: no system has {mesh.chips} chips: take a smaller mesh")
         systems = (smallest,)
