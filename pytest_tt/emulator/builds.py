@@ -19,11 +19,13 @@ class BuildMeaning:
     """``truncated``: with the sign of the dividend, as C and StableHLO; ``floored``: of the divisor, as Python."""
     gelu: str = "erf"
     """Which GELU ``ttnn.gelu`` is: ``erf`` or ``tanh``."""
+    fused_gelu: str = "erf"
+    """Which GELU is meant where it is fused with another op, ``activation = "gelu"``."""
     pool_padding: str = "top left bottom right"
     """The order of a pool's four paddings; those of a convolution are top, bottom, left, right."""
 
 
-_KNOWN = {("jax-tt-plugin", "0.1.3"): BuildMeaning(known=True)}
+_KNOWN = {("jax-tt-plugin", "0.1.3"): BuildMeaning(known=True, gelu="tanh")}
 
 
 def meaning_of(compiler: Compiler) -> BuildMeaning:
