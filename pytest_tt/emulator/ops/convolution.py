@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from pytest_tt.emulator.attributes import Opaque
+from pytest_tt.emulator.elements import element_of
 from pytest_tt.emulator.registry import meaning
-from pytest_tt.emulator.step import element_of
 from pytest_tt.emulator.values import integer, integers, word
 
 if TYPE_CHECKING:

@@ -39,10 +39,11 @@ class _Window:
 
     def reduced(self, x: jax.Array, start: float, function: str) -> jax.Array:
         """`function` of each window of the padded `x`: ``max`` or ``add``."""
-        return lax.reduce_window(
+        found: jax.Array = lax.reduce_window(
             x, jnp.asarray(start, x.dtype), {"max": lax.max, "add": lax.add}[function],
             (1, *self.size, 1), (1, *self.stride, 1), "VALID", window_dilation=(1, *self.dilation, 1),
         )  # fmt: skip
+        return found
 
 
 def _image(step: Step, x: jax.Array) -> jax.Array:
