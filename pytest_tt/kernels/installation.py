@@ -108,7 +108,7 @@ def find(python: Path, arch: str, cache: Path, build: Build) -> Installation:
                 f"an mlp comes out wrong on Wolfpine's {arch}: take a system with Blackhole chips (p150), or another "
                 "simulator by TT_METAL_SIMULATOR"
             )
-        simulator = Path(found["framework"]).parent / "sim" / arch
+        simulator = Path(found["framework"]).parent.joinpath(f"sim/{arch}")
     sfpi = next((path for path in (runtime / "runtime/sfpi", SYSTEM_SFPI) if path.is_dir()), None)
     return Installation(python, runtime, simulator, sfpi or _unpacked(cache, build))
 

@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,8 +43,9 @@ def run(
     ):
         room = Path(name)
         (room / "program.json").write_text(text, encoding="utf-8")
-        np.savez(room / "inputs.npz", **{str(number): _plain(array) for number, array in enumerate(inputs)})
-        command = [installation.python, "-P", worker.__file__, room]
+        given: dict[str, Any] = {str(number): _plain(array) for number, array in enumerate(inputs)}
+        np.savez(room / "inputs.npz", **given)
+        command = [str(installation.python), "-P", worker.__file__, str(room)]
         try:
             done = subprocess.run(
                 command, env=environment, cwd=room, capture_output=True, text=True, errors="replace", timeout=limit_s

@@ -89,7 +89,8 @@ class _Reader:
             position += 1
         if not functions:
             raise TTNNTextError("no 'func.func' in the text: expected a TTNN module as TT's compiler prints it")
-        resources = dict(found.groups() for line in self.lines[position:] if (found := _RESOURCE.match(line)))
+        lines = map(_RESOURCE.match, self.lines[position:])
+        resources = {found[1]: found[2] for found in lines if found}
         return Module(functions, mesh, tuple(self.unread), resources)
 
     def _function(self, position: int, in_cpu: bool) -> tuple[Function, int]:
