@@ -103,7 +103,7 @@ def _compile_for(
     `wanted` are those that the marker names, `own` is the one that the test runs on.
     """
     if asked == (AUTO,):
-        found = own or smallest_system(mesh)
+        found = own or smallest_system(mesh.chips)
         return ((found,), {}) if found is not None else ((), {AUTO: f"no system has the {mesh.chips} chips of {mesh}"})
     systems, others = [], {}
     for name in asked:

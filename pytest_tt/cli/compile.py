@@ -115,7 +115,7 @@ def _where(mesh: MeshShape | None, systems: Sequence[str] | None) -> tuple[MeshS
     if mesh is None:
         mesh = MeshShape(1, 1) if systems is None else MeshShape.parse(SYSTEMS[systems[0]].meshes[0])
     if systems is None:
-        smallest = smallest_system(mesh)
+        smallest = smallest_system(mesh.chips)
         if smallest is None:
             raise ValueError(f"--mesh {mesh}: no system has {mesh.chips} chips: take a smaller mesh")
         systems = (smallest,)

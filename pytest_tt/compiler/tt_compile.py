@@ -97,7 +97,7 @@ class TTCompile:
         if asked is not None:
             system = get_system(asked)
         else:
-            own = self._run.compile[0] if self._run.compile else self._run.system or smallest_system(shape)
+            own = self._run.compile[0] if self._run.compile else self._run.system or smallest_system(shape.chips)
             if own is None:
                 raise ValueError(f"no system has the {shape.chips} chips of mesh {shape}: take a smaller mesh")
             system = get_system(own)

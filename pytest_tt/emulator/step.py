@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_tt.emulator.attributes import Opaque
 from pytest_tt.emulator.compute_config import ComputeConfig
-from pytest_tt.emulator.elements import element_of
+from pytest_tt.emulator.elements import element_of as element_of
 from pytest_tt.emulator.errors import EmulationError
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ class EmulatedTarget(SimulatedTarget):
         """Programs are compiled for a system, so that there always is one."""
         if self.system is not None or wanted:
             return super().resolve(mesh, wanted)
-        name = smallest_system(mesh)
+        name = smallest_system(mesh.chips)
         if name is None:
             return Resolved(None, "default", f"mesh {mesh} needs {mesh.chips} chips, and no system has so many")
         return self._resolved(mesh, (), name, "smallest with its chips", SYSTEMS[name].chips)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pytest_tt.targets.chips import BLACKHOLE, CHIPS, WORMHOLE
-
-if TYPE_CHECKING:
-    from pytest_tt.targets.mesh import MeshShape
 
 # DRAM that programs can use, in bytes per chip.
 _DRAM_N150 = CHIPS["n150"].dram_bytes
@@ -87,6 +83,12 @@ _OTHER_NAMES = {
 }
 
 
+def smallest_system(chips: int) -> str | None:
+    """The system with the fewest chips of those that have so many, the first of several; None without any."""
+    enough = [system for system in SYSTEMS.values() if system.chips >= chips]
+    return min(enough, key=lambda system: system.chips).name if enough else None
+
+
 def get_system(name: str) -> System:
     """The system called `name`. Raises ValueError that names the nearest system and all of them."""
     if name in SYSTEMS:
@@ -96,9 +98,3 @@ def get_system(name: str) -> System:
     near = difflib.get_close_matches(folded, names, n=1, cutoff=0.5)
     hint = f" (did you mean {names[near[0]]}?)" if near else ""
     raise ValueError(f"{name!r} is not a system{hint}: expected one of {', '.join(SYSTEMS)}")
-
-
-def smallest_system(mesh: MeshShape) -> str | None:
-    """The system with the fewest chips that has those of `mesh`, the first of several; None without any."""
-    fitting = [system for system in SYSTEMS.values() if system.chips >= mesh.chips]
-    return min(fitting, key=lambda system: system.chips).name if fitting else None
