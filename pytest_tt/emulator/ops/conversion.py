@@ -29,16 +29,16 @@ def _to_integer(x: jax.Array, dtype: str, like_kernel: bool) -> jax.Array:
     """
     limits = jnp.iinfo(dtype)
     low, high = float(limits.min), float(limits.max) + 1  # both are float32 numbers
-    lowest, highest = (jnp.asarray(limit, dtype) for limit in (limits.min, limits.max))
+    least, most = jnp.array(limits.min, dtype), jnp.array(limits.max, dtype)
     number = jnp.trunc(x)
     fits = (number > low - 1) & (number < high) if low else (number >= 0) & (number < high)
     whole = jnp.where(fits, number, 0).astype(dtype)
     if not like_kernel:
-        over = jnp.where(jnp.isnan(x), 0, jnp.where(x > 0, highest, lowest))
+        over = jnp.where(jnp.isnan(x), 0, jnp.where(x > 0, most, least))
     elif dtype == "int32":
-        over = jnp.full(x.shape, lowest)
+        over = jnp.full(x.shape, least)
     else:
-        over = jnp.where(jnp.signbit(x), 0, highest)
+        over = jnp.where(jnp.signbit(x), 0, most)
     return jnp.where(fits, whole, over.astype(dtype))
 
 
