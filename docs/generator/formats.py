@@ -121,8 +121,8 @@ with sorted JSON. The same golden always gives the same bytes. NaN and Inf are r
 (The JSON of `{golden_file.KEY}` is stored as a string below `__metadata__`, as safetensors requires.)
 
 {table(("Key", "Meaning"), [(code(name), text) for name, text in words.items()])}
-There may also be `bounds`: `{{"pcc": 0.98, "reason": "…"}}`, or the same below `sim`, `emu` and `hw`; those of `hw` hold for `emu` too
-where it has none of its own.
+There may also be `bounds`: `{{"pcc": 0.98, "reason": "…"}}`, or the same below `sim`, `emu` and `hw`; where `emu` has
+none, those of `hw` hold for it too.
 
 ## Default bounds
 
