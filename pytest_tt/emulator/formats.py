@@ -42,6 +42,18 @@ def bf16(x: Any) -> Any:
     return jnp.asarray(x, jnp.float32).astype(jnp.bfloat16).astype(jnp.float32)
 
 
+def bf16_away(x: Any) -> Any:
+    """bfloat16 as the packer and the destination register round: nearest, ties away from zero.
+
+    NaN becomes infinity of its sign, and what is subnormal zero (tt-isa-documentation, `Packers/FormatConversion.md`).
+    """
+    words = bits(x)
+    rounded = (words + jnp.uint32(0x8000)) & jnp.uint32(0xFFFF0000)
+    exponent = words & jnp.uint32(_EXPONENT)
+    special = words & jnp.uint32(_SIGN | _EXPONENT)
+    return floats(jnp.where(exponent == _EXPONENT, special, jnp.where(exponent == 0, jnp.uint32(0), rounded)))
+
+
 def f16(x: Any) -> Any:
     """IEEE float16, nearest, ties to even."""
     return jnp.asarray(x, jnp.float32).astype(jnp.float16).astype(jnp.float32)
@@ -55,8 +67,8 @@ def tf32(x: Any) -> Any:
 def block(x: Any, mantissa: int) -> Any:
     """Block float: 16 neighbours of the last axis share the largest exponent; `mantissa` bits each, none hidden.
 
-    As tt-metal's `tt_metal/impl/data_format/blockfloat_common.cpp`: aligning to the shared exponent cuts off, then
-    nearest, ties to even, at most the largest mantissa.
+    As the packer and ttnn.typecast: aligning to the shared exponent cuts off, then nearest, ties away from zero, at
+    most the largest mantissa (tt-isa-documentation, `Packers/FormatConversion.md`).
     """
     x = jnp.asarray(x, jnp.float32)
     shape = x.shape or (1,)
@@ -68,10 +80,7 @@ def block(x: Any, mantissa: int) -> Any:
     significand = jnp.where(exponent == 0, jnp.uint32(0), (words & jnp.uint32(_MANTISSA)) | jnp.uint32(_MANTISSA + 1))
     significand = significand >> jnp.minimum(shared - exponent, jnp.uint32(31))
     shift = 24 - mantissa
-    rest = significand & jnp.uint32((1 << shift) - 1)
-    kept = significand >> shift
-    half = jnp.uint32(1 << (shift - 1))
-    kept = kept + ((rest > half) | ((rest == half) & ((kept & 1) == 1))).astype(jnp.uint32)
+    kept = (significand + jnp.uint32(1 << (shift - 1))) >> shift
     kept = jnp.minimum(kept, jnp.uint32((1 << mantissa) - 1))
     scale = jnp.ldexp(jnp.float32(1), shared.astype(jnp.int32) - 127 - (mantissa - 1))
     sign = jnp.where(words >> 31 == 1, jnp.float32(-1), jnp.float32(1))
@@ -91,6 +100,11 @@ def bfp4(x: Any) -> Any:
 def bfp2(x: Any) -> Any:
     """bfloat2_b: blocks with 1 bit of mantissa."""
     return block(x, 1)
+
+
+def e8m6(x: Any) -> Any:
+    """6 bits of mantissa, ties away from zero: what the packer makes of a computed value before it makes blocks."""
+    return floats((bits(x) + jnp.uint32(0x00010000)) & jnp.uint32(0xFFFE0000))
 
 
 _STORED: dict[str, Callable[[Any], Any]] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from pytest_tt.emulator import formats
+from pytest_tt.emulator import activations, formats, matrix_unit, vector_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from pytest_tt.emulator.compute_config import ComputeConfig
 
 _HIGHEST = jax.lax.Precision.HIGHEST
+_KERNELS = vector_unit.FUNCTIONS | activations.FUNCTIONS
 
 _UNARY: dict[str, Callable[[Any], Any]] = {
     "abs": jnp.abs, "acos": jnp.arccos, "acosh": jnp.arccosh, "asin": jnp.arcsin, "asinh": jnp.arcsinh,
     "atan": jnp.arctan, "atanh": jnp.arctanh, "cbrt": jnp.cbrt, "ceil": jnp.ceil, "cos": jnp.cos, "cosh": jnp.cosh,
     "erf": jax.scipy.special.erf, "erfc": jax.scipy.special.erfc, "erfinv": jax.scipy.special.erfinv,
-    "exp": jnp.exp, "exp2": jnp.exp2, "expm1": jnp.expm1, "floor": jnp.floor,
-    "gelu": lambda x: jax.nn.gelu(x, approximate=False), "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
+    "exp": jnp.exp, "exp_approximate": jnp.exp, "exp2": jnp.exp2, "expm1": jnp.expm1, "floor": jnp.floor,
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "gelu_approximate": lambda x: jax.nn.gelu(x, approximate=False),
+    "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
     "log": jnp.log, "log1p": jnp.log1p, "log2": jnp.log2, "neg": jnp.negative, "reciprocal": lambda x: 1 / x,
     "relu": lambda x: jnp.maximum(x, 0), "relu6": lambda x: jnp.clip(x, 0, 6), "round": jnp.round,
     "rsqrt": jax.lax.rsqrt, "sigmoid": jax.nn.sigmoid, "sign": jnp.sign, "silu": jax.nn.silu, "sin": jnp.sin,
@@ -36,7 +39,7 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 _REDUCE: dict[str, Callable[..., Any]] = {
-    "sum": jnp.sum, "mean": jnp.mean, "max": jnp.max, "min": jnp.min, "prod": jnp.prod,
+    "sum": jnp.sum, "sum_approximate": jnp.sum, "mean": jnp.mean, "max": jnp.max, "min": jnp.min, "prod": jnp.prod,
 }  # fmt: skip
 
 
@@ -56,22 +59,46 @@ class Numerics:
     def _chip(self) -> bool:
         return self.arch is not None
 
-    def store(self, x: Any, element: str) -> Any:
-        """`x` as a tensor of `element` holds it: float32 stays float32, integers are not touched."""
+    def store(self, x: Any, element: str, computed: bool = False) -> Any:
+        """`x` as a tensor of `element` holds it: float32 stays float32, integers are not touched.
+
+        `computed`: by the op that stores it, not only converted: the packer then rounds to 6 bits of mantissa before
+        it makes blocks.
+        """
         if self.name == "exact" or not jnp.issubdtype(x.dtype, jnp.floating):
             return x
-        return formats.stored(formats.flush(x) if self._chip else x, element)
+        if not self._chip:
+            return formats.stored(x, element)
+        x = formats.flush(x)
+        return formats.stored(formats.e8m6(x) if computed and element.startswith("bfp") else x, element)
 
     def unary(self, name: str, x: Any, element_in: str, element_out: str) -> Any:
         """The function that TTNN calls `name` of each element. Raises KeyError if there is none.
 
         ``gelu`` is the one with erf, ``gelu_tanh`` the other.
         """
-        return _UNARY[name](x)
+        exact = _UNARY[name]
+        if not self._chip:
+            return exact(x)
+        wide = element_in == "f32"
+        kernel = _KERNELS.get(name)
+        value = exact(formats.flush(x)) if kernel is None else kernel(x, wide)
+        return value if wide else vector_unit.narrow(name, self.arch or "", x, value)
 
     def binary(self, name: str, a: Any, b: Any, elements: Sequence[str]) -> Any:
         """The function of two tensors that TTNN calls `name`; `elements` are the operands' and the result's types."""
-        return _BINARY[name](a, b)
+        exact = _BINARY[name]
+        if not self._chip or not jnp.issubdtype(a.dtype, jnp.floating):
+            return exact(a, b)
+        if "f32" in elements[:2]:
+            a, b = formats.flush(a), formats.flush(b)
+            return vector_unit.power(a, b, True) if name == "pow" else exact(a, b)
+        if name in ("add", "subtract"):
+            return matrix_unit.add(a, b if name == "add" else -b)
+        if name == "multiply" and all(element.startswith("bfp") for element in elements[:2]):
+            return matrix_unit.multiply(a, b, 4)
+        value = vector_unit.power(a, b, False) if name == "pow" else exact(formats.flush(a), formats.flush(b))
+        return vector_unit.narrow(name, self.arch or "", a + b, value)
 
     def factors(self, a: Any, b: Any, elements: Sequence[str], config: ComputeConfig) -> list[tuple[Any, Any]]:
         """Pairs whose products the matrix unit sums for ``a @ b``, by fidelity; one exact pair if this is not a chip.
@@ -99,8 +126,15 @@ class Numerics:
 
     def matmul(self, a: Any, b: Any, elements: Sequence[str], config: ComputeConfig) -> Any:
         """``a @ b``, batched as jnp.matmul."""
+        if self._chip:
+            return matrix_unit.matmul(a, b, elements, config)
         pairs = self.factors(a, b, elements, config)
         return self.accumulated(sum(jnp.matmul(x, y, precision=_HIGHEST) for x, y in pairs), config)
+
+    def linear(self, a: Any, b: Any, bias: Any, elements: Sequence[str], config: ComputeConfig) -> Any:
+        """``a @ b + bias``; without a bias as `matmul`."""
+        product = self.matmul(a, b, elements, config)
+        return product if bias is None else product + bias
 
     def reduce(self, name: str, x: Any, axes: Sequence[int], element: str, config: ComputeConfig) -> Any:
         """``sum``, ``mean``, ``max``, ``min`` or ``prod`` over `axes`, which stay with size 1."""

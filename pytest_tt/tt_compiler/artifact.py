@@ -1,4 +1,4 @@
-"""What TT's compiler made of a program: the texts of two stages, the flatbuffer that a card runs, and its log."""
+"""What TT's compiler made of a program: the texts of two stages, and its log."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ class Artifact:
 
     ttir: str = field(repr=False)
     ttnn: str = field(repr=False)
-    flatbuffer: bytes = field(repr=False)
     log: str = field(default="", repr=False)
-    perf: dict[str, Any] | None = field(default=None, repr=False)
     outputs: tuple[Split, ...] | None = field(default=None, repr=False)
     """Of each result; None if that is not known, as on a single chip."""
 
@@ -79,7 +77,7 @@ def split_serialized(raw: bytes) -> Artifact:
         if start + offset + size > len(raw):
             raise ValueError(f"a section ends at byte {start + offset + size} of {len(raw)}: the executable is cut off")
         parts.append(raw[start + offset : start + offset + size])
-    ttir, ttnn, flatbuffer = parts
+    ttir, ttnn, _ = parts
     more = raw.rfind(_MORE)
     outputs = outputs_from_json(raw[more + len(_MORE) :]) if more >= start else None
-    return Artifact(ttir.decode("utf-8", "replace"), ttnn.decode("utf-8", "replace"), flatbuffer, outputs=outputs)
+    return Artifact(ttir.decode("utf-8", "replace"), ttnn.decode("utf-8", "replace"), outputs=outputs)

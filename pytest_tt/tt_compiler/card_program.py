@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,6 +78,20 @@ class CardProgram:
     def module(self) -> Module:
         """The program, read."""
         return read_ttnn(self.ttnn)
+
+    def on(self, system: str) -> CardProgram:
+        """The same program on the chips of `system`, for what depends on their memory and their speed.
+
+        The compiler makes the same program for all systems of an architecture: only what it says of the system differs
+        (zoo/test_contract.py). Raises ValueError for another architecture.
+        """
+        if CHIPS[system].arch != CHIPS[self.system].arch:
+            raise ValueError(
+                f"{self.name} is compiled for {CHIPS[self.system].arch}, and {system} has {CHIPS[system].arch}"
+            )
+        other = replace(self, system=system)
+        other.__dict__["module"] = self.module  # read once
+        return other
 
     @cached_property
     def ops(self) -> dict[str, int]:

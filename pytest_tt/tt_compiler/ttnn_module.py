@@ -170,7 +170,9 @@ class Module:
 
     def called(self, op: Op) -> tuple[Function, ...]:
         """The functions that `op` runs on the device; none of what it loads from the cache."""
-        found = () if op.short_name == "load_cached" else (self.functions.get(name) for name in op.calls)
+        if not op.calls or op.short_name == "load_cached":
+            return ()
+        found = (self.functions.get(name) for name in op.calls)
         return tuple(function for function in found if function is not None and function.kind != "cpu")
 
 

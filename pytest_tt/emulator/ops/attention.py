@@ -57,7 +57,9 @@ def _attended(
 def scaled_dot_product_attention(step: Step, *operands: jax.Array) -> jax.Array:
     """Of all positions. With a window and not causal, it is centred at each position; causal, it ends there."""
     query, key, value, mask, sink = spread(step, operands, 5)
-    assert query is not None and key is not None and value is not None
+    assert query is not None
+    assert key is not None
+    assert value is not None
     causal, window = flag(step, "is_causal", True), _window(step)
     if causal and mask is not None:
         raise step.error("it is causal and has a mask: expected one of them")
@@ -80,7 +82,9 @@ def scaled_dot_product_attention_decode(step: Step, *operands: jax.Array) -> jax
     Causal: the positions after `cur_pos` take no part; else `mask` [batch, 1, heads, positions] says it.
     """
     query, key, value, mask, position, sink = spread(step, operands, 6)
-    assert query is not None and key is not None and value is not None
+    assert query is not None
+    assert key is not None
+    assert value is not None
     causal, window = flag(step, "is_causal", True), _window(step)
     if causal == (mask is not None):
         raise step.error("expected a mask if it is not causal, and none if it is")

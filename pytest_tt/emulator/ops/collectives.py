@@ -18,7 +18,8 @@ _REDUCTIONS = {"sum": jax.lax.psum, "max": jax.lax.pmax, "min": jax.lax.pmin, "m
 
 @meaning("all_reduce", attributes="cluster_axis reduce_type")
 def all_reduce(step: Step, x: Any, *_: Any) -> Any:
-    return _REDUCTIONS[_reduction(step, _REDUCTIONS)](x, _axis(step))
+    reduction: Any = _REDUCTIONS[_reduction(step, _REDUCTIONS)]
+    return reduction(x, _axis(step))
 
 
 @meaning("all_gather", attributes="cluster_axis all_gather_dim")

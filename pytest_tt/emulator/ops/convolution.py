@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from pytest_tt.emulator.attributes import Opaque
+from pytest_tt.emulator.elements import element_of
 from pytest_tt.emulator.registry import meaning
-from pytest_tt.emulator.step import element_of
 from pytest_tt.emulator.values import integer, integers, word
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ _HOW = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """How the weights go over the image; padding: before and after, of each axis of the image. spread: zeros between the
-    elements of the image, as a transposed convolution has them, plus one."""
+    """How the weights go over the image. padding: before and after, of each axis of the image. spread: one more than
+    the zeros between the elements of the image, as a transposed convolution has them."""
 
     stride: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
@@ -72,7 +72,10 @@ def _convolved(step: Step, x: jax.Array, weights: jax.Array, bias: jax.Array | N
         if found is None:
             raise step.error(f"activation {fields['activation']}: expected one without parameters")
         element = element_of(step.result)
-        total = step.numerics.unary(found[1], total, element, element)
+        try:
+            total = step.numerics.unary(found[1], total, element, element)
+        except KeyError:
+            raise step.error(f"activation {found[1]}: not known to the emulator") from None
     return total
 
 

@@ -53,7 +53,7 @@ def positions(step: Step, index: jax.Array) -> Positions:
     column = flag(step, "column")
     of_rows = len(sizes) - column
     strides = np.array([prod(sizes[k + 1 : of_rows].tolist()) for k in range(of_rows)], np.int32)
-    offsets = np.indices(windows[:of_rows]).reshape(of_rows, prod(windows[:of_rows].tolist()))
+    offsets = np.indices(windows[:of_rows].tolist()).reshape(of_rows, prod(windows[:of_rows].tolist()))
     first = (start[:, :of_rows] * strides[None, :, None]).sum(1, dtype=jnp.int32)
     rows = first[:, :, None] + (offsets * strides[:, None]).sum(0, dtype=np.int32)
     columns = start[:, -1, :, None] + np.arange(windows[-1], dtype=np.int32) if column else None

@@ -42,7 +42,7 @@ def slice_dynamic(step: Step, x: jax.Array, begins: jax.Array, ends: jax.Array) 
     start = jnp.clip(begin, 0, room)
     taken = lax.dynamic_slice(x, tuple(start[k] for k in range(x.ndim)), sizes)
     taken = lax.slice(taken, (0,) * x.ndim, taken.shape, steps)
-    return jnp.where((begin == start).all(), taken, unknown(x.dtype))
+    return jnp.where((begin == start).all(), taken, jnp.asarray(unknown(x.dtype), x.dtype))
 
 
 @meaning("gather", attributes="dim")

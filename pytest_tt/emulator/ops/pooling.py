@@ -39,10 +39,11 @@ class _Window:
 
     def reduced(self, x: jax.Array, start: float, function: str) -> jax.Array:
         """`function` of each window of the padded `x`: ``max`` or ``add``."""
-        return lax.reduce_window(
+        found: jax.Array = lax.reduce_window(
             x, jnp.asarray(start, x.dtype), {"max": lax.max, "add": lax.add}[function],
             (1, *self.size, 1), (1, *self.stride, 1), "VALID", window_dilation=(1, *self.dilation, 1),
         )  # fmt: skip
+        return found
 
 
 def _image(step: Step, x: jax.Array) -> jax.Array:
@@ -107,7 +108,7 @@ def max_pool2d_with_indices(step: Step, x: jax.Array) -> tuple[jax.Array, jax.Ar
 
 @meaning("avg_pool2d", attributes=f"{_WINDOW} count_include_pad divisor_override")
 def avg_pool2d(step: Step, x: jax.Array) -> jax.Array:
-    """The mean of each window, or its sum over `divisor_override`; without `count_include_pad` padding is not counted."""
+    """The mean of each window, or its sum over `divisor_override`; padding counts with `count_include_pad`."""
     window, image = _window(step), _image(step, x)
     total = window.reduced(window.padded(image, 0, 0), 0, "add")
     if step.attributes.get("divisor_override") is not None:

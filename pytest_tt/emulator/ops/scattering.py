@@ -39,7 +39,7 @@ def scatter(step: Step, x: jax.Array, index: jax.Array, source: jax.Array) -> ja
 
 @meaning("rows_scatter", attributes="column reduce sizes windows")
 def rows_scatter(step: Step, table: jax.Array, index: jax.Array, source: jax.Array) -> jax.Array:
-    """Rows, or parts of rows, written to the positions of `index`; a position whose window is not inside is left out."""
+    """Rows, or parts of rows, written to the positions of `index`; one whose window is not inside is left out."""
     at = positions(step, index)
     batches, rows = table.shape[:2]
     whole = table.reshape(batches, rows, -1)

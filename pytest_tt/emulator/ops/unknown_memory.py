@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     import jax
 
 
-def unknown(dtype: jax.typing.DTypeLike) -> jax.Array:
-    """NaN, or the lowest integer of `dtype` but for unsigned ones, the highest: a comparison sees it."""
+def unknown(dtype: jax.typing.DTypeLike) -> float:
+    """NaN, or an integer of `dtype` far from the usual ones: a comparison sees it."""
     if jnp.issubdtype(dtype, jnp.floating):
-        return jnp.asarray(jnp.nan, dtype)
+        return float("nan")
     limits = jnp.iinfo(dtype)
-    return jnp.asarray(limits.min if limits.min < 0 else limits.max, dtype)
+    return int(limits.min if limits.min < 0 else limits.max)
