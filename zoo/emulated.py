@@ -1,7 +1,7 @@
 """Golden cases on emulated chips: what TT's compiler makes of a forward pass, executed with a chip's numbers.
 
-The contract test does this on the backend ``emu``. Here it is without a test run: for predictions that are recorded, and
-for mutants. Needs TT's compiler; no card.
+The contract test does this on the backend ``emu``. Here it is without a test run: for recorded predictions, and for
+mutants. Needs TT's compiler; no card.
 """
 
 from __future__ import annotations
