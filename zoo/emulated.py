@@ -80,6 +80,10 @@ class EmulatedChips:
         results = self._program(function, given, WEIGHTS[weights] if weights else {})(*jax.tree.leaves(given))
         return {name: np.asarray(value) for name, value in zip(sorted(outputs), results, strict=True)}
 
+    def forget(self) -> None:
+        """Give up the programs."""
+        self._programs.clear()
+
     def _program(self, function: Any, given: tuple[Any, ...], options: Mapping[str, str]) -> Emulator:
         from pytest_tt.emulator.numerics import chip
         from pytest_tt.emulator.run import Emulator
