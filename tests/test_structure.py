@@ -162,6 +162,6 @@ def test_targets_know_their_kind() -> None:
         for path in sorted((ROOT / "pytest_tt").rglob("*.py"))
         if not str(path.relative_to(ROOT)).startswith(known)
         for line in path.read_text(encoding="utf-8").splitlines()
-        if re.search(r'"(sim|hw)"', line)
+        if re.search(r'"(sim|emu|hw)"', line)
     ]
     assert found == []
