@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tt.targets.choice import AUTO
 from pytest_tt.targets.mesh import DEFAULT_AXES, MeshShape
-from pytest_tt.targets.systems import SYSTEMS
+from pytest_tt.targets.systems import SYSTEMS, smallest_system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ class TTRun:
     """What the test is a test of, where its marker or the hook ``pytest_tt_model`` says so."""
     variant: str | None = None
     compile: tuple[str, ...] = ()
-    """Systems for which TT's compiler compiles the test's programs too (``--tt-compile``)."""
+    """Systems for which TT's compiler compiles the test's programs (``--tt-compile``; on emu first of all `system`)."""
     not_compiled: Mapping[str, str] = field(default_factory=dict)
     """Systems that ``--tt-compile`` names too, to why they cannot have this test."""
 
@@ -69,6 +69,10 @@ def resolve_run(
     place = target.resolve(mesh, wanted)
     asked = () if target.compiled_by_tt else settings.compile.value
     systems, not_compiled = _compile_for(asked, mesh, wanted, place.system)
+    if target.emulates and place.system is not None:
+        # What is emulated is compiled whatever the option says.
+        systems = (place.system, *(system for system in systems if system != place.system))
+        not_compiled.pop(place.system, None)
     return TTRun(
         backend=target.name,
         system=place.system,
@@ -99,7 +103,7 @@ def _compile_for(
     `wanted` are those that the marker names, `own` is the one that the test runs on.
     """
     if asked == (AUTO,):
-        found = own or smallest_system(mesh)
+        found = own or smallest_system(mesh.chips)
         return ((found,), {}) if found is not None else ((), {AUTO: f"no system has the {mesh.chips} chips of {mesh}"})
     systems, others = [], {}
     for name in asked:
@@ -110,9 +114,3 @@ def _compile_for(
         else:
             systems.append(name)
     return tuple(systems), others
-
-
-def smallest_system(mesh: MeshShape) -> str | None:
-    """The system with the fewest chips that has those of `mesh`, the first of several; None without any."""
-    fitting = [system for system in SYSTEMS.values() if system.chips >= mesh.chips]
-    return min(fitting, key=lambda system: system.chips).name if fitting else None

@@ -119,6 +119,6 @@ def test_what_is_not_understood_is_said() -> None:
 
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r"'n400' is not a system: expected one of n150, n300"):
-        card_program.read(Artifact("", text("mlp"), b""), "n400", "1x1", BUILD, text("mlp", "stablehlo"))
+        card_program.read(Artifact("", text("mlp")), "n400", "1x1", BUILD, text("mlp", "stablehlo"))
     with pytest.raises(TTNNTextError):
-        card_program.read(Artifact("", "garbage", b""), "n150", "1x1", BUILD, text("mlp", "stablehlo"))
+        card_program.read(Artifact("", "garbage"), "n150", "1x1", BUILD, text("mlp", "stablehlo"))

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_tt.targets.chips import CHIPS
 from pytest_tt.targets.mesh import MeshShape
-from pytest_tt.targets.systems import SYSTEMS, get_system
+from pytest_tt.targets.systems import SYSTEMS, get_system, smallest_system
 
 GIB = 2**30
 
@@ -87,3 +87,8 @@ def test_name_like_none_lists_all() -> None:
         get_system("zzzz")
     assert "did you mean" not in str(caught.value)
     assert all(name in str(caught.value) for name in SYSTEMS)
+
+
+def test_the_smallest_with_so_many_chips() -> None:
+    found = [smallest_system(chips) for chips in (1, 2, 3, 4, 8, 32, 64)]
+    assert found == ["n150", "n300", "qb2", "qb2", "t3k", "galaxy", None]

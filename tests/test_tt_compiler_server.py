@@ -73,7 +73,6 @@ def test_a_program_is_compiled_and_nothing_is_printed(server: Server, capfd: pyt
     found = compiled(server)
     assert isinstance(found, Artifact)
     assert "@main" in found.ttnn
-    assert found.flatbuffer == b"TTNN"
     assert found.ttir == "devices 2 options {'k': 'v'}"
     assert found.log == "loc(unknown): warning: printed while compiling\n"
     server.close()
@@ -112,11 +111,10 @@ def test_what_a_program_started_ends_with_it(server: Server) -> None:
     wait_until(lambda: not is_running(int(started[1])))
 
 
-def test_a_refusal_says_how_far_it_came(server: Server) -> None:
+def test_a_refusal_says_why(server: Server) -> None:
     found = compiled(server, "refused")
     assert isinstance(found, Refusal)
     assert "failed to legalize operation 'stablehlo.cholesky'" in found.log
-    assert found.stages == ("vhlo", "shlo", "shlo_cleaned", "ttir")
     assert found.lasting
 
 

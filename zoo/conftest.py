@@ -75,11 +75,10 @@ def _variants(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
 def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """Variants for tests (all of a model that has no others), on the largest mesh of up to `FEW` chips."""
     for model in models:
-        tiny = [variant for variant in model.variants if variant.startswith("tiny")]
         meshes = chosen_meshes(config, model.sharding.meshes)
         if len(meshes) > 1 and not os.environ.get(registry.SLOW):
             meshes = tuple(mesh for mesh in meshes if MeshShape.parse(mesh).chips <= FEW) or meshes
-        for variant in tiny or model.variants:
+        for variant in model.small:
             mesh = meshes[-1]
             mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=variant)
             yield pytest.param(model, variant, marks=mark, id=f"{model.name}-{variant}-{mesh}")
@@ -102,8 +101,7 @@ def _compiled(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
         yield pytest.param(None, None, marks=pytest.mark.skip(reason=str(missing)), id="no compiler")
         return
     for model in models:
-        tiny = [variant for variant in model.variants if variant.startswith("tiny")]
-        for variant in model.variants if os.environ.get(registry.SLOW) else tiny or model.variants:
+        for variant in model.variants if os.environ.get(registry.SLOW) else model.small:
             for mesh in chosen_meshes(config, model.sharding.meshes):
                 mark = pytest.mark.tt(mesh=mesh, model=model.name, variant=variant)
                 yield pytest.param(model, variant, marks=mark, id=f"{model.name}-{variant}-{mesh}")

@@ -106,6 +106,11 @@ class Model:
         return {} if self.checkpoint is None else self.checkpoint.sources
 
     @property
+    def small(self) -> tuple[str, ...]:
+        """The variants for tests; all of a model that has no others."""
+        return tuple(name for name in self.variants if name.startswith("tiny")) or tuple(self.variants)
+
+    @property
     def files(self) -> Path:
         """The folder of goldens and of the other recorded files."""
         return self.folder or ROOT / self.name

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.targets.mesh import MeshShape
-from pytest_tt.targets.systems import SYSTEMS
+from pytest_tt.targets.systems import SYSTEMS, smallest_system
 from zoo.parts.sharding import bound
 
 if TYPE_CHECKING:
@@ -54,9 +54,10 @@ def programs_of(
     `rows` are rounded up to what the chips divide that share them, `length` is cut to the model's positions. Raises
     what tracing raises.
     """
-    yield forward_of(model, config, mesh, rows=rows, length=length)
+    forward = forward_of(model, config, mesh, rows=rows, length=length)
+    yield forward
     if model.decoder is not None:
-        yield from generation_of(model, config, mesh, rows=rows, length=length)
+        yield from generation_of(model, config, mesh, forward.arguments[0], rows=rows, length=length)
 
 
 def forward_of(model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, length: int = LENGTH) -> ModelProgram:
@@ -79,9 +80,12 @@ def forward_of(model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, lengt
 
 
 def generation_of(
-    model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, length: int = LENGTH
+    model: Model, config: Any, mesh: Mesh, params: Any, *, rows: int = ROWS, length: int = LENGTH
 ) -> Iterator[ModelProgram]:
-    """Prefill of prompts of `length` tokens and one step after them, with a cache of twice as many slots."""
+    """Prefill of prompts of `length` tokens and one step after them, with a cache of twice as many slots.
+
+    `params` are the shapes of the model's parameters on `mesh`.
+    """
     import jax
     import numpy as np
 
@@ -92,7 +96,6 @@ def generation_of(
     slots = min(2 * length, decoder.max_position_embeddings)
     count, prompt = math.ceil(rows / decoder.row_multiple) * decoder.row_multiple, min(length, slots)
     prefill, decode = programs(decoder, mesh, slots)
-    params = model.architecture.shapes(fitted)
     each, ids = jax.ShapeDtypeStruct((count,), np.int32), jax.ShapeDtypeStruct((count, prompt), np.int32)
     _, cache = jax.eval_shape(prefill, params, ids, each)
     cache = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), cache)
@@ -127,10 +130,10 @@ def systems_of(mesh: str) -> tuple[str, ...]:
     if usual:
         return usual
     chips = MeshShape.parse(mesh).chips
-    enough = [system for system in SYSTEMS.values() if system.chips >= chips]
-    if not enough:
+    smallest = smallest_system(chips)
+    if smallest is None:
         raise ValueError(f"mesh {mesh} has {chips} chips, and no system has as many")
-    return (min(enough, key=lambda system: system.chips).name,)
+    return (smallest,)
 
 
 def input_shapes(model: Model, config: Any, rows: int, length: int) -> dict[str, Any]:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_tt.compiler.card_check import TTMockWarning, one_line
 from pytest_tt.compiler.card_compiler import lowered
 from pytest_tt.results.card import compiled, compiler_facts, refused
-from pytest_tt.run import smallest_system
 from pytest_tt.targets import compiler_options
 from pytest_tt.targets.mesh import MeshShape, build_mesh
-from pytest_tt.targets.systems import get_system
+from pytest_tt.targets.systems import get_system, smallest_system
 from pytest_tt.tt_compiler.cluster import check_mocked
 from pytest_tt.tt_compiler.errors import TTCompileError
 
@@ -98,7 +97,7 @@ class TTCompile:
         if asked is not None:
             system = get_system(asked)
         else:
-            own = self._run.compile[0] if self._run.compile else self._run.system or smallest_system(shape)
+            own = self._run.compile[0] if self._run.compile else self._run.system or smallest_system(shape.chips)
             if own is None:
                 raise ValueError(f"no system has the {shape.chips} chips of mesh {shape}: take a smaller mesh")
             system = get_system(own)

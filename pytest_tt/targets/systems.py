@@ -83,6 +83,12 @@ _OTHER_NAMES = {
 }
 
 
+def smallest_system(chips: int) -> str | None:
+    """The system with the fewest chips of those that have so many, the first of several; None without any."""
+    enough = [system for system in SYSTEMS.values() if system.chips >= chips]
+    return min(enough, key=lambda system: system.chips).name if enough else None
+
+
 def get_system(name: str) -> System:
     """The system called `name`. Raises ValueError that names the nearest system and all of them."""
     if name in SYSTEMS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_tt.targets.chips import Chip
-    from pytest_tt.tt_compiler.artifact import Artifact
+    from pytest_tt.tt_compiler.artifact import Artifact, Split
     from pytest_tt.tt_compiler.build import Build
     from pytest_tt.tt_compiler.ttnn_module import Module, Op, Tensor
 
@@ -71,11 +71,27 @@ class CardProgram:
     """The text of its last stage: the program."""
     upstream: tuple[upstream.Finding, ...] = ()
     """What Tenstorrent's own tt-mlir does not lower, or runs on the host, though this build takes it."""
+    outputs: tuple[Split, ...] | None = field(default=None, repr=False)
+    """How each result is split among the chips; None if that is not known."""
 
     @cached_property
     def module(self) -> Module:
         """The program, read."""
         return read_ttnn(self.ttnn)
+
+    def on(self, system: str) -> CardProgram:
+        """The same program on the chips of `system`, for what depends on their memory and their speed.
+
+        The compiler makes the same program for all systems of an architecture: only what it says of the system differs
+        (zoo/test_contract.py). Raises ValueError for another architecture.
+        """
+        if CHIPS[system].arch != CHIPS[self.system].arch:
+            raise ValueError(
+                f"{self.name} is compiled for {CHIPS[self.system].arch}, and {system} has {CHIPS[system].arch}"
+            )
+        other = replace(self, system=system)
+        other.__dict__["module"] = self.module  # read once
+        return other
 
     @cached_property
     def ops(self) -> dict[str, int]:
@@ -221,6 +237,7 @@ def read(
         ttir=artifact.ttir,
         ttnn=artifact.ttnn,
         upstream=upstream.verdict(stablehlo),
+        outputs=artifact.outputs,
     )
     _ = program.module.main  # raises now, not at the first question
     return program

@@ -116,8 +116,10 @@ class Locations:
                     self._known[alias] = self._read(self._aliases.get(alias, ""), seen | {alias})
                 inner = self._known[alias]
                 name = _joined(name, inner.name)
-                for at, frame in enumerate(inner.frames):
-                    frames.append(replace(frame, function=frame.function or (function if at == 0 else None)))
+                first, *others = inner.frames or (None,)
+                if first is not None:
+                    unnamed = function is not None and first.function is None
+                    frames += [replace(first, function=function) if unnamed else first, *others]
                 function = None
         return Location(name, tuple(frames))
 

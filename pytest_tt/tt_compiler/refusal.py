@@ -13,10 +13,9 @@ _PASSING = (
 
 @dataclass(frozen=True)
 class Refusal:
-    """A refused program: all that the compiler printed, and the stages that it reached (``shlo``, ``ttir``)."""
+    """A refused program: all that the compiler printed."""
 
     log: str = field(repr=False)
-    stages: tuple[str, ...] = ()
 
     @property
     def lasting(self) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tt.files import write_atomically
 from pytest_tt.packages import package_version
-from pytest_tt.tt_compiler.artifact import Artifact
+from pytest_tt.tt_compiler.artifact import Artifact, outputs_from_json, outputs_to_json
 from pytest_tt.tt_compiler.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from pytest_tt.tt_compiler.build import Build
 
-# The oldest programs go first; the largest of the zoo has 2 MB here.
+# The oldest programs go first; the largest of the zoo has 0.5 MB here.
 MAX_BYTES = 1 << 30
-_FORMAT = "1"
+_FORMAT = "2"
 _SUFFIX = ".tt.zip"
 # A temporary file that is older was left by a process that was killed.
 _STALE_S = 3600.0
@@ -45,10 +45,11 @@ class Store:
             with zipfile.ZipFile(path) as archive:
                 texts = {name: archive.read(name) for name in archive.namelist()}
             log = texts["log"].decode()
-            if "stages" in texts:
-                found: Artifact | Refusal = Refusal(log, tuple(json.loads(texts["stages"])))
+            if texts.keys() == {"log"}:
+                found: Artifact | Refusal = Refusal(log)
             else:
-                found = Artifact(texts["ttir"].decode(), texts["ttnn"].decode(), texts["flatbuffer"], log)
+                outputs = outputs_from_json(texts["outputs"])
+                found = Artifact(texts["ttir"].decode(), texts["ttnn"].decode(), log, outputs)
         except FileNotFoundError:
             return None
         except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError):
@@ -61,11 +62,10 @@ class Store:
 
     def put(self, key: str, result: Artifact | Refusal) -> None:
         """Keep `result` under `key`, and remove the oldest if there are too many."""
-        if isinstance(result, Refusal):
-            parts = {"log": result.log.encode(), "stages": json.dumps(result.stages).encode()}
-        else:
-            parts = {"log": result.log.encode(), "ttir": result.ttir.encode(), "ttnn": result.ttnn.encode(),
-                     "flatbuffer": result.flatbuffer}  # fmt: skip
+        parts = {"log": result.log.encode()}
+        if isinstance(result, Artifact):
+            parts |= {"ttir": result.ttir.encode(), "ttnn": result.ttnn.encode()}
+            parts["outputs"] = outputs_to_json(result.outputs)
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for name, part in parts.items():

@@ -7,6 +7,7 @@ it comes from. What is not understood is never left out silently: a line is in `
 from __future__ import annotations
 
 import re
+from typing import TypeAlias
 
 from pytest_tt.tt_compiler.locations import Location, Locations
 from pytest_tt.tt_compiler.ttnn_module import (
@@ -29,9 +30,17 @@ _SYMBOL = re.compile(r'@(?:([\w$.\-]+)|"([^"]*)")')
 _GENERIC = re.compile(r'"([\w.]+)"\(([^()]*)\)')
 _CUSTOM = re.compile(r"(?:func\.)?call (@[\w$.\-]+)\(([^()]*)\)|(ttcore\.load_cached)\((@[\w$.\-]+), \[([^\]]*)\]\)")
 _FUNCTION = re.compile(r"func\.func (?:(public|private) )?")
+_RETURN = re.compile(r"(?:func\.)?return\b(?: (.*?) : )?")
+_RESOURCE = re.compile(r'\s*([\w$.\-]+): "(0x[0-9A-Fa-f]*)"')
 _KIND = re.compile(r'tt\.function_type = "(\w+)"')
 _ROLE = re.compile(r"ttcore\.argument_type<(\w+)>")
+_ALONE = re.compile(r"#[\w$.]+\)")
+_OPENING = re.compile(r"\s*([<{])")
+_COLON = re.compile(r"\s*: \(")
 _MESH = re.compile(r"ttcore\.meshes<\[.*?= (\d+(?:x\d+)*)")
+
+# Attributes, types of operands, types of results.
+_Signature: TypeAlias = tuple[str, tuple[Tensor | None, ...], tuple[Tensor | None, ...]]
 
 
 def read(text: str) -> Module:
@@ -51,6 +60,7 @@ class _Reader:
         self.locations = Locations(self.aliases)
         self.types: dict[str, Tensor | None] = {}
         self.layouts: dict[str, Layout | None] = {}
+        self.signatures: dict[str, _Signature | None] = {}
         self.unread: list[str] = []
 
     def module(self) -> Module:
@@ -79,7 +89,9 @@ class _Reader:
             position += 1
         if not functions:
             raise TTNNTextError("no 'func.func' in the text: expected a TTNN module as TT's compiler prints it")
-        return Module(functions, mesh, tuple(self.unread))
+        lines = map(_RESOURCE.match, self.lines[position:])
+        resources = {found[1]: found[2] for found in lines if found}
+        return Module(functions, mesh, tuple(self.unread), resources)
 
     def _function(self, position: int, in_cpu: bool) -> tuple[Function, int]:
         """The function whose head is at `position`, and the position after it."""
@@ -106,6 +118,7 @@ class _Reader:
         if not line.endswith("{"):
             return Function(name, role, public, arguments, results, ()), position
         ops: list[Op] = []
+        returned: tuple[str, ...] = ()
         depth = 1
         while position < len(self.lines) and depth > 0:
             line = self.lines[position].strip()
@@ -119,13 +132,15 @@ class _Reader:
                 if host := re.match(r'(?:%.* = )?"?((?:\w+\.)+\w+)', line):
                     ops.append(Op(host[1], (), (), "", (), (), Location("", ())))
                 continue
-            if line and not line.startswith("//") and not line.startswith(("return", "func.return")):
+            if (end_of_function := _RETURN.match(line)) is not None:
+                returned = tuple(_VALUE.findall(end_of_function[1] or ""))
+            elif line and not line.startswith("//"):
                 op = self._op(line)
                 if op is None:
                     self.unread.append(f"line {number}: {line[:120]}")
                 else:
                     ops.append(op)
-        return Function(name, role, public, arguments, results, tuple(ops)), position
+        return Function(name, role, public, arguments, results, tuple(ops), returned), position
 
     def _argument(self, text: str) -> Argument:
         name, _, rest = text.strip().partition(": ")
@@ -150,33 +165,36 @@ class _Reader:
             operands, callees = found[2] if found[3] is None else found[5], [found[1] or found[4]]
         else:
             return None
-        parts = self._signature(line[found.end() :])
+        text = line[found.end() :]
+        if text not in self.signatures:  # layers that are alike have the same ones
+            self.signatures[text] = self._signature(text)
+        parts = self.signatures[text]
         if parts is None:
             return None
         attributes, inputs, outputs = parts
         names = [match[1] or match[2] for match in _SYMBOL.finditer(" ".join([*callees, attributes]))]
         return Op(
-            name, tuple(results), tuple(_VALUE.findall(operands)), attributes,
-            tuple(map(self._type, inputs)), tuple(map(self._type, outputs)), location, tuple(names),
-        )  # fmt: skip
+            name, tuple(results), tuple(_VALUE.findall(operands)), attributes, inputs, outputs, location, tuple(names)
+        )
 
     def _split_location(self, line: str) -> tuple[Location, str]:
         at = line.rfind(" loc(")
-        if at < 0 or _closing(line, at + 4) != len(line) - 1:
+        alias = at >= 0 and _ALONE.fullmatch(line, at + 5)
+        if not alias and (at < 0 or _closing(line, at + 4) != len(line) - 1):
             return Location("", ()), line
         return self.locations.resolve(line[at + 5 : -1]), line[:at]
 
-    def _signature(self, text: str) -> tuple[str, list[str], list[str]] | None:
+    def _signature(self, text: str) -> _Signature | None:
         """Attributes, types of operands and of results, of `` <{…}> {…} : (…) -> …``."""
         attributes: list[str] = []
         at = 0
-        while (found := re.compile(r"\s*([<{])").match(text, at)) is not None:
+        while (found := _OPENING.match(text, at)) is not None:
             end = _closing(text, found.start(1))
             if end < 0:
                 return None
             attributes.append(text[found.start(1) + 1 : end].removeprefix("{").removesuffix("}"))
             at = end + 1
-        colon = re.compile(r"\s*: \(").match(text, at)
+        colon = _COLON.match(text, at)
         if colon is None:
             return None
         end = _closing(text, colon.end() - 1)
@@ -185,7 +203,10 @@ class _Reader:
         outputs = text[end + 5 :].strip()
         if outputs.startswith("(") and _closing(outputs, 0) == len(outputs) - 1:
             outputs = outputs[1:-1]
-        return ", ".join(filter(None, attributes)), _split(text[colon.end() : end]), _split(outputs)
+        inputs = _split(text[colon.end() : end])
+        return (
+            ", ".join(filter(None, attributes)), tuple(map(self._type, inputs)), tuple(map(self._type, _split(outputs)))
+        )  # fmt: skip
 
     def _type(self, text: str) -> Tensor | None:
         """The tensor at the beginning of `text`; None for another type."""

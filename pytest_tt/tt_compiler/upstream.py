@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pytest_tt.tt_compiler.hints import hint_for
 from pytest_tt.tt_compiler.locations import Location
@@ -63,6 +64,7 @@ class Finding:
         return f"{self.name}{'' if place is None else f' at {place}'}: {self.reason}"
 
 
+@lru_cache(maxsize=1)  # a program is compiled for one system after the other
 def verdict(stablehlo: str) -> tuple[Finding, ...]:
     """All that upstream does not take in the module text `stablehlo`, each op and place once, in the text's order.
 

@@ -25,6 +25,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_tt.tt_compiler.artifact import outputs_to_json, split_serialized
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,6 +40,9 @@ _PR_SET_PDEATHSIG = 1
 
 # How a program's process ended.
 COMPILED, REFUSED, FAILED, CRASHED, OUT_OF_TIME = "compiled", "refused", "failed", "crashed", "out of time"
+UNREADABLE = "unreadable"
+# What is sent of a program that compiles, in this order.
+PARTS = ("ttir", "ttnn", "outputs")
 
 
 def main() -> None:
@@ -121,10 +126,10 @@ def _serve(settings: Mapping[str, Any], directory: Path) -> None:
         module, descriptor = connection.recv_bytes(), connection.recv_bytes()
         with tempfile.TemporaryDirectory(prefix="program-", dir=directory, ignore_cleanup_errors=True) as name:
             outcome = _compile_apart(engine, library, request, module, descriptor, Path(name))
-            serialized = Path(name) / "serialized"
-            outcome["stages"] = _stages(Path(name))
             _send(connection, outcome)
-            connection.send_bytes(serialized.read_bytes() if outcome["outcome"] == COMPILED else b"")
+            for part in PARTS:
+                content = Path(name) / part
+                connection.send_bytes(content.read_bytes() if outcome["outcome"] == COMPILED else b"")
 
 
 def _send(connection: Connection[bytes, bytes], message: Mapping[str, Any]) -> None:
@@ -157,7 +162,8 @@ def _compile_apart(
         return said | {"outcome": OUT_OF_TIME}
     result = directory / "outcome"
     if result.exists():  # written when all else was
-        return said | {"outcome": result.read_text(encoding="utf-8")}
+        outcome, _, how = result.read_text(encoding="utf-8").partition("\n")
+        return said | {"outcome": outcome, "how": how}
     code = os.waitstatus_to_exitcode(status)
     how = f"exit status {code}" if code >= 0 else f"signal {_signal_name(-code)}"
     return said | {"outcome": CRASHED, "how": how}
@@ -175,13 +181,21 @@ def _compile(
     _use_directory(directory)
     description = directory / "system.ttsys"
     description.write_bytes(descriptor)
-    options = {"export_path": str(directory / "stages"), "export_model_name": "program"} | request["options"]
+    options = request["options"]
+    how = ""
     try:
         mock = request.get("mock")
         arguments = (library, module, request["devices"], options, description)
         serialized = engine.compile(*arguments) if mock is None else engine.run_on_mock(*arguments, **mock)
-        (directory / "serialized").write_bytes(serialized)
-        outcome = COMPILED
+        try:
+            artifact = split_serialized(serialized)
+        except ValueError as error:
+            outcome, how = UNREADABLE, str(error)
+        else:
+            contents = (artifact.ttir.encode(), artifact.ttnn.encode(), outputs_to_json(artifact.outputs))
+            for part, content in zip(PARTS, contents, strict=True):
+                (directory / part).write_bytes(content)
+            outcome = COMPILED
     except BaseException as error:
         outcome = REFUSED if isinstance(error, engine.Refused) else FAILED
         with suppress(BaseException):
@@ -190,7 +204,7 @@ def _compile(
             else:
                 traceback.print_exc()
             sys.stderr.flush()
-    (directory / "outcome").write_text(outcome, encoding="utf-8")
+    (directory / "outcome").write_text(f"{outcome}\n{how}", encoding="utf-8")
     return 0 if outcome == COMPILED else 1
 
 
@@ -213,14 +227,6 @@ def _end_of(path: Path) -> str:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _LOG_BYTES))
         return file.read().decode("utf-8", "replace")
-
-
-def _stages(directory: Path) -> list[str]:
-    """The stages that the compiler wrote down, in its order: ``ttir_program_g0_1795878456310.mlir`` is ``ttir``."""
-    found = [path.stem.rsplit("_", 1) for path in (directory / "stages" / "irs").glob("*_*.mlir")]
-    found.sort(key=lambda parts: parts[1])
-    names = [name.partition("_program_")[0] for name, _ in found]
-    return list(dict.fromkeys(names))
 
 
 def _signal_name(number: int) -> str:

@@ -28,7 +28,7 @@ def text(name: str, stage: str = "ttnn") -> str:
 def program(name: str, system: str = "n150", mesh: str = "1x1", *, ttnn: str | None = None) -> CardProgram:
     """A recorded program as `card_program.read` gives it; with another text in place of the recorded one if given."""
     first = text(name, "ttir") if (HERE / f"{name}.ttir.mlir").exists() else ""
-    artifact = Artifact(first, text(name) if ttnn is None else ttnn, b"")
+    artifact = Artifact(first, text(name) if ttnn is None else ttnn)
     return card_program.read(artifact, system, mesh, BUILD, text(name, "stablehlo"), name=name)
 
 
