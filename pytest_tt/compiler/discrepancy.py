@@ -23,8 +23,8 @@ ROUNDED_REL_L2 = 5e-2
 """The same where the program holds bfloat16 or narrower: the simulation rounds after each op, 2**-9 at a time."""
 
 GELU_REL_L2 = 1e-3
-"""The same where TT's compiler puts a GELU with erf, as an op or as the activation of a product, in the place of one with
-tanh, jax.nn.gelu's default: they differ by up to 5e-4."""
+"""The same where TT's compiler puts a GELU with erf, as an op or as the activation of a product, in the place of one
+with tanh, jax.nn.gelu's default: they differ by up to 5e-4."""
 
 _GELU = re.compile(r'"(?:ttnn\.)?gelu"')
 
