@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pytest_tt.emulator.numerics import Numerics
 
 
+BUILD = BuildMeaning(known=True)
+
+
 class NoCaller:
     """Stands for the machine where an op calls no function."""
 
@@ -30,12 +33,19 @@ def tensor(shape: str, element: str = "f32") -> str:
     return f"tensor<{shape}{'x' if shape else ''}{element}>"
 
 
-def emulated(name: str, attributes: str, types: str, *operands: Any, numerics: Numerics = EXACT) -> Any:
+def emulated(
+    name: str,
+    attributes: str,
+    types: str,
+    *operands: Any,
+    numerics: Numerics = EXACT,
+    build: BuildMeaning = BUILD,
+) -> Any:
     """What the op computes of `operands`; `types` is ``(tensor<2x3xf32>) -> tensor<6xf32>``. A device is None."""
     values = ", ".join(f"%{k}" for k in range(len(operands)))
     text = f'func.func public @main() {{\n%r = "ttnn.{name}"({values}) <{{{attributes}}}> : {types}\n}}\n'
     (op,) = read(text).main.ops
     meaning = meanings()[op.name]
-    step = Step(op, parse(op.attributes), numerics, ("d0", "d1"), (1, 1), BuildMeaning(known=True), NoCaller())
+    step = Step(op, parse(op.attributes), numerics, ("d0", "d1"), (1, 1), build, NoCaller())
     assert step.attributes.keys() <= meaning.attributes | HOW
     return meaning.function(step, *operands)
