@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from zoo.authoring import predictions
 
     chosen = _chosen(arguments.models)
-    places = predictions.PLACES
+    places: Sequence[tuple[str, str]] = predictions.PLACES
     if (arguments.system is None) != (arguments.mesh is None):
         raise UnusableError("--system and --mesh: expected both, or neither")
     if arguments.system is not None:
@@ -104,8 +104,8 @@ def _predicted(
         raise UnusableError(error) from None
     order = {place: number for number, place in enumerate(places)}
     for model, _ in chosen:
-        cases = list(model.goldens)
-        found[model.name].sort(key=lambda one: (cases.index(one.case), order[one.system, one.mesh]))
+        number = {case: number for number, case in enumerate(model.goldens)}
+        found[model.name].sort(key=lambda one: (number[one.case], order[one.system, one.mesh]))
     return found, str(build)
 
 
