@@ -139,7 +139,7 @@ def replaced(readme: str, table: str) -> str:
     """`readme` with `table` in the place of the one that it has. ValueError if it has none."""
     begin, end = readme.find(BEGIN.split(":")[0]), readme.find(END)
     if not 0 <= begin < end:
-        raise ValueError(f"the README has no place for the table: put {BEGIN!r} and {END!r} where it belongs")
+        raise ValueError(f"the README has no place for the predictions: put {BEGIN!r} and {END!r} where they belong")
     return readme[:begin] + table + readme[end + len(END) :]
 
 

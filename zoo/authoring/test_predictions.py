@@ -45,7 +45,7 @@ def test_record_and_readme_agree(tmp_path: Path) -> None:
     assert predictions.problems(model) == [
         "the README's table is not of the record: python -m zoo predict mlp --record"
     ]
-    with pytest.raises(ValueError, match="the README has no place for the table"):
+    with pytest.raises(ValueError, match="the README has no place for the predictions"):
         predictions.replaced("# mlp\n", "")
 
 

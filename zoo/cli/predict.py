@@ -43,6 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
         places = ((arguments.system, arguments.mesh),)
     if arguments.record and (arguments.system is not None or any(":" in word for word in arguments.models)):
         raise UnusableError("--record: expected whole models, and no --system")
+    if arguments.record:
+        for model, _ in chosen:  # now, not after minutes
+            try:
+                predictions.replaced((model.files / "README.md").read_text(encoding="utf-8"), "")
+            except (OSError, ValueError) as error:
+                raise UnusableError(f"{model.name}: {error}") from None
     found, compiler = _predicted(chosen, places)
     rows = [
         (model, one.case, one.system, one.mesh, one.weights, _number(one.pcc, ".6f"), _number(one.rel_l2, ".1e"))
