@@ -265,7 +265,7 @@ def test_summary_of_an_emulated_run() -> None:
     cards = {
         "a.py::test_a": emulated_card(emulated(), emulated("decode", pcc=0.98, rel_l2=0.2, dearest=dear)),
         "a.py::test_b": emulated_card(emulated("never", calls=0, exact_rel_l2=None, pcc=None)),
-        "a.py::test_c": emulated_card(emulated(system="p150", exact_rel_l2=None, pcc=None, not_compared="it is random")),
+        "a.py::test_c": emulated_card(emulated("r", "p150", exact_rel_l2=None, pcc=None, not_compared="it is random")),
         "a.py::test_d": card(program()),
     }
     assert list(emulated_lines(cards)) == [

@@ -113,7 +113,7 @@ def _reduce(
     name: str, axes: tuple[int, ...], config: ComputeConfig | None
 ) -> Callable[[Numerics, list[Any], tuple[str, ...]], Any]:
     def emulate(numerics: Numerics, x: list[Any], elements: tuple[str, ...]) -> Any:
-        used = config or ComputeConfig("hifi4", elements[0] == "f32")
+        used = config or ComputeConfig("hifi4", True)
         return numerics.reduce(name, x[0], axes, elements[0], used)
 
     return emulate
@@ -121,15 +121,15 @@ def _reduce(
 
 def _softmax_of(config: ComputeConfig | None, stable: bool) -> Callable[[Numerics, list[Any], tuple[str, ...]], Any]:
     def emulate(numerics: Numerics, x: list[Any], elements: tuple[str, ...]) -> Any:
-        used = config or ComputeConfig("hifi4", elements[0] == "f32")
-        return numerics.softmax(x[0], -1, elements[0], used)
+        used = config or ComputeConfig("hifi4", True, elements[0] != "f32")
+        return numerics.softmax(x[0], -1, elements[0], used, stable)
 
     return emulate
 
 
 def _norm(name: str, config: ComputeConfig | None) -> Callable[[Numerics, list[Any], tuple[str, ...]], Any]:
     def emulate(numerics: Numerics, x: list[Any], elements: tuple[str, ...]) -> Any:
-        used = config or ComputeConfig("hifi4", True)
+        used = config or ComputeConfig("hifi4", name == "layer_norm")
         weight, bias = x[1], x[2] if len(x) > 2 else None
         return getattr(numerics, name)(x[0], weight, bias, 1e-5, elements[0], used)
 

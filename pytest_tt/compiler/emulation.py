@@ -98,6 +98,10 @@ class EmulatedCall:
     def _exact(self) -> Emulator:
         return Emulator.of(self.card, self._lowered, self._simulation.mesh, EXACT)
 
+    @cached_property
+    def _bound(self) -> float:
+        return exact_bound(self.card, self._simulation)
+
     def __call__(self, leaves: Sequence[Any], simulate: Callable[[], Any]) -> Any:
         """The results with the chip's numbers, in the tree of those of `simulate`, the function on simulated chips.
 
@@ -121,23 +125,22 @@ class EmulatedCall:
     ) -> None:
         """Note how far results are from those expected. Raises OtherResultError."""
         __tracebackhide__ = True
-        bound = exact_bound(self.card, self._simulation)
         without, with_chip = Discrepancy.of(exact, expected), Discrepancy.of(rounded, expected)
         before = self._entry
         known = [pcc for pcc in (before["pcc"], with_chip.pcc) if pcc is not None]
         self._record(
             calls=before["calls"] + 1,
             exact_rel_l2=max(before["exact_rel_l2"] or 0.0, without.rel_l2),
-            exact_bound=bound,
+            exact_bound=self._bound,
             rel_l2=max(before["rel_l2"] or 0.0, with_chip.rel_l2),
             pcc=min(known, default=None),
         )
-        if without.rel_l2 <= bound:
+        if without.rel_l2 <= self._bound:
             return
         result = self._lowered.results[without.leaf]
         raise OtherResultError(
             f"TT's compiler computes something else: result{result.path} is off by rel L2 {without.rel_l2:.1e} from "
-            f"the simulation, computed without rounding (at most {bound:g})",
+            f"the simulation, computed without rounding (at most {self._bound:g})",
             op=None,
             program=self.card.name,
         )

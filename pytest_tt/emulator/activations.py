@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 
 from pytest_tt.emulator import formats
-from pytest_tt.emulator.vector_unit import exp, exp2_21f, exp_21f, from_words, polynomial, rounded, scaled, words
+from pytest_tt.emulator.vector_unit import (
+    exp,
+    exp2_21f,
+    exp_21f,
+    from_words,
+    inverse,
+    polynomial,
+    reciprocal_estimate,
+    rounded,
+    scaled,
+    words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +37,7 @@ _ERF_NARROW = (
 
 def sigmoid(x: Any, wide: bool) -> Any:
     """`ckernel_sfpu_sigmoid.h`: 1 / (1 + exp(-x))."""
-    return 1 / (1.0 + (exp(-x, True) if wide else exp_21f(-x)))
+    return inverse(1.0 + (exp(-x, True) if wide else exp_21f(-x)), wide)
 
 
 def silu(x: Any, wide: bool) -> Any:
@@ -49,7 +60,12 @@ def tanh(x: Any, wide: bool) -> Any:
     value = series * (rest * rest) + rest
     scale = from_words((jnp.clip(whole, 0, 100).astype(jnp.int32) + 126) << 23)
     above = value * scale + (scale - 0.5)
-    result = jnp.where(jnp.abs(x) < 2.0**-12, jnp.abs(x), above / (above + 1.0))
+    below = above + 1.0
+    inverted = reciprocal_estimate(below)
+    inverted = inverted * (-below * inverted + 1.0) + inverted
+    ratio = above * inverted
+    ratio = (-below * ratio + above) * inverted + ratio
+    result = jnp.where(jnp.abs(x) < 2.0**-12, jnp.abs(x), ratio)
     result = jnp.where(whole >= 61, jnp.where(jnp.isnan(x), x, 1.0), result)
     return jnp.copysign(result, x)
 
@@ -59,7 +75,7 @@ def erf(x: Any, wide: bool) -> Any:
     x = jnp.clip(x, -10.0, 10.0)
     above, below = _ERF_WIDE if wide else _ERF_NARROW
     square = x * x
-    return jnp.clip(polynomial(square, *above) * x / polynomial(square, *below), -1.0, 1.0)
+    return jnp.clip(polynomial(square, *above) * x * inverse(polynomial(square, *below), True), -1.0, 1.0)
 
 
 def gelu(x: Any, wide: bool) -> Any:
@@ -103,7 +119,8 @@ def gelu_approximate(x: Any, wide: bool) -> Any:
 def exp_approximate(x: Any, wide: bool) -> Any:
     """`ckernel_sfpu_exp.h`, approximate: a straight line into exponent and mantissa, 8 bits below the point."""
     line = jnp.maximum(x, -88.5) * jnp.float32(256 * 1.4426950408889634) + jnp.float32(32500.818359375)
-    return from_words(jnp.clip(jnp.round(line), 0, 65535).astype(jnp.int32) << 15)
+    value = from_words(jnp.clip(jnp.round(line), 0, 65535).astype(jnp.int32) << 15)
+    return value if wide else formats.truncate(value, 7)
 
 
 def softplus(x: Any, wide: bool) -> Any:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pytest_tt.emulator.program import EmulatedProgram, KnownOp
     from pytest_tt.tt_compiler.ttnn_module import Op, Tensor
 
+_MOVES = frozenset(f"ttnn.{name}" for name in ("typecast", "to_dtype", "to_layout", "to_memory_config", "from_device"))
+"""Ops that convert what they are given, and compute nothing."""
 AXES = ("rows", "columns")
 """The axes of the mesh of chips: cluster axis 0 and 1 of the compiler's collectives."""
 
@@ -100,7 +102,7 @@ class Machine:
         element = element_of(kind)
         if element in INTEGERS:
             return value.astype(INTEGERS[element])
-        return self.numerics.store(value.astype(jnp.float32), element)
+        return self.numerics.store(value.astype(jnp.float32), element, computed=op.name not in _MOVES)
 
     def _case(self, op: Op, operands: list[Any]) -> list[Any]:
         """Two branches: the second where the value is true; more: by number, moved into the range."""

@@ -84,25 +84,39 @@ def _add_tile(a: Any, b: Any, phases: int, step: Any, sums: Any) -> Any:
     return sums
 
 
-def add(a: Any, b: Any) -> Any:
-    """``a + b`` of 16-bit tensors, element by element (ELWADD): bfloat16.
+def add(a: Any, b: Any, wide: bool = False) -> Any:
+    """``a + b``, element by element (ELWADD), of what the registers hold of float32 (`wide`) or bfloat16.
 
-    The smaller operand is cut to 10 bits below the larger one's exponent, the sum rounded into the register.
+    The smaller operand is cut to 10 bits below the larger one's exponent; without `wide` the sum becomes bfloat16.
     """
-    a, b = formats.flush(a), formats.flush(b)
+    special = jnp.where(jnp.isfinite(a), b, a)
+    a, b = (_held(x, wide) for x in (a, b))
+    finite = jnp.isfinite(a) & jnp.isfinite(b)
     quantum = jnp.maximum(_power(a), _power(b)) * 2.0**-_PRODUCT_BITS
     inverse = jnp.where(quantum > 0, 1 / quantum, 0)
-    return formats.bf16_away((_away(a * inverse) + _away(b * inverse)) * quantum)
+    total = (_away(a * inverse) + _away(b * inverse)) * quantum
+    total = jnp.where(finite, total, jnp.where(jnp.isnan(special), jnp.inf, special))
+    return total if wide else formats.bf16_away(total)
 
 
-def multiply(a: Any, b: Any, phases: int) -> Any:
-    """``a * b`` of 16-bit tensors, element by element (ELWMUL), each phase rounded into the register."""
-    a_high, a_low, b_high, b_low = split(formats.flush(b), formats.flush(a))
-    pairs = ((a_high, b_high), (a_high, b_low), (a_low, b_high), (a_low, b_low))
+def multiply(a: Any, b: Any, phases: int, wide: bool = False) -> Any:
+    """``a * b``, element by element (ELWMUL), `a` in SrcA, `b` in SrcB; without `wide` each phase is rounded."""
+    a, b = _held(a, wide), _held(b, wide)
+    b_high, b_low, a_high, a_low = split(b, formats.truncate(a, 9))
+    power = _power(a) * _power(b)
     total: Any = jnp.float32(0)
-    for left, right in pairs[:phases]:
-        total = formats.bf16_away(total + left * right)
+    for phase in range(phases):
+        product = (a_low if phase & 1 else a_high) * (b_low if phase & 2 else b_high)
+        if wide:
+            total = total + product
+        else:
+            scale = 2.0 ** -(5 * (phase & 1) + 7 * (phase >> 1))
+            total = _accumulate(total, [(product, power * scale), (jnp.float32(0), jnp.float32(0))])
     return total
+
+
+def _held(x: Any, wide: bool) -> Any:
+    return formats.truncate(formats.flush(x), 10 if wide else 7)
 
 
 def _away(x: Any) -> Any:

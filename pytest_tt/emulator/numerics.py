@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 
-from pytest_tt.emulator import activations, formats, matrix_unit, vector_unit
+from pytest_tt.emulator import activations, chip_norms, chip_sums, formats, matrix_unit, vector_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,14 +63,16 @@ class Numerics:
     def store(self, x: Any, element: str, computed: bool = False) -> Any:
         """`x` as a tensor of `element` holds it: float32 stays float32, integers are not touched.
 
-        `computed`: by the op that stores it, not only converted: the packer then rounds to 6 bits of mantissa before
-        it makes blocks.
+        `computed`: by the op that stores it, not only converted. A packer then rounds ties away from zero, and to 6
+        bits of mantissa before it makes blocks; ttnn.typecast rounds ties to even, and blocks at once.
         """
         if self.name == "exact" or not jnp.issubdtype(x.dtype, jnp.floating):
             return x
         if not self._chip:
             return formats.stored(x, element)
         x = formats.flush(x)
+        if computed and element == "bf16":
+            return formats.bf16_away(x)
         return formats.stored(formats.e8m6(x) if computed and element.startswith("bfp") else x, element)
 
     def unary(self, name: str, x: Any, element_in: str, element_out: str) -> Any:
@@ -137,36 +140,43 @@ class Numerics:
         return product if bias is None else product + bias
 
     def reduce(self, name: str, x: Any, axes: Sequence[int], element: str, config: ComputeConfig) -> Any:
-        """``sum``, ``mean``, ``max``, ``min`` or ``prod`` over `axes`, which stay with size 1."""
-        return _REDUCE[name](x, axis=tuple(axes), keepdims=True)
+        """``sum``, ``mean``, ``max``, ``min`` or ``prod`` over `axes`, which stay with size 1.
 
-    def softmax(self, x: Any, axis: int, element: str, config: ComputeConfig) -> Any:
-        """Softmax over `axis`, the largest element subtracted first."""
-        t = self._register
-        x = t(x)
-        e = jnp.exp(x - x.max(axis, keepdims=True))
-        return t(e) * t(1 / t(e).sum(axis, keepdims=True))
+        ``sum_approximate`` is ttnn.sum's fast mode: float32 through the matrix unit.
+        """
+        if (
+            not self._chip
+            or name not in ("sum", "mean", "sum_approximate")
+            or not jnp.issubdtype(x.dtype, jnp.floating)
+        ):
+            return _REDUCE[name](x, axis=tuple(axes), keepdims=True)
+        if name == "sum_approximate":
+            return chip_sums.rows(x, element, config)
+        total = chip_sums.total(x, axes, element, config)
+        count = math.prod(x.shape[axis] for axis in axes)
+        return total * jnp.float32(1 / count) if name == "mean" else total
+
+    def softmax(self, x: Any, axis: int, element: str, config: ComputeConfig, stable: bool = True) -> Any:
+        """Softmax over `axis`; without `stable` a chip does not subtract the largest element first."""
+        return chip_norms.softmax(x, axis, config, stable) if self._chip else jax.nn.softmax(x, axis)
 
     def layer_norm(self, x: Any, weight: Any, bias: Any, epsilon: float, element: str, config: ComputeConfig) -> Any:
         """Over the last axis; `weight` and `bias` may be None."""
-        x = self._register(x)
-        return self._scaled(x - x.mean(-1, keepdims=True), weight, bias, epsilon)
+        if self._chip:
+            return chip_norms.norm(x, weight, bias, epsilon, config, centred=True)
+        return _scaled(x - x.mean(-1, keepdims=True), weight, bias, epsilon)
 
     def rms_norm(self, x: Any, weight: Any, bias: Any, epsilon: float, element: str, config: ComputeConfig) -> Any:
         """Over the last axis; `weight` and `bias` may be None."""
-        return self._scaled(self._register(x), weight, bias, epsilon)
+        if self._chip:
+            return chip_norms.norm(x, weight, bias, epsilon, config, centred=False)
+        return _scaled(x, weight, bias, epsilon)
 
-    def _scaled(self, x: Any, weight: Any, bias: Any, epsilon: float) -> Any:
-        t = self._register
-        scale = jax.lax.rsqrt((t(x) * t(x)).mean(-1, keepdims=True) + epsilon)
-        x = t(x) * t(scale)
-        if weight is not None:
-            x = t(x) * t(weight)
-        return x if bias is None else t(x) + t(bias)
 
-    def _register(self, x: Any) -> Any:
-        """A float32 that a kernel reloads through the registers of the matrix unit."""
-        return formats.tf32(x) if self._chip else x
+def _scaled(x: Any, weight: Any, bias: Any, epsilon: float) -> Any:
+    x = x * jax.lax.rsqrt((x * x).mean(-1, keepdims=True) + epsilon)
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
 
 
 EXACT = Numerics("exact")

@@ -88,7 +88,8 @@ def exp2_21f(position: Any, constant: float = 1.0017248) -> Any:
     whole = (position * jnp.float32(2.0**23)).astype(jnp.int32)
     rest = (whole & 0x7FFFFF).astype(jnp.float32)
     series = polynomial(rest, constant, 7.839635491371155e-08, 4.791750143340323e-15)
-    return from_words((words(series) & 0x007FFFFF) | (whole & 0x7F800000))
+    value = from_words((words(series) & 0x007FFFFF) | (whole & 0x7F800000))
+    return jnp.where(position >= 255, jnp.inf, value)
 
 
 def expm1(x: Any, wide: bool) -> Any:
@@ -212,8 +213,29 @@ def _inverse_root(x: Any) -> tuple[Any, Any, Any]:
     return y, product, 1.0 + -y * product
 
 
+def reciprocal_estimate(x: Any) -> Any:
+    """SFPARECIP: 1 / x in 7 bits of mantissa, that of the middle of the numbers that begin with the same 7 bits."""
+    magnitude = words(x) & 0x7FFFFFFF
+    odd = 2 * ((magnitude >> 16) & 0x7F) + 257
+    mantissa = (131072 + odd) // (2 * odd) - 128
+    value = from_words(((253 - (magnitude >> 23)) << 23) | (mantissa << 16))
+    value = jnp.where(magnitude < _EXPONENT_UNIT, jnp.inf, jnp.where(magnitude < 0x7E800000, value, 0.0))
+    return jnp.copysign(value, x)
+
+
+def inverse(x: Any, wide: bool) -> Any:
+    """`ckernel_sfpu_recip.h`: an estimate, and two Newton steps for 32 bits, one for 16."""
+    y = first = reciprocal_estimate(x)
+    error = x * y - 2.0
+    usual = error < 0
+    y = y * -error
+    if wide:
+        y = y * -(x * y - 2.0)
+    return jnp.where(usual, y, first)
+
+
 def reciprocal(x: Any, wide: bool) -> Any:
-    """`ckernel_sfpu_recip.h`: an estimate and two Newton steps come within one unit of the last place of 1 / x."""
+    """`ckernel_sfpu_recip.h`: within one unit of the last place of 1 / x in both forms."""
     return 1 / formats.flush(x)
 
 
@@ -289,4 +311,5 @@ def narrow(name: str, arch: str, x: Any, value: Any) -> Any:
     value = jnp.where(jnp.isnan(x), becomes, value)
     if (low := _NEGATIVE_INFINITY_BECOMES_ON[arch].get(name)) is not None:
         value = jnp.where(jnp.isneginf(x), low, value)
-    return formats.flush(formats.bf16(value))
+    # erf's kernel leaves the rounding to the store, which cuts off.
+    return formats.flush(formats.truncate(value, 7) if name == "erf" else formats.bf16(value))
