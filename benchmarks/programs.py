@@ -86,10 +86,14 @@ class Program:
         """The smallest system of `SYSTEMS` with chips for the mesh."""
         return SYSTEMS[math.prod(self.mesh_shape)]
 
+    def on(self, devices: list[jax.Device]) -> Mesh:
+        """The mesh, of the first of `devices`, which are at least as many as it has chips."""
+        chips = math.prod(self.mesh_shape)
+        return Mesh(np.array(devices[:chips]).reshape(self.mesh_shape), self.axes)
+
     def lowerable(self, devices: list[jax.Device]) -> tuple[Any, list[jax.ShapeDtypeStruct]]:
         """The jitted function and its arguments as shapes; `devices` are at least as many as the mesh has chips."""
-        chips = math.prod(self.mesh_shape)
-        mesh = Mesh(np.array(devices[:chips]).reshape(self.mesh_shape), self.axes)
+        mesh = self.on(devices)
         placed = [NamedSharding(mesh, PartitionSpec(*argument.spec)) for argument in self.arguments]
         shapes = [
             jax.ShapeDtypeStruct(argument.shape, jnp.dtype(argument.dtype), sharding=sharding if self.placed else None)

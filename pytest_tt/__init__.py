@@ -152,14 +152,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
         results = session.settings.results
         register(config, session.target, _place(config, str(results.value)), results.source)
-    if session.settings.compile.value and not hasattr(config, "workerinput"):
+    if (session.settings.compile.value or session.target.emulates) and not hasattr(config, "workerinput"):
         from pytest_tt.results.card_summary import CardSummary
 
         config.pluginmanager.register(CardSummary(), "pytest_tt_card_summary")
     if config.pluginmanager.has_plugin("html"):  # pytest-html
         from pytest_tt.results.html_columns import HtmlColumns
 
-        config.pluginmanager.register(HtmlColumns(), "pytest_tt_html_columns")
+        columns = HtmlColumns(emulated=session.target.emulates)
+        config.pluginmanager.register(columns, "pytest_tt_html_columns")
     _use_statuses(config, session.settings.status_file)
 
 
@@ -185,6 +186,7 @@ def _start(config: pytest.Config, namespace: argparse.Namespace) -> None:
     session = config.stash[SESSION] = Session(settings, target, Reporting(config, quiet=child), artifacts)
     session.check_mock()
     session.check_compiler()
+    session.check_explain()
     if child:
         target.borrow()
     target.prepare_jax(session.reporting.say)

@@ -115,7 +115,13 @@ def tt_jit(request: pytest.FixtureRequest, tt_run: TTRun, tt_mesh: Mesh) -> TTJi
     root = session_of(request.config).artifacts
     directory = None if root is None else artifacts_of(root, request.node.nodeid)
     session, recorder = session_of(request.config), recorder_of(request.node)
-    return TTJit(tt_run, tt_mesh, recorder, directory, session.target, _card_check(request.node, tt_run))
+    check = _card_check(request.node, tt_run)
+    emulation = None
+    if session.target.emulates and check is not None and tt_run.system is not None:
+        from pytest_tt.compiler.emulation import Emulation
+
+        emulation = Emulation(check, tt_run.system, session.settings.explain.value)
+    return TTJit(tt_run, tt_mesh, recorder, directory, session.target, check, emulation)
 
 
 @pytest.fixture
@@ -179,7 +185,7 @@ def cpu_init_params(request: pytest.FixtureRequest, tt_mesh: Mesh) -> Callable[.
 
 
 def _card_check(node: pytest.Item, run: TTRun) -> CardCheck | None:
-    """What ``--tt-compile`` asks of the test's programs; None for nothing."""
+    """What ``--tt-compile``, or emulation, asks of the test's programs; None for nothing."""
     __tracebackhide__ = True
     session = session_of(node.config)
     if run.not_compiled and not run.compile and session.settings.require.value:
@@ -199,7 +205,7 @@ def _card_check(node: pytest.Item, run: TTRun) -> CardCheck | None:
         mesh=str(run.mesh),
         expected=node.stash.get(STATUS_REFUSALS, frozenset()),
         upstream=session.settings.compile_upstream.value,
-        mock=session.settings.mock.value,
+        mock=frozenset(session.settings.compile.value if session.settings.mock.value else ()),
         recorder=recorder_of(node),
     )
 

@@ -61,6 +61,8 @@ class Settings:
     compile_upstream: Setting[str]
     mock: Setting[bool]
     """Whether what is compiled also runs once on a mock device."""
+    explain: Setting[bool]
+    """Whether the ops that cost most accuracy are listed."""
 
     @property
     def wanted(self) -> bool:
@@ -167,11 +169,13 @@ OPTIONS = (
            "Mesh for tests that do not name one; if a test lists several and this is one of them, run only this one "
            "(default: 1x1)"),
     Option("backend", _backend, AUTO, f"{{{','.join((AUTO, *KINDS))}}}",
-           f"What executes: {' or '.join(f'{kind.title} ({name})' for name, kind in KINDS.items())}; auto takes hw if "
-           "chips are found and a plugin for them, such as pjrt-plugin-tt, is installed (default: auto)"),
+           f"What executes: {', '.join(f'{kind.title} ({name})' for name, kind in KINDS.items())}; auto takes hw if "
+           "chips are found and a plugin for them, such as pjrt-plugin-tt, is installed, else sim; emu executes what "
+           "TT's compiler makes of the programs of tt_jit, with the numbers of the chips, and needs pip install "
+           "jax-tt-plugin flatbuffers (default: auto)"),
     Option("system", _system, None, "NAME",
-           "System to simulate, or on hw the system that must be present: n150, n300, t3k, galaxy, p100, p150, qb2, "
-           "lb-blackhole, galaxy-bh"),
+           "System to simulate or emulate, or on hw the system that must be present: n150, n300, t3k, galaxy, p100, "
+           "p150, qb2, lb-blackhole, galaxy-bh"),
     Option("require", _flag, False, "", "Fail tests that lack the chips to run, instead of skipping them",
            kind="flag"),
     Option("compiler_option", _compiler_option, (), "KEY=VALUE",
@@ -201,6 +205,8 @@ OPTIONS = (
            "with ops that the installed build of TT's compiler takes, but Tenstorrent's own does not (default: fail)"),
     Option("mock", _flag, False, "", "With --tt-compile for Blackhole systems, run each program once on a mock device "
            "too: what overflows L1 or DRAM there, or is refused by TT's runtime, fails its test", kind="flag"),
+    Option("explain", _flag, False, "", "On emu, list the ten ops of each program that cost most accuracy, with their "
+           "lines of source", kind="flag"),
 )  # fmt: skip
 
 

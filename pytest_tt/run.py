@@ -34,7 +34,7 @@ class TTRun:
     """What the test is a test of, where its marker or the hook ``pytest_tt_model`` says so."""
     variant: str | None = None
     compile: tuple[str, ...] = ()
-    """Systems for which TT's compiler compiles the test's programs too (``--tt-compile``)."""
+    """Systems for which TT's compiler compiles the test's programs (``--tt-compile``; on emu first of all `system`)."""
     not_compiled: Mapping[str, str] = field(default_factory=dict)
     """Systems that ``--tt-compile`` names too, to why they cannot have this test."""
 
@@ -69,6 +69,10 @@ def resolve_run(
     place = target.resolve(mesh, wanted)
     asked = () if target.compiled_by_tt else settings.compile.value
     systems, not_compiled = _compile_for(asked, mesh, wanted, place.system)
+    if target.emulates and place.system is not None:
+        # What is emulated is compiled whatever the option says.
+        systems = (place.system, *(system for system in systems if system != place.system))
+        not_compiled.pop(place.system, None)
     return TTRun(
         backend=target.name,
         system=place.system,

@@ -95,18 +95,26 @@ class Session:
         elif settings.compile.value:
             systems, build = ", ".join(settings.compile.value), find_build()
             parts.append(f"compile {systems} ({settings.compile.source}) by {build.package} {build.version}")
+        elif self.target.emulates:
+            build = find_build()
+            parts.append(f"compiled by {build.package} {build.version}")
         if settings.require.value:
             parts.append(f"require ({settings.require.source})")
         return ", ".join(parts)
 
     def check_compiler(self) -> None:
         """Raise pytest.UsageError where programs are to be compiled by TT's compiler and it is not installed."""
-        asked = self.settings.compile
-        if asked.value and not self.target.compiled_by_tt:
-            try:
-                find_build()
-            except CompilerMissing as error:
-                raise pytest.UsageError(f"{asked.source} {','.join(asked.value)}: {error}") from None
+        asked, backend = self.settings.compile, self.settings.backend
+        if self.target.emulates:
+            option = f"{backend.source} {backend.value}"
+        elif asked.value and not self.target.compiled_by_tt:
+            option = f"{asked.source} {','.join(asked.value)}"
+        else:
+            return
+        try:
+            find_build()
+        except CompilerMissing as error:
+            raise pytest.UsageError(f"{option}: {error}") from None
 
     def check_mock(self) -> None:
         """Raises pytest.UsageError for ``--tt-mock`` without systems whose chips can be mocked."""
@@ -127,6 +135,14 @@ class Session:
 
         limit = self.settings.timeout.value
         return CardCompiler.installed(DEFAULT_LIMIT_S if limit is None else limit, self.cache.directory)
+
+    def check_explain(self) -> None:
+        """Raises pytest.UsageError for ``--tt-explain`` on a target that emulates nothing."""
+        explain = self.settings.explain
+        if explain.value and not self.target.emulates:
+            raise pytest.UsageError(
+                f"{explain.source}: programs are executed op by op by the emulator only: expected --tt-backend emu"
+            )
 
     def provide(self, runs: Sequence[TTRun], *, needed: bool) -> None:
         """Have enough chips for the `runs` of the collected tests; `needed`: there are some, or the user asked.

@@ -104,7 +104,9 @@ def prepare_script(asked: Mapping[str, Setting[Any]]) -> Target:
         lock_timeout_s=asked["lock_timeout"].value,
     )
     try:
-        target = choose(request).for_script(request.mesh)
+        target = choose(request)
+        target.check_script()
+        target = target.for_script(request.mesh)
     except ValueError as error:
         raise ChipsError(str(error)) from None
     target.hold(_say)
@@ -148,6 +150,7 @@ def _target(shape: MeshShape, backend: str) -> Target:
             return present.more(shape)
         raise ChipsError(f"{present.occupied} already: {KINDS[backend].elsewhere}")
     target = choose(Request(backend, "requested", host_devices=True))
+    target.check_script()
     target.attach(_say)
     target.use_platform()
     target.provide(shape.chips, needed=True)

@@ -34,6 +34,30 @@ def refusal(name: str = "forward", system: str = "n300", error: str = "stablehlo
     return {"name": name, "system": system, "mesh": "1x2", "ok": False, "error": error, **unknown}
 
 
+def emulated(name: str = "forward", system: str = "n300", **changes: Any) -> dict[str, Any]:
+    """The entry of a program that was emulated, with `changes`."""
+    return {
+        "name": name,
+        "system": system,
+        "mesh": "1x2",
+        "numerics": "chip wormhole",
+        "calls": 2,
+        "exact_rel_l2": 2e-7,
+        "exact_bound": 1e-4,
+        "rel_l2": 2.5e-3,
+        "pcc": 0.99999,
+        "not_compared": None,
+        **changes,
+    }
+
+
+def emulated_card(*entries: dict[str, Any]) -> dict[str, Any]:
+    """The key ``card`` of a row whose programs were compiled, and emulated with these entries."""
+    return card(*(program(entry["name"], entry["system"]) for entry in entries)) | {
+        "emulated": {"build": "jax-tt-plugin 0.1.3 (tt-mlir 614f605f)", "programs": list(entries)}
+    }
+
+
 def card(*programs: dict[str, Any], **more: Any) -> dict[str, Any]:
     """The key ``card`` of a row with these programs."""
     systems = {entry["system"] for entry in programs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import inner_runs
 import pytest
 from device_tree import make_system
 from fake_plugins import Environment, make_environment, plugins_of
@@ -47,9 +48,15 @@ def run_tt(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
     """Run pytest with the plugin in a process of its own: jax can be started only once in a process."""
 
     def run(*args: str | Path) -> pytest.RunResult:
-        return pytester.runpytest_subprocess("-p", "pytest_tt", *plugins_of(args), "-W", "error", *args)
+        return inner_runs.run_pytest(pytester, "-p", "pytest_tt", *plugins_of(args), "-W", "error", *args)
 
     return run
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inner runs import jax themselves, as those of users do: for tests about when and how it starts."""
+    monkeypatch.setattr(inner_runs, "can_fork", lambda folder: False)
 
 
 @pytest.fixture

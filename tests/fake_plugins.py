@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inner_runs import run_pytest
+
 import pytest_tt
 from pytest_tt.targets import provider
 
@@ -31,12 +33,15 @@ class Environment:
 
     def run(self, pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
         """Run pytest with the plugin in it."""
-        return pytester.run(*self.command(*args), timeout=120)
+        return run_pytest(pytester, *self.options(*args), python=self.python, timeout=120)
 
     def command(self, *args: str) -> list[str]:
         """The command line of `run`."""
-        plugins = ["-p", "pytest_tt", "-p", "no:cacheprovider", *plugins_of(args)]
-        return [str(self.python), "-m", "pytest", *plugins, "-W", "error", *args]
+        return [str(self.python), "-m", "pytest", *self.options(*args)]
+
+    def options(self, *args: str) -> list[str]:
+        """pytest's arguments."""
+        return ["-p", "pytest_tt", "-p", "no:cacheprovider", *plugins_of(args), "-W", "error", *args]
 
 
 def plugins_of(args: Iterable[str | Path]) -> list[str]:

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cards import COMPILER, card, program, refusal
+from cards import COMPILER, card, emulated, emulated_card, program, refusal
 from documents import real_document, row_of, write
 
 from pytest_tt.ci.report.history import build_history
@@ -15,6 +15,7 @@ from pytest_tt.ci.report.page import page
 from pytest_tt.cli import main
 from pytest_tt.results.card import extended, system_of_program
 from pytest_tt.results.card_summary import summary_lines
+from pytest_tt.results.emulated_summary import emulated_lines
 from pytest_tt.results.reading import read_document
 from pytest_tt.results.recorder import Recorder
 from pytest_tt.results.row import Row, to_properties, update_from_properties
@@ -220,3 +221,69 @@ def test_page(tmp_path: Path) -> None:
     assert "<dt>Compiled for n150</dt><dd>decode: 20 ops, 2 all-reduce, 15.0 GiB of DRAM, at best 1.5 ms: needs" in text
     row_of(found, ROW)["layers"] = None
     assert ">20 in all<" in text_of(tmp_path, found)
+
+
+def test_a_row_keeps_what_emulation_showed() -> None:
+    """A program's later calls take the place of its first."""
+    recorder = Recorder(Row("test_a"))
+    recorder.card(COMPILER, program())
+    build = "jax-tt-plugin 0.1.3 (tt-mlir 614f605f)"
+    recorder.emulated(build, 0, emulated(calls=1))
+    recorder.emulated(build, 1, emulated("decode", exact_rel_l2=math.inf))
+    recorder.emulated(build, 0, emulated())
+    travelled = Row("test_a")
+    update_from_properties(travelled, to_properties(recorder.row))
+    assert travelled.card == {
+        **card(program()), "emulated": {"build": build, "programs": [emulated(), emulated("decode", exact_rel_l2=None)]}
+    }  # fmt: skip
+
+
+def emulated_document(*entries: Json) -> Json:
+    """The real document, whose row that passed was emulated with these entries."""
+    found = real_document()
+    row_of(found, ROW)["card"] = emulated_card(*entries)
+    check(found)
+    return found
+
+
+def test_gate_sees_a_lower_predicted_pcc(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = emulated_document(emulated(), emulated("decode", pcc=0.99))
+    after = emulated_document(emulated(pcc=0.9985), emulated("decode", pcc=0.995))
+    assert gate(tmp_path, capsys, before, after) == [
+        "better predicted PCC of decode for n300: 0.99 -> 0.995 (risen)",
+        "REGRESSION predicted PCC of forward for n300: 1 -> 0.9985 (may fall by 0.001)",
+    ]
+    assert gate(tmp_path, capsys, before, after, "emulated_pcc_drop=0.01") == []
+    lost = document(program(), program("decode"))
+    assert gate(tmp_path, capsys, before, lost) == [
+        "REGRESSION emulated programs: known -> missing (what the baseline has must be there)"
+    ]
+
+
+def test_summary_of_an_emulated_run() -> None:
+    dear = [{"op": "ttnn.matmul", "place": "m.py:3", "rel_l2": 2e-3}, {"op": "ttnn.exp", "place": None, "rel_l2": 1e-4}]
+    cards = {
+        "a.py::test_a": emulated_card(emulated(), emulated("decode", pcc=0.98, rel_l2=0.2, dearest=dear)),
+        "a.py::test_b": emulated_card(emulated("never", calls=0, exact_rel_l2=None, pcc=None)),
+        "a.py::test_c": emulated_card(emulated("r", "p150", exact_rel_l2=None, pcc=None, not_compared="it is random")),
+        "a.py::test_d": card(program()),
+    }
+    assert list(emulated_lines(cards)) == [
+        "2 programs of 1 test emulated on n300 (chip wormhole): without rounding at most 2.0e-07 from the simulation "
+        "(rel L2); with the chip's numbers least PCC 0.980000, rel L2 2.0e-01 (decode of a.py::test_a)",
+        "1 program of 1 test emulated on p150 (chip wormhole)",
+        "not compared with the simulation: 1 program (it is random)",
+        "what costs decode of a.py::test_a most accuracy (rel L2 of its results if only this op rounds):",
+        "  2.0e-03  ttnn.matmul  m.py:3",
+        "  1.0e-04  ttnn.exp     -",
+    ]
+
+
+def test_page_of_an_emulated_run(tmp_path: Path) -> None:
+    assert "Emulated" not in text_of(tmp_path, real_document())
+    wrong = emulated("other", "t3k", exact_rel_l2=None, pcc=0.5, rel_l2=0.9)
+    text = text_of(tmp_path, emulated_document(emulated(), emulated("decode", pcc=0.97), wrong))
+    section = text.partition('<h2 id="emulated">')[2].partition("</section>")[0]
+    for shown in ("✓ 2", "✗ 1 of 1", "0.970000", ">2.5e-03<", "1 of 1 programs compute something else"):
+        assert shown in section, shown
+    assert "<dt>Emulated on n300</dt><dd>forward: without rounding rel L2 2.0e-07; chip wormhole: PCC 0.999990" in text

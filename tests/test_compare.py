@@ -260,7 +260,7 @@ def test_metrics_are_plain_json() -> None:
 
 
 def test_unknown_backend_is_refused() -> None:
-    with pytest.raises(ValueError, match="backend 'gpu' is unknown: expected 'sim' or 'hw'"):
+    with pytest.raises(ValueError, match="backend 'gpu' is unknown: expected 'sim' or 'emu' or 'hw'"):
         one(values(2), values(2), backend="gpu")
 
 

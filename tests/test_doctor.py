@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import pytest
 from device_tree import bdf, make_healthy, make_system, make_tree, set_holders
 
-from pytest_tt.ci.doctor import machine, opening, software, users
+from pytest_tt.ci.doctor import emulation, machine, opening, software, users
 from pytest_tt.ci.doctor.diagnosis import BLOCKS, OK, WARNING, ok
 from pytest_tt.cli import main
 from pytest_tt.targets import provider
 from pytest_tt.targets.detection import ROOT_VARIABLE, DetectedSystem, detect
 from pytest_tt.targets.lock import ChipLock
+from pytest_tt.tt_compiler.build import Build, CompilerMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -494,3 +495,19 @@ def test_nothing_is_opened_and_jax_is_not_imported(tmp_path: Path, install: Call
         "assert not [each for each in found if each.check in ('open', 'start')]\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_emulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chips do without the compiler; a build that the emulator does not know is said."""
+
+    def missing() -> Build:
+        raise CompilerMissing("not installed: pip install it")
+
+    builds = {version: Build("jax-tt-plugin", version, tmp_path, "0") for version in ("0.1.3", "9.9")}
+    monkeypatch.setattr(emulation, "find_build", missing)
+    assert emulation.look_at_emulation().severity == OK
+    assert emulation.look_at_emulation().what.endswith("not installed: pip install it")
+    monkeypatch.setattr(emulation, "find_build", lambda: builds["0.1.3"])
+    assert emulation.look_at_emulation().what == "jax-tt-plugin 0.1.3 is here for --tt-compile and --tt-backend emu"
+    monkeypatch.setattr(emulation, "find_build", lambda: builds["9.9"])
+    only([emulation.look_at_emulation()], "emulation", WARNING, "jax-tt-plugin 9.9 compiles, and the emulator does not")

@@ -253,7 +253,8 @@ def test_rules_in_force_are_printed_on_request(gate: Gate) -> None:
     _, lines = gate(None, "--rules", "--rule", "hw.run_ratio=1.2", "--rule", "pcc_drop=0.5")
     rules = found(lines, "rule ")
     assert "rule pcc_drop = 0.5: PCC may fall by this much" in rules
-    assert "rule run_ratio = false (sim), 1.2 (hw): median run time may grow to this many times what it was" in rules
+    run_ratio = "false (sim), false (emu), 1.2 (hw)"
+    assert f"rule run_ratio = {run_ratio}: median run time may grow to this many times what it was" in rules
     assert "Rules: --rule hw.run_ratio=1.2, --rule pcc_drop=0.5." in lines[0]
 
 
@@ -386,7 +387,7 @@ def test_unusable_rules(text: str, said: str, gate: Gate, tmp_path: Path) -> Non
     ("text", "said"),
     [
         ("pcc_drop", "--rule 'pcc_drop': expected RULE=VALUE, e.g. pcc_drop=0.01 or hw.run_ratio=1.5"),
-        ("tpu.pcc_drop=1", "--rule 'tpu.pcc_drop=1': 'tpu' is not a backend: expected sim or hw before the point"),
+        ("tpu.pcc_drop=1", "--rule 'tpu.pcc_drop=1': 'tpu' is not a backend: expected sim or emu or hw before the"),
         ("pcc=1", "--rule 'pcc=1': 'pcc' is not a rule"),
         ("pcc_drop=much", 'pcc_drop: expected a number from 0, or false (off), found "much"'),
     ],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     RunTT = Callable[..., pytest.RunResult]
 
-pytestmark = pytest.mark.usefixtures("autoload")
+pytestmark = pytest.mark.usefixtures("autoload", "fresh")
 
 INSTALLED = any(entry.name == "pytest_tt" for entry in metadata.entry_points(group="pytest11"))
 

@@ -50,7 +50,7 @@ def test_precedence(
     ("args", "message"),
     [
         (("--tt-mesh", "2by4"), "*argument --tt-mesh: '2by4' is not a mesh: expected ROWSxCOLS*e.g. 1x8*"),
-        (("--tt-backend", "gpu"), "*argument --tt-backend: 'gpu' is not a backend: expected auto, sim or hw*"),
+        (("--tt-backend", "gpu"), "*argument --tt-backend: 'gpu' is not a backend: expected auto, sim, emu or hw*"),
         (("--tt-system", "n30"), "*argument --tt-system: *n30*n300*"),
         (("--tt-compiler-option", "optimisation_level=1"), "*argument --tt-compiler-option: *optimization_level*"),
         (("--tt-compiler-option", "enable_trace=perhaps"), "*argument --tt-compiler-option: *perhaps*"),

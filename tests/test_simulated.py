@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     RunTT = Callable[..., pytest.RunResult]
 
+pytestmark = pytest.mark.usefixtures("fresh")
+
 GALAXY = """
     import pytest
 

@@ -47,7 +47,7 @@ for mesh, backend, kind, text in (
     ("1x64", "auto", pytest_tt.ChipsError, "mesh 1x64 has 64 chips, and arrays of this process are on the fewer ones"),
     ("1x2", "hw", pytest_tt.ChipsError, "this process simulates chips already"),
     ("1y2", "sim", ValueError, "'1y2' is not a mesh"),
-    ("1x2", "gpu", ValueError, "'gpu' is not a backend: expected auto, sim or hw"),
+    ("1x2", "gpu", ValueError, "'gpu' is not a backend: expected auto, sim, emu or hw"),
 ):
     try:
         pytest_tt.open_chips(mesh, backend=backend)

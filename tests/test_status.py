@@ -79,7 +79,7 @@ TOMORROW = date.today() + timedelta(days=40)
         (ENTRY + "mesh = []", "S:1: mesh: expected a text or a list of texts, found []"),
         (ENTRY + "mesh = ['1x2', '1x2']", "S:1: mesh: '1x2' is listed twice"),
         (ENTRY + "system = 't3000'", "S:1: 't3000' is not a system (did you mean t3k?): expected one of n150"),
-        (ENTRY + "backend = 'hww'", "S:1: backend: 'hww' is unknown (did you mean hw?): expected sim or hw"),
+        (ENTRY + "backend = 'hww'", "S:1: backend: 'hww' is unknown (did you mean hw?): expected sim, emu or hw"),
         (
             ENTRY.replace('"skip"', '"xfial"'),
             "S:1: outcome: 'xfial' is unknown (did you mean xfail?): expected xfail or",

@@ -18,23 +18,25 @@ ROOT = Path(__file__).parents[1]
 # The rooms of the plugin, from the ground up: a file imports from its own room and from those before it.
 # Modules at the top of the package are rooms of their own.
 PLUGIN = (
-    "files", "packages", "text", "discovery", "reporting", "targets", "tt_compiler", "compare", "golden", "parameters",
-    "marker", "options", "run", "results", "compiler", "params", "session", "items", "run_hooks", "fixtures",
-    "isolation", "status", "interrupt", "hookspecs", "standalone", "pytest_tt", "ci", "cli", "__main__",
+    "files", "packages", "text", "discovery", "reporting", "targets", "tt_compiler", "compare", "emulator", "golden",
+    "parameters", "marker", "options", "run", "results", "compiler", "params", "session", "items", "run_hooks",
+    "fixtures", "isolation", "status", "interrupt", "hookspecs", "standalone", "pytest_tt", "kernels", "ci", "cli",
+    "__main__",
 )  # fmt: skip
 # What the zoo may use of the plugin: what docs/zoos_elsewhere.md shows, and helpers that are no part of a test run.
 PUBLIC = (
     "pytest_tt", "pytest_tt.cli.command", "pytest_tt.compare", "pytest_tt.compiler.program", "pytest_tt.discovery",
-    "pytest_tt.files", "pytest_tt.golden", "pytest_tt.packages", "pytest_tt.targets.compiler_options",
-    "pytest_tt.targets.mesh", "pytest_tt.targets.systems", "pytest_tt.text", "pytest_tt.tt_compiler.build",
-    "pytest_tt.tt_compiler.card_program", "pytest_tt.tt_compiler.compile", "pytest_tt.tt_compiler.errors",
-    "pytest_tt.tt_compiler.lowering", "pytest_tt.tt_compiler.upstream",
+    "pytest_tt.emulator.errors", "pytest_tt.emulator.numerics", "pytest_tt.emulator.run", "pytest_tt.files",
+    "pytest_tt.golden", "pytest_tt.packages", "pytest_tt.targets.compiler_options", "pytest_tt.targets.mesh",
+    "pytest_tt.targets.systems", "pytest_tt.text", "pytest_tt.tt_compiler.build", "pytest_tt.tt_compiler.card_program",
+    "pytest_tt.tt_compiler.compile", "pytest_tt.tt_compiler.errors", "pytest_tt.tt_compiler.lowering",
+    "pytest_tt.tt_compiler.upstream",
 )  # fmt: skip
 # The rooms of the zoo: a model uses all but `cli`, `evaluation` and `authoring`'s commands; these find models by the
 # registry and know none by name.
 ZOO = (
-    "checkpoints", "text", "vision", "references", "registry", "programs", "discovery", "authoring", "evaluation",
-    "cli",
+    "checkpoints", "text", "vision", "references", "registry", "programs", "emulated", "discovery", "authoring",
+    "evaluation", "cli",
 )  # fmt: skip
 
 
@@ -160,6 +162,6 @@ def test_targets_know_their_kind() -> None:
         for path in sorted((ROOT / "pytest_tt").rglob("*.py"))
         if not str(path.relative_to(ROOT)).startswith(known)
         for line in path.read_text(encoding="utf-8").splitlines()
-        if re.search(r'"(sim|hw)"', line)
+        if re.search(r'"(sim|emu|hw)"', line)
     ]
     assert found == []

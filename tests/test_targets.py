@@ -69,7 +69,7 @@ def test_new_kind(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     )
     assert '"backend": "host"' in (pytester.path / "results.json").read_text()
     result = run_tt("--tt-backend", "host")
-    result.stderr.fnmatch_lines(["*'host' is not a backend: expected auto, sim or hw"])
+    result.stderr.fnmatch_lines(["*'host' is not a backend: expected auto, sim, emu or hw"])
 
 
 def test_kind_that_only_compiles(pytester: pytest.Pytester, run_tt: RunTT) -> None:

@@ -27,7 +27,7 @@ from zoo.programs import problems_of, programs_of, systems_of
 from zoo.registry import SLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from jax.sharding import AbstractMesh
@@ -133,7 +133,7 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_run: Any, tt_mesh: Any, tt_j
         assert lies_as(taken[name], tt_mesh, input_specs[name], value.ndim), name
     assert refused(program.stablehlo) == ()
     if program.collectives is not None:  # None: the backend does not tell
-        assert program.collectives == sharding.declared(fitted, tt_mesh, inputs, card=tt_run.backend == "hw")
+        assert program.collectives == sharding.declared(fitted, tt_mesh, inputs, card=tt_run.backend != "sim")
     compared = model.selected(zoo_case, {name: np.asarray(output) for name, output in outputs.items()})
     checker(compared, zoo_case, reference=case.reference, weights=weights_digest, **case.bounds)
 
@@ -216,6 +216,16 @@ def test_as_published(zoo_model: Model, zoo_published: Path) -> None:
     assert not problems, f"{zoo_published}:\n" + "\n".join(problems)
 
 
+@pytest.fixture
+def quick_compile() -> Iterator[None]:
+    """XLA optimises little, which takes most of its time: where no number is compared. Not where the environment sets
+    `SLOW`."""
+    jax.config.update("jax_disable_most_optimizations", not os.environ.get(SLOW))
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.mark.usefixtures("quick_compile")
 def test_initialised_on_the_host(zoo_model: Model, zoo_small: str, tt_mesh: Any, cpu_init_params: Any) -> None:
     architecture, sharding = zoo_model.architecture, zoo_model.sharding
     fitted = sharding.fit(zoo_model.config(zoo_small), tt_mesh)

@@ -58,7 +58,7 @@ results documents check them by it, and what a run writes fits it.
 {_properties(parts["card_program"])}
 ## Rules of the gate
 
-What `pytest-tt gate` tolerates, in `[tool.pytest-tt.gate]`; below `.hw` or `.sim` for that backend only.
+What `pytest-tt gate` tolerates, in `[tool.pytest-tt.gate]`; below `.hw`, `.emu` or `.sim` for that backend only.
 
 {table(("Rule", "Default", "Meaning"), rules)}
 ## JSON Schema
@@ -105,7 +105,7 @@ def golden_format() -> str:
     words = described(info, meanings.GOLDEN, "the golden")
     dtypes = [(code(name), code(dtype)) for name, dtype in (golden_file._NUMPY_TYPES | golden_file._ML_TYPES).items()]
     bounds = [
-        (kind, *(_bounds(backend, dtype) for backend in ("sim", "hw")))
+        (kind, *(_bounds(backend, dtype) for backend in ("sim", "emu", "hw")))
         for kind, dtype in (("float32 and wider", "float32"), ("narrower floats", "bfloat16"), ("integers", "int32"))
     ]
     return f"""# Golden file
@@ -121,11 +121,12 @@ with sorted JSON. The same golden always gives the same bytes. NaN and Inf are r
 (The JSON of `{golden_file.KEY}` is stored as a string below `__metadata__`, as safetensors requires.)
 
 {table(("Key", "Meaning"), [(code(name), text) for name, text in words.items()])}
-There may also be `bounds`: `{{"pcc": 0.98, "reason": "…"}}`, or the same below `sim` and `hw`.
+There may also be `bounds`: `{{"pcc": 0.98, "reason": "…"}}`, or the same below `sim`, `emu` and `hw`; where `emu` has
+none, those of `hw` hold for it too.
 
 ## Default bounds
 
-{table(("Leaf", "`sim`", "`hw`"), bounds)}
+{table(("Leaf", "`sim`", "`emu`", "`hw`"), bounds)}
 ## Dtypes
 
 {table(("In the file", "In NumPy"), dtypes)}"""

@@ -18,7 +18,7 @@ STATUS = {
     "tests": "Node ids, or a folder, file, class or function above them; globs allowed",
     "mesh": "Only on these meshes",
     "system": "Only on these systems; with `--tt-compile`, errors of TT's compiler for them are expected too",
-    "backend": "Only on `sim` or on `hw`",
+    "backend": "Only on `sim`, on `emu` or on `hw`",
     "outcome": "`xfail` or `skip`; an entry gives this or bounds",
     "bounds": "Metric to bound, overriding the bounds of the test or its golden",
     "reason": "Why; required",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest_tt
 from pytest_tt.cli import compile as compile_command
-from pytest_tt.cli import doctor, gate, matrix, merge, others, report, run, status, systems
+from pytest_tt.cli import doctor, gate, kernels, matrix, merge, others, report, run, status, systems
 from pytest_tt.cli.command import Program, UnusableError
 from pytest_tt.packages import distribution
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = tuple(
-    module.COMMAND for module in (systems, doctor, compile_command, status, matrix, merge, gate, report, run)
+    module.COMMAND for module in (systems, doctor, compile_command, kernels, status, matrix, merge, gate, report, run)
 )
 
 PROGRAM = Program(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.cli.command import Command, UnusableError
+from pytest_tt.cli.function import function_of, parsed, place
 from pytest_tt.cli.shape import ArgumentShape
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     from jax.sharding import Mesh
@@ -35,46 +36,27 @@ _RULE = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this command."""
     parser.epilog = _RULE
-    parser.add_argument("function", type=_place, metavar="FILE.py:FUNCTION", help="Function in a Python file")
+    parser.add_argument("function", type=place, metavar="FILE.py:FUNCTION", help="Function in a Python file")
     parser.add_argument(
-        "shapes", nargs="*", type=_parsed(ArgumentShape.parse), metavar="SHAPE",
+        "shapes", nargs="*", type=parsed(ArgumentShape.parse), metavar="SHAPE",
         help="Shape of each argument, e.g. f32[8,128]:batch,None (default: FUNCTION returns the arguments too)",
     )  # fmt: skip
     parser.add_argument(
-        "--system", type=_parsed(_systems), metavar="NAME[,NAME]",
+        "--system", type=parsed(_systems), metavar="NAME[,NAME]",
         help="Systems to compile for (default: the smallest with the chips of the mesh)",
     )  # fmt: skip
     parser.add_argument(
-        "--mesh", type=_parsed(_mesh), metavar="ROWSxCOLS",
+        "--mesh", type=parsed(_mesh), metavar="ROWSxCOLS",
         help="Mesh, whose axes are batch and model (default: the first usual one of the system, else 1x1)",
     )  # fmt: skip
     parser.add_argument(
-        "--option", type=_parsed(_option), action="append", default=[], metavar="KEY=VALUE",
+        "--option", type=parsed(_option), action="append", default=[], metavar="KEY=VALUE",
         help="Option of TT's compiler; can be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--write", type=Path, metavar="DIR", help="Write the programs as text, DIR/SYSTEM.ttir.mlir and .ttnn.mlir"
     )
     parser.add_argument("--json", action="store_true", help="Print JSON, with the count of each op")
-
-
-def _parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """`parse` for argparse, which shows only the text of ArgumentTypeError."""
-
-    def convert(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return convert
-
-
-def _place(text: str) -> tuple[Path, str]:
-    file, colon, function = text.rpartition(":")
-    if not colon or not file or not function.isidentifier():
-        raise argparse.ArgumentTypeError(f"{text!r}: expected FILE.py:FUNCTION, e.g. model.py:forward")
-    return Path(file), function
 
 
 def _systems(text: str) -> tuple[str, ...]:
@@ -113,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (ValueError, ChipsError, CompilerMissing) as error:
         raise UnusableError(error) from None
     path, name = arguments.function
-    function, args = _function(path, name, mesh, arguments.shapes)
+    function, args = function_of(path, name, mesh, arguments.shapes)
     results = [_compile(compiler, function, args, mesh, system, options) for system in systems]
     if arguments.write is not None:
         _write(arguments.write, results)
@@ -141,73 +123,6 @@ def _where(mesh: MeshShape | None, systems: Sequence[str] | None) -> tuple[MeshS
         if SYSTEMS[name].chips < mesh.chips:
             raise ValueError(f"--system {name}: mesh {mesh} needs {mesh.chips} chips, {name} has {SYSTEMS[name].chips}")
     return mesh, systems
-
-
-def _function(
-    path: Path, name: str, mesh: Mesh, shapes: Sequence[ArgumentShape]
-) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """The function and its arguments. Raises UnusableError for a file or a function that cannot be used."""
-    found = getattr(_module(path), name, None)
-    if not callable(found):
-        raise UnusableError(f"{path}:{name}: the file has no function {name}")
-    if shapes:
-        return found, tuple(_argument(shape, mesh) for shape in shapes)
-    names = _parameters(found)
-    if names not in ([], ["mesh"]):
-        raise UnusableError(
-            f"{path}:{name}: takes {', '.join(names)}: give their shapes, e.g. f32[8,128]:batch,None, or name "
-            "a function without parameters (or with mesh alone) that returns (function, *arguments)"
-        )
-    given = found(mesh) if names else found()
-    if not isinstance(given, tuple) or not given or not callable(given[0]):
-        raise UnusableError(f"{path}:{name}: returns no (function, *arguments): expected a tuple that begins with one")
-    return given[0], given[1:]
-
-
-def _module(path: Path) -> Any:
-    import importlib.util
-    import sys
-
-    # No module of that name is hidden by it.
-    name = f"_compiled_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise UnusableError(f"{path}: cannot be read: expected a Python file")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))
-    spec.loader.exec_module(module)
-    return module
-
-
-def _parameters(function: Callable[..., Any]) -> list[str]:
-    """Parameters without defaults."""
-    import inspect
-
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return ["arguments"]
-    return [
-        parameter.name
-        for parameter in signature.parameters.values()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
-
-
-def _argument(shape: ArgumentShape, mesh: Mesh) -> Any:
-    """The jax.ShapeDtypeStruct. Raises UnusableError for a dtype, an axis or a split that there is not."""
-    import jax
-    import jax.numpy as jnp
-    from jax.sharding import NamedSharding, PartitionSpec
-
-    try:
-        dtype = jnp.dtype(shape.dtype)
-        sharding = NamedSharding(mesh, PartitionSpec(*(entry or None for entry in shape.spec)))
-        sharding.shard_shape(shape.shape)
-    except (TypeError, ValueError, KeyError) as error:
-        raise UnusableError(f"{shape.text}: {str(error).splitlines()[0]}") from None
-    return jax.ShapeDtypeStruct(shape.shape, dtype, sharding=sharding)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,14 +64,17 @@ class Bounds:
 
     @classmethod
     def from_json(cls, value: object, backend: str) -> Bounds:
-        """Bounds recorded in a golden: `{"pcc": .., "reason": ".."}`, or the same under `sim` and `hw`.
+        """Bounds recorded in a golden: `{"pcc": .., "reason": ".."}`, or the same under `sim`, `emu` and `hw`.
+
+        Those under `hw` hold for `emu` too, where it has none of its own.
 
         Raises ValueError for anything else.
         """
         if not isinstance(value, dict):
             raise ValueError(f"bounds are {value!r}: expected an object with the keys {', '.join(METRICS)}")
         if value and set(value) <= set(KINDS):
-            value = value.get(backend, {})
+            kind = KINDS[backend]
+            value = value.get(backend, value.get(kind.bounds_of, {}))
             if not isinstance(value, dict):
                 raise ValueError(f"bounds of {backend} are {value!r}: expected an object")
         unknown = sorted(set(value) - {*METRICS, "reason"})
@@ -85,8 +88,8 @@ def default_bounds(backend: str, dtype: np.dtype[Any]) -> Bounds:
     """Default bounds of a leaf of this dtype on the target called `backend`, e.g. `sim` or `hw`.
 
     Integers and bools must be equal. Float32 and wider on simulated chips: rel_l2 <= 1e-5. Narrower
-    floats, and every float on real chips (they multiply in bfloat16): pcc >= 0.99. Correlation does not
-    see scale, so rel_l2 <= 0.2 stands guard beside it.
+    floats, and every float on real and on emulated chips (they round what they multiply): pcc >= 0.99.
+    Correlation does not see scale, so rel_l2 <= 0.2 stands guard beside it.
     """
     kind = kind_of(dtype)
     if kind in ("integer", "bool"):

@@ -44,23 +44,28 @@ class CardCheck:
     upstream: str
     """What to do about ops that upstream lacks: ``fail``, ``warn`` or ``off``."""
     recorder: Recorder
-    mock: bool = False
-    """Whether each program also runs once on a mock device."""
+    mock: frozenset[str] = frozenset()
+    """Systems on whose mock devices each program also runs once."""
 
-    def check(self, lower: Callable[[], Any], name: str, options: Mapping[str, str], artifact: Path | None) -> None:
-        """Compile a program for each of the systems; `lower` gives what TT's compiler gets of it.
+    def check(
+        self, lower: Callable[[], Any], name: str, options: Mapping[str, str], artifact: Path | None
+    ) -> dict[str, CardProgram]:
+        """A program compiled for each of the systems; `lower` gives what TT's compiler gets of it.
 
         Writes the program's TTIR and TTNN to files that begin with `artifact`. Raises TTCompileError for one that a
         card could not run: the first problem is its text, those of other systems are notes.
         """
         __tracebackhide__ = True
         problems: dict[str, TTCompileError] = {}
+        programs: dict[str, CardProgram] = {}
         for system in self.systems:
-            problem = self._check_for(system, lower, name, options, artifact)
+            program, problem = self._check_for(system, lower, name, options, artifact)
+            if program is not None:
+                programs[system] = program
             if problem is not None:
                 problems[system] = problem
         if not problems:
-            return
+            return programs
         # What is not expected comes first: it is what fails the test.
         first = min(problems, key=lambda system: system in self.expected)
         error = problems.pop(first)
@@ -73,12 +78,12 @@ class CardCheck:
 
     def _check_for(
         self, system: str, lower: Callable[[], Any], name: str, options: Mapping[str, str], artifact: Path | None
-    ) -> TTCompileError | None:
+    ) -> tuple[CardProgram | None, TTCompileError | None]:
         try:
             program = self.compiler.compile(lower, system=system, name=name, options=options)
         except TTCompileError as error:
             self.recorder.card(self.compiler.facts, refused(name, system, self.mesh, one_line(error)))
-            return error
+            return None, error
         if artifact is not None:
             for stage, text in (("ttir", program.ttir), ("ttnn", program.ttnn)):
                 write_atomically(artifact.with_name(f"{artifact.name}.{system}.{stage}.mlir"), text)
@@ -86,14 +91,14 @@ class CardCheck:
         if self.upstream == "warn":
             for problem in upstream_problems(program):
                 warnings.warn(TTUpstreamWarning(str(problem)), stacklevel=7)
-        if self.mock and not found:
+        if system in self.mock and not found:
             found += self._mocked(lower, system, name, options)
         self.recorder.card(compiler_facts(*program.compiler), compiled(program, one_line(found[0]) if found else None))
         if not found:
-            return None
+            return program, None
         for other in found[1:]:
             found[0].add_note(str(other))
-        return found[0]
+        return program, found[0]
 
     def _mocked(
         self, lower: Callable[[], Any], system: str, name: str, options: Mapping[str, str]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pytest_tt.compiler.emulation import EmulatedCall
     from pytest_tt.tt_compiler.card_program import CardProgram
 
 # Collectives as XLA's HLO text names them; an asynchronous one is counted at its start.
@@ -39,7 +40,10 @@ class Program:
     """Options of TT's compiler for this program; simulated chips only check them."""
     runs_s: list[float] = field(default_factory=list)
     card: CardProgram | None = field(default=None, repr=False)
-    """What the card's plugin compiled; None on simulated chips, or if the plugin's executables cannot be read."""
+    """What TT's compiler made for the chips that it runs on: on emu, and on hw if the plugin's executables can be read;
+    None on simulated chips."""
+    emulated: EmulatedCall | None = field(default=None, repr=False)
+    """How `card` is executed, on emu."""
 
     @property
     def stablehlo(self) -> str:

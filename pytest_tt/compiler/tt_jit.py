@@ -20,6 +20,8 @@ from pytest_tt.compiler.executable import Place, UnreadableError, read_executabl
 from pytest_tt.compiler.memory import is_out_of_memory
 from pytest_tt.compiler.placement import describe_arguments
 from pytest_tt.compiler.program import Program, bytes_per_chip, count_collectives
+from pytest_tt.compiler.simulation import Simulation
+from pytest_tt.emulator.errors import EmulationError
 from pytest_tt.files import write_atomically
 from pytest_tt.results.card import compiled as card_entry
 from pytest_tt.results.card import compiler_facts
@@ -34,10 +36,12 @@ if TYPE_CHECKING:
     from jax.sharding import Mesh
 
     from pytest_tt.compiler.card_check import CardCheck
+    from pytest_tt.compiler.emulation import EmulatedCall, Emulation
     from pytest_tt.results.recorder import Recorder
     from pytest_tt.run import TTRun
     from pytest_tt.targets.target import Target
     from pytest_tt.tt_compiler.card_program import CardProgram
+    from pytest_tt.tt_compiler.lowering import Lowered
 
 
 class TTArtifactWarning(UserWarning):
@@ -59,8 +63,10 @@ class TTJit:
         artifacts: Path | None,
         target: Target,
         card: CardCheck | None = None,
+        emulation: Emulation | None = None,
     ) -> None:
         self._card = card
+        self._emulation = emulation
         self._run = run
         self._target = target
         self._mesh = mesh
@@ -89,8 +95,9 @@ class TTJit:
         if function is None:
             return functools.partial(self, **jit_options)
         jitted = JittedFunction(
-            function, jit_options, self._run, self._mesh, self._recorder, self._artifact, self._target, self._card
-        )
+            function, jit_options, self._run, self._mesh, self._recorder, self._artifact, self._target, self._card,
+            self._emulation,
+        )  # fmt: skip
         self._functions.append(jitted)
         return jitted
 
@@ -143,6 +150,7 @@ class JittedFunction:
         artifact: Callable[[str], Path | None],
         target: Target,
         card: CardCheck | None = None,
+        emulation: Emulation | None = None,
     ) -> None:
         options = dict(jit_options)
         for key in ("backend", "device"):
@@ -165,6 +173,7 @@ class JittedFunction:
         self._artifact = artifact
         self._target = target
         self._card = card
+        self._emulation = emulation
         self._programs: dict[int, Program] = {}
         self._seen: dict[object, Program] = {}
         functools.update_wrapper(self, function, updated=())
@@ -192,21 +201,30 @@ class JittedFunction:
         start = time.perf_counter()
         # jax's own call: a compiled program called directly would skip its checks, e.g. of jax_debug_nans.
         try:
-            result = jax.block_until_ready(jitted(*args, **kwargs))
-        except jax.errors.JaxRuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
+            result = jax.block_until_ready(self._execute(program, jitted, args, kwargs))
+        except (jax.errors.JaxRuntimeError, EmulationError) as error:
+            if not isinstance(error, EmulationError):
+                if not is_out_of_memory(error):
+                    raise
+                need = short_bytes(program.bytes_per_chip)
+                error.add_note(f"{self.__name__} needs {need} on each chip: arguments, results and temporaries")
             failed = error
         else:
             failed = None
         if failed is not None:
-            need = short_bytes(program.bytes_per_chip)
-            failed.add_note(f"{self.__name__} needs {need} on each chip: arguments, results and temporaries")
             # Without jax's frames: pytest would show their arguments, and wait for ever for arrays that will never be.
             raise failed.with_traceback(None)
         program.runs_s.append(time.perf_counter() - start)
         self._recorder.ran(program.runs_s[-1])
         return result
+
+    def _execute(self, program: Program, jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The results of a call, as soon as jax has them."""
+        __tracebackhide__ = True
+        if program.emulated is None:
+            return jitted(*args, **kwargs)
+        leaves = jax.tree.leaves(self._arguments.dynamic(args, kwargs))
+        return program.emulated(leaves, lambda: jitted(*args, **kwargs))
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -237,12 +255,13 @@ class JittedFunction:
         return self._without_frames(self._program, self._jitted_for(args, kwargs), args, kwargs)
 
     def _without_frames(self, find: Callable[..., Program], *arguments: Any) -> Program:
-        """The program that `find` gives; a refusal of TT's compiler shows the test alone, not how it was asked."""
+        """The program that `find` gives; a refusal of TT's compiler or of the emulator shows the test alone, not how it
+        was asked."""
         __tracebackhide__ = True
         try:
             return find(*arguments)
-        except TTCompileError as error:
-            refusal = error
+        except (TTCompileError, EmulationError) as error:
+            refusal: Exception = error
         raise refusal.with_traceback(None)
 
     def _jitted_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -309,11 +328,29 @@ class JittedFunction:
         if artifact is not None:
             write_atomically(artifact.with_name(f"{artifact.name}.stablehlo.mlir"), str(lowered.as_text()))
         compiled = lowered.compile()
+
+        def lower_once() -> Lowered:
+            from pytest_tt.tt_compiler.lowering import lower
+
+            return lower(jitted, args, kwargs, name=self.__name__, weights=weights)
+
+        lower_for_tt = functools.cache(lower_once)
+        emulated: EmulatedCall | None = None
+        if self._emulation is not None:
+            emulated = self._emulation.compile(
+                lower_for_tt, self.__name__, self._tt_options, artifact, Simulation.of(lowered, compiled, self._mesh)
+            )
         compiled_at = time.perf_counter()
         card, memory, collectives = None, None, None
-        if not self._target.compiled_by_tt:
+        if emulated is not None:
+            card = emulated.card
+        elif self._target.compiled_by_tt:
+            card = self._card_program(compiled, lowered)
+            if card is not None:
+                self._recorder.card(compiler_facts(*card.compiler), card_entry(card, None))
+        else:
             memory, collectives = bytes_per_chip(compiled), count_collectives(compiled)
-        elif (card := self._card_program(compiled, lowered)) is not None:
+        if card is not None:
             memory, collectives = card.dram_peak_bytes, card.collectives
         program = Program(
             name=self.__name__,
@@ -325,18 +362,14 @@ class JittedFunction:
             collectives=collectives,
             options=dict(self._tt_options),
             card=card,
+            emulated=emulated,
         )
-        if card is not None:
-            self._recorder.card(compiler_facts(*card.compiler), card_entry(card, None))
         self._recorder.compiled(program.trace_s, program.compile_s, program.bytes_per_chip, program.collectives)
         self._recorder.placed(describe_arguments(self._arguments.named(args, kwargs)))
         if artifact is not None:
             self._keep_artifacts(artifact, args, kwargs)
-        if self._card is not None:
-            from pytest_tt.tt_compiler.lowering import lower
-
-            lower_once = functools.cache(lambda: lower(jitted, args, kwargs, name=self.__name__, weights=weights))
-            self._card.check(lower_once, self.__name__, self._tt_options, artifact)
+        if self._card is not None and emulated is None:
+            self._card.check(lower_for_tt, self.__name__, self._tt_options, artifact)
         return program
 
     def _card_program(self, compiled: Any, lowered: Any) -> CardProgram | None:

@@ -61,6 +61,25 @@ def extended(card: Json | None, compiler: Mapping[str, Any], entry: Json) -> Jso
     }
 
 
+def emulated_entry(name: str, system: str, mesh: str, numerics: str) -> Json:
+    """The entry of a program in ``card.emulated`` before its first call."""
+    unknown = dict.fromkeys(("exact_rel_l2", "exact_bound", "rel_l2", "pcc", "not_compared"))
+    return {"name": name, "system": system, "mesh": mesh, "numerics": numerics, "calls": 0, **unknown}
+
+
+def emulated(card: Json, build: str, number: int, entry: Json) -> Json:
+    """`card` with what emulating one more program showed, or program `number` (from 0) once more."""
+    programs = list((card.get("emulated") or {"programs": ()})["programs"])
+    programs[number : number + 1] = [entry]
+    return {**card, "emulated": {"build": build, "programs": programs}}
+
+
+def emulated_programs(card: Mapping[str, Any] | None) -> list[Json]:
+    """What emulating the programs of a row with `card` showed; empty for nothing."""
+    found: list[Json] = list((((card or {}).get("emulated")) or {"programs": ()})["programs"])
+    return found
+
+
 def system_of_program(card: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
     """What a program of `card` is compiled for."""
     system: str | None = entry.get("system", card["system"])

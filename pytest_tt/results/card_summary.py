@@ -1,4 +1,4 @@
-"""The lines at the end of a run with ``--tt-compile``: how many programs were compiled for which system."""
+"""The lines at the end of a run with ``--tt-compile`` or on emu: how many programs were compiled for which system."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.results.card import system_of_program
+from pytest_tt.results.emulated_summary import emulated_lines
 from pytest_tt.results.row import Row, update_from_properties
 from pytest_tt.text import short_bytes
 
@@ -33,7 +34,7 @@ class _Count:
 
 
 class CardSummary:
-    """Registered as a pytest plugin where ``--tt-compile`` is given, in the process that reports."""
+    """Registered as a pytest plugin where ``--tt-compile`` is given and on emu, in the process that reports."""
 
     def __init__(self) -> None:
         self._cards: dict[str, Mapping[str, Any]] = {}
@@ -46,6 +47,8 @@ class CardSummary:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         for line in summary_lines(self._cards.values()):
+            terminalreporter.write_line(f"tt: {line}")
+        for line in emulated_lines(self._cards):
             terminalreporter.write_line(f"tt: {line}")
 
 

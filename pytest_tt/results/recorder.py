@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.results.card import extended
+from pytest_tt.results.card import emulated, extended
 from pytest_tt.results.row import PROPERTY_NAMES, Row, to_properties
 
 if TYPE_CHECKING:
@@ -91,6 +91,11 @@ class Recorder:
     def card(self, compiler: Mapping[str, Any], entry: dict[str, Any]) -> None:
         """TT's `compiler` was asked for a program; `entry` is what came of it, see card.py."""
         self.row.card = extended(self.row.card, compiler, entry)
+
+    def emulated(self, build: str, number: int, entry: dict[str, Any]) -> None:
+        """A program was emulated; `entry` takes the place of program `number` (from 0), or comes after the last."""
+        assert self.row.card is not None, "it was compiled before"
+        self.row.card = emulated(self.row.card, build, number, entry)
 
     def not_compiled(self, systems: Mapping[str, str]) -> None:
         """TT's compiler was to compile for `systems` too, and is not asked for the reasons given."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tt.targets.card import CardTarget, missing
 from pytest_tt.targets.detection import detect, nodes_directory
+from pytest_tt.targets.emulated import EmulatedTarget
 from pytest_tt.targets.simulated import SimulatedTarget
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 
-KINDS: dict[str, type[Target]] = {kind.name: kind for kind in (SimulatedTarget, CardTarget)}
+KINDS: dict[str, type[Target]] = {kind.name: kind for kind in (SimulatedTarget, EmulatedTarget, CardTarget)}
 """Every kind of target by its name. A new kind is added here; a plugin loaded by ``-p`` can add one too."""
 
 

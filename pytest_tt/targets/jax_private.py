@@ -290,6 +290,45 @@ def compile_module(client: Any, module: bytes, devices: int, options: Mapping[st
         return compiler.backend_compile_and_load(client, parsed, chosen, settings, [])
 
 
+def bind(equation: Any, operands: Sequence[Any]) -> list[Any]:
+    """The results of one equation of a jaxpr for its operands."""
+    given = equation.primitive.get_bind_params(equation.params)
+    functions, params = given if isinstance(given, tuple) else ((), given)  # before jax 0.9 or so: functions apart
+    results = equation.primitive.bind(*functions, *operands, **params)
+    return list(results) if equation.primitive.multiple_results else [results]
+
+
+def tiles_of_outputs(executable: Any) -> list[tuple[list[int], list[list[int]]]] | None:
+    """How the results of an executable are split among its devices; None if it does not say.
+
+    Of each result the number of parts in each dimension, none if all devices hold all of it, and then for each device
+    which part it holds.
+    """
+    from jax._src.lib import xla_client  # type: ignore[attr-defined]
+
+    given = executable.get_output_shardings()
+    if given is None:
+        return None
+    found: list[tuple[list[int], list[list[int]]]] = []
+    for described in given:
+        sharding = xla_client.HloSharding.from_proto(described)
+        if sharding.is_replicated() or not (sizes := list(sharding.tile_assignment_dimensions())):
+            found.append(([], []))
+            continue
+        others = int(sharding.replicate_on_last_tile_dim()) + len(sharding.subgroup_types())
+        parts = sizes[: len(sizes) - others]
+        devices = list(sharding.tile_assignment_devices())
+        held: list[list[int]] = [[] for _ in devices]
+        for position, device in enumerate(devices):
+            place = []
+            for size in reversed(sizes):
+                position, at = divmod(position, size)
+                place.append(at)
+            held[device] = place[::-1][: len(parts)]
+        found.append((parts, held))
+    return found
+
+
 def execute(client: Any, executable: Any, devices: int, arguments: Sequence[Any]) -> list[Any]:
     """Run an executable of `client` once with NumPy arrays, each the share of one device; all devices get the same.
 

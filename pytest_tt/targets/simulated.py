@@ -52,7 +52,7 @@ class SimulatedTarget(Target):
         if request.system is None:
             return cls(why, None, None, cls.title, request)
         system = SYSTEMS[request.system]
-        return cls(why, system.name, system.chips, f"simulated {system.title}", request)
+        return cls(why, system.name, system.chips, f"{cls.adjective} {system.title}", request)
 
     def attach(self, say: Say) -> None:
         """Register the platform with jax; where that fails, `provide` says why if the chips are needed."""

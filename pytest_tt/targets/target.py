@@ -96,6 +96,10 @@ class Target(ABC):
     """Whether factors are rounded to bfloat16 before they are multiplied: float32 is judged as bfloat16 is then."""
     caches_programs: ClassVar[bool] = False
     """Whether jax's persistent compilation cache can keep its programs."""
+    bounds_of: ClassVar[str | None] = None
+    """The kind whose recorded bounds hold for this one too, where none of its own are recorded."""
+    emulates: ClassVar[bool] = False
+    """Whether the programs of tt_jit are those of TT's compiler, executed by the emulator."""
     compiled_by_tt: ClassVar[bool] = False
     """Whether it is TT's compiler that compiles its programs: ``--tt-compile`` would only say the same again."""
     groups_meshes: ClassVar[bool] = False
@@ -233,6 +237,9 @@ class Target(ABC):
         return Resolved(system, source, obstacle)
 
     # Scripts
+
+    def check_script(self) -> None:
+        """Raise ValueError where these chips are only for tests."""
 
     def for_script(self, mesh: MeshShape | None) -> Target:
         """The same for a script whose meshes are up to `mesh`. Raises ValueError where it has too few chips."""

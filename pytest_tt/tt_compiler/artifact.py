@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,17 @@ from typing import Any
 # the end of this header. jax 0.8 and later put one of their own before it.
 _MARK = b"TTSERv00"
 _SECTIONS = struct.Struct("<6Q")
+# Our own: what the executable says beside its bytes comes after them.
+_MORE = b"\0pytest-tt "
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How a result is split among the chips: into how many `parts` in each dimension, and for each chip, row by row,
+    which of them it `holds`. Both are empty if all chips hold all of it."""
+
+    parts: tuple[int, ...] = ()
+    holds: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -19,6 +31,8 @@ class Artifact:
     ttir: str = field(repr=False)
     ttnn: str = field(repr=False)
     log: str = field(default="", repr=False)
+    outputs: tuple[Split, ...] | None = field(default=None, repr=False)
+    """Of each result; None if that is not known, as on a single chip."""
 
 
 def serialized(executable: Any) -> bytes:
@@ -26,6 +40,27 @@ def serialized(executable: Any) -> bytes:
     if hasattr(executable, "serialize"):
         return bytes(executable.serialize())
     return bytes(executable.client.serialize_executable(executable))
+
+
+def with_outputs(raw: bytes, outputs: object) -> bytes:
+    """A serialized executable, and how its results are split, as `Split` or as lists."""
+    return raw + _MORE + outputs_to_json(outputs)
+
+
+def outputs_to_json(outputs: object) -> bytes:
+    """For `outputs_from_json`."""
+    if outputs is None:
+        return b"null"
+    pairs = [[split.parts, split.holds] if isinstance(split, Split) else split for split in outputs]  # type: ignore[attr-defined]
+    return json.dumps(pairs).encode()
+
+
+def outputs_from_json(content: bytes) -> tuple[Split, ...] | None:
+    """How results are split. Raises ValueError for other content."""
+    pairs = json.loads(content)
+    if pairs is None:
+        return None
+    return tuple(Split(tuple(parts), tuple(map(tuple, holds))) for parts, holds in pairs)
 
 
 def split_serialized(raw: bytes) -> Artifact:
@@ -43,4 +78,6 @@ def split_serialized(raw: bytes) -> Artifact:
             raise ValueError(f"a section ends at byte {start + offset + size} of {len(raw)}: the executable is cut off")
         parts.append(raw[start + offset : start + offset + size])
     ttir, ttnn, _ = parts
-    return Artifact(ttir.decode("utf-8", "replace"), ttnn.decode("utf-8", "replace"))
+    more = raw.rfind(_MORE)
+    outputs = outputs_from_json(raw[more + len(_MORE) :]) if more >= start else None
+    return Artifact(ttir.decode("utf-8", "replace"), ttnn.decode("utf-8", "replace"), outputs=outputs)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_tt.targets.chips import Chip
-    from pytest_tt.tt_compiler.artifact import Artifact
+    from pytest_tt.tt_compiler.artifact import Artifact, Split
     from pytest_tt.tt_compiler.build import Build
     from pytest_tt.tt_compiler.ttnn_module import Module, Op, Tensor
 
@@ -71,6 +71,8 @@ class CardProgram:
     """The text of its last stage: the program."""
     upstream: tuple[upstream.Finding, ...] = ()
     """What Tenstorrent's own tt-mlir does not lower, or runs on the host, though this build takes it."""
+    outputs: tuple[Split, ...] | None = field(default=None, repr=False)
+    """How each result is split among the chips; None if that is not known."""
 
     @cached_property
     def module(self) -> Module:
@@ -231,6 +233,7 @@ def read(
         ttir=artifact.ttir,
         ttnn=artifact.ttnn,
         upstream=upstream.verdict(stablehlo),
+        outputs=artifact.outputs,
     )
     _ = program.module.main  # raises now, not at the first question
     return program

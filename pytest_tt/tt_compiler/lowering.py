@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_tt.targets.platforms import PLATFORM
 from pytest_tt.tt_compiler.errors import from_jax
@@ -13,6 +13,14 @@ from pytest_tt.tt_compiler.weights import marked, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+class Result(NamedTuple):
+    """A result of a program: its path in what the function returns (``['logits']``), its whole shape, and its type."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: Any
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,9 @@ class Lowered:
     """Of the kept arguments; of those that are left to the compiler, whatever jax has in place of one."""
     out_shardings: tuple[Any, ...] = field(repr=False)
     _ir: Any = field(repr=False, compare=False)
+    results: tuple[Result, ...] = field(default=(), repr=False)
+    donated: tuple[int, ...] = ()
+    """Numbers of the arguments' leaves that are given up for the results."""
 
     @cached_property
     def text(self) -> str:
@@ -60,6 +71,8 @@ def lower(
 
 def lower_traced(traced: Any, *, name: str | None = None, weights: Mapping[int, str] | None = None) -> Lowered:
     """The same for what ``trace`` of a jitted function returned."""
+    import jax
+
     from pytest_tt.targets import jax_private
 
     name = name or str(getattr(traced, "fun_name", "program"))
@@ -77,9 +90,14 @@ def lower_traced(traced: Any, *, name: str | None = None, weights: Mapping[int, 
     numbered = {kept.index(number): path for number, path in weights.items() if number in kept}
     marked(module, numbered).operation.write_bytecode(content)
     devices = int(module.operation.attributes["mhlo.num_partitions"])
+    results = tuple(
+        Result(jax.tree_util.keystr(path), tuple(info.shape), info.dtype)
+        for path, info in jax.tree_util.tree_leaves_with_path(lowered.out_info)
+    )
+    donated = tuple(number for number, info in enumerate(jax.tree.leaves(lowered.args_info)) if info.donated)
     return Lowered(
         name, content.getvalue(), devices, _mesh((*in_shardings, *out_shardings), devices), kept, in_shardings,
-        out_shardings, module,
+        out_shardings, module, results, donated,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.tt_compiler.artifact import serialized, split_serialized
+from pytest_tt.tt_compiler.artifact import serialized, split_serialized, with_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,8 @@ def compile(library: Path, module: bytes, devices: int, options: Mapping[str, st
     os.environ["TT_COMPILE_ONLY_SYSTEM_DESC"] = str(descriptor)
     client = jax_private.client_of_library("tt", str(library))
     try:
-        return serialized(jax_private.compile_module(client, module, devices, options))
+        executable = jax_private.compile_module(client, module, devices, options)
+        return with_outputs(serialized(executable), jax_private.tiles_of_outputs(executable))
     except (RuntimeError, ValueError) as error:
         raise Refused(str(error)) from error
 

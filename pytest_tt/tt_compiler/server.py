@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_tt.tt_compiler import worker
-from pytest_tt.tt_compiler.artifact import Artifact
+from pytest_tt.tt_compiler.artifact import Artifact, outputs_from_json
 from pytest_tt.tt_compiler.errors import TTCompileError, crashed, timed_out
 from pytest_tt.tt_compiler.refusal import Refusal
 
@@ -73,7 +73,7 @@ class Server:
         with self._lock:
             request = {"devices": devices, "options": dict(options), "limit_s": limit_s, "mock": mock}
             try:
-                answer, ttir, ttnn = self._ask_one_that_runs(request, module, descriptor, limit_s)
+                answer, parts = self._ask_one_that_runs(request, module, descriptor, limit_s)
             except _NotLoaded as error:
                 log = self._printed()
                 self._stop()
@@ -98,7 +98,8 @@ class Server:
             raise TTCompileError(f"it could not be asked: {last}", program=name, log=log)
         if outcome == worker.UNREADABLE:
             raise TTCompileError(f"what it gave is not a program: {answer['how']}", program=name, log=log)
-        return Artifact(ttir.decode(), ttnn.decode(), log)
+        ttir, ttnn, outputs = parts
+        return Artifact(ttir.decode(), ttnn.decode(), log, outputs_from_json(outputs))
 
     def close(self) -> None:
         """End the process, and wait until it has removed its directory. A later program starts another one."""
@@ -108,7 +109,7 @@ class Server:
 
     def _ask_one_that_runs(
         self, request: Mapping[str, Any], module: bytes, descriptor: bytes, limit_s: float
-    ) -> tuple[dict[str, Any], bytes, bytes]:
+    ) -> tuple[dict[str, Any], list[bytes]]:
         """Ask again where the process has ended since the program before: that is not this one's doing."""
         again = self._process is not None
         try:
@@ -121,13 +122,13 @@ class Server:
 
     def _ask(
         self, request: Mapping[str, Any], module: bytes, descriptor: bytes, limit_s: float
-    ) -> tuple[dict[str, Any], bytes, bytes]:
+    ) -> tuple[dict[str, Any], list[bytes]]:
         connection = self._started()
         try:
             for content in (json.dumps(request).encode(), module, descriptor):
                 connection.send_bytes(content)
             answer = json.loads(self._receive(connection, limit_s + _MARGIN_S))
-            return answer, self._receive(connection, _MARGIN_S), self._receive(connection, _MARGIN_S)
+            return answer, [self._receive(connection, _MARGIN_S) for _ in worker.PARTS]
         except (EOFError, OSError):
             raise _Ended("its process ended") from None
 

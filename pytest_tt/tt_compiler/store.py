@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tt.files import write_atomically
 from pytest_tt.packages import package_version
-from pytest_tt.tt_compiler.artifact import Artifact
+from pytest_tt.tt_compiler.artifact import Artifact, outputs_from_json, outputs_to_json
 from pytest_tt.tt_compiler.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Store:
             if texts.keys() == {"log"}:
                 found: Artifact | Refusal = Refusal(log)
             else:
-                found = Artifact(texts["ttir"].decode(), texts["ttnn"].decode(), log)
+                outputs = outputs_from_json(texts["outputs"])
+                found = Artifact(texts["ttir"].decode(), texts["ttnn"].decode(), log, outputs)
         except FileNotFoundError:
             return None
         except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError):
@@ -64,6 +65,7 @@ class Store:
         parts = {"log": result.log.encode()}
         if isinstance(result, Artifact):
             parts |= {"ttir": result.ttir.encode(), "ttnn": result.ttnn.encode()}
+            parts["outputs"] = outputs_to_json(result.outputs)
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for name, part in parts.items():

@@ -136,6 +136,8 @@ class Function:
     arguments: tuple[Argument, ...]
     results: tuple[Tensor | None, ...]
     ops: tuple[Op, ...]
+    returned: tuple[str, ...] = ()
+    """The values that it returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ class Module:
     mesh: tuple[int, ...]
     unread: tuple[str, ...] = field(default=())
     """Lines of device functions that this reader does not understand, each with its number."""
+    resources: dict[str, str] = field(default_factory=dict, repr=False)
+    """Constants that stand at the end of the text, in hexadecimal."""
 
     @property
     def main(self) -> Function:

@@ -30,6 +30,8 @@ _SYMBOL = re.compile(r'@(?:([\w$.\-]+)|"([^"]*)")')
 _GENERIC = re.compile(r'"([\w.]+)"\(([^()]*)\)')
 _CUSTOM = re.compile(r"(?:func\.)?call (@[\w$.\-]+)\(([^()]*)\)|(ttcore\.load_cached)\((@[\w$.\-]+), \[([^\]]*)\]\)")
 _FUNCTION = re.compile(r"func\.func (?:(public|private) )?")
+_RETURN = re.compile(r"(?:func\.)?return\b(?: (.*?) : )?")
+_RESOURCE = re.compile(r'\s*([\w$.\-]+): "(0x[0-9A-Fa-f]*)"')
 _KIND = re.compile(r'tt\.function_type = "(\w+)"')
 _ROLE = re.compile(r"ttcore\.argument_type<(\w+)>")
 _ALONE = re.compile(r"#[\w$.]+\)")
@@ -87,7 +89,9 @@ class _Reader:
             position += 1
         if not functions:
             raise TTNNTextError("no 'func.func' in the text: expected a TTNN module as TT's compiler prints it")
-        return Module(functions, mesh, tuple(self.unread))
+        lines = map(_RESOURCE.match, self.lines[position:])
+        resources = {found[1]: found[2] for found in lines if found}
+        return Module(functions, mesh, tuple(self.unread), resources)
 
     def _function(self, position: int, in_cpu: bool) -> tuple[Function, int]:
         """The function whose head is at `position`, and the position after it."""
@@ -114,6 +118,7 @@ class _Reader:
         if not line.endswith("{"):
             return Function(name, role, public, arguments, results, ()), position
         ops: list[Op] = []
+        returned: tuple[str, ...] = ()
         depth = 1
         while position < len(self.lines) and depth > 0:
             line = self.lines[position].strip()
@@ -127,13 +132,15 @@ class _Reader:
                 if host := re.match(r'(?:%.* = )?"?((?:\w+\.)+\w+)', line):
                     ops.append(Op(host[1], (), (), "", (), (), Location("", ())))
                 continue
-            if line and not line.startswith("//") and not line.startswith(("return", "func.return")):
+            if (end_of_function := _RETURN.match(line)) is not None:
+                returned = tuple(_VALUE.findall(end_of_function[1] or ""))
+            elif line and not line.startswith("//"):
                 op = self._op(line)
                 if op is None:
                     self.unread.append(f"line {number}: {line[:120]}")
                 else:
                     ops.append(op)
-        return Function(name, role, public, arguments, results, tuple(ops)), position
+        return Function(name, role, public, arguments, results, tuple(ops), returned), position
 
     def _argument(self, text: str) -> Argument:
         name, _, rest = text.strip().partition(": ")

@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.tt_compiler.artifact import split_serialized
+from pytest_tt.tt_compiler.artifact import outputs_to_json, split_serialized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +41,8 @@ _PR_SET_PDEATHSIG = 1
 # How a program's process ended.
 COMPILED, REFUSED, FAILED, CRASHED, OUT_OF_TIME = "compiled", "refused", "failed", "crashed", "out of time"
 UNREADABLE = "unreadable"
+# What is sent of a program that compiles, in this order.
+PARTS = ("ttir", "ttnn", "outputs")
 
 
 def main() -> None:
@@ -125,9 +127,9 @@ def _serve(settings: Mapping[str, Any], directory: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="program-", dir=directory, ignore_cleanup_errors=True) as name:
             outcome = _compile_apart(engine, library, request, module, descriptor, Path(name))
             _send(connection, outcome)
-            for stage in ("ttir", "ttnn"):
-                text = Path(name) / stage
-                connection.send_bytes(text.read_bytes() if outcome["outcome"] == COMPILED else b"")
+            for part in PARTS:
+                content = Path(name) / part
+                connection.send_bytes(content.read_bytes() if outcome["outcome"] == COMPILED else b"")
 
 
 def _send(connection: Connection[bytes, bytes], message: Mapping[str, Any]) -> None:
@@ -190,8 +192,9 @@ def _compile(
         except ValueError as error:
             outcome, how = UNREADABLE, str(error)
         else:
-            for stage, text in (("ttir", artifact.ttir), ("ttnn", artifact.ttnn)):
-                (directory / stage).write_text(text, encoding="utf-8", newline="")
+            contents = (artifact.ttir.encode(), artifact.ttnn.encode(), outputs_to_json(artifact.outputs))
+            for part, content in zip(PARTS, contents, strict=True):
+                (directory / part).write_bytes(content)
             outcome = COMPILED
     except BaseException as error:
         outcome = REFUSED if isinstance(error, engine.Refused) else FAILED

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tt.ci.doctor import machine, software, users
 from pytest_tt.ci.doctor.diagnosis import BLOCKS
+from pytest_tt.ci.doctor.emulation import look_at_emulation
 from pytest_tt.targets.detection import VISIBLE_VARIABLE
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def examine(root: Path, environ: Mapping[str, str], *, open_them: bool = False) 
     found.append(software.look_at_flax())
     found += software.look_at_start()
     found += software.look_at_environment(environ)
+    found.append(look_at_emulation())
     if open_them and not any(diagnosis.severity == BLOCKS for diagnosis in found):
         from pytest_tt.ci.doctor.opening import open_chips
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.ci.gate.changes import BETTER, REGRESSION, Change, Quantity, grown, more
-from pytest_tt.results.card import system_of_program, total
-from pytest_tt.text import byte_text
+from pytest_tt.results.card import emulated_programs, system_of_program, total
+from pytest_tt.text import byte_text, pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,6 +51,29 @@ def compare_cards(before: Row, after: Row, rules: Rules, tell: Tell) -> Iterator
                 yield from grown(quantity, rules.card_collectives_ratio, None, "", tell)
 
 
+def compare_emulated(before: Row, after: Row, rules: Rules, tell: Tell) -> Iterator[Change]:
+    """The predicted PCC of every program that was emulated then and now."""
+    allowed = rules.emulated_pcc_drop
+    if allowed is None:
+        return
+    then, now = _emulated_by_name(before), _emulated_by_name(after)
+    for key, entry in then.items():
+        old, new = entry["pcc"], now.get(key, {"pcc": None})["pcc"]
+        if old is None or new is None or abs(old - new) <= allowed:
+            continue
+        name, system, _, number = key
+        quantity = Quantity(f"predicted PCC of {_title(name, number)} for {system}", old, new, pair(old, new))
+        yield tell(REGRESSION, quantity, f"may fall by {allowed:g}") if new < old else tell(BETTER, quantity, "risen")
+
+
+def _emulated_by_name(row: Row) -> dict[tuple[str, str | None, str | None, int], Entry]:
+    return _by_name({"system": None, "programs": emulated_programs(row.card)})
+
+
+def _title(name: str, number: int) -> str:
+    return f"{name} ({number})" if number > 1 else name
+
+
 def _pairs(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Iterator[tuple[str, Entry, Entry]]:
     """Programs that both have: those of one name, system and mesh, in their order."""
     if before is None or after is None:
@@ -59,8 +82,7 @@ def _pairs(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) ->
     for key, entry in then.items():
         if key in now:
             name, system, _, number = key
-            again = f" ({number})" if number > 1 else ""
-            yield f"{name}{again} for {system}", entry, now[key]
+            yield f"{_title(name, number)} for {system}", entry, now[key]
 
 
 def _by_name(card: Mapping[str, Any]) -> dict[tuple[str, str | None, str | None, int], Entry]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_tt.ci.gate.cards import compare_cards, newly_refused
+from pytest_tt.ci.gate.cards import compare_cards, compare_emulated, newly_refused
 from pytest_tt.ci.gate.changes import BETTER, NEW, REGRESSION, STILL, Change, Quantity, grown, more
+from pytest_tt.results.card import emulated_programs
 from pytest_tt.text import byte_text, pair, second_text, short_digest
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def _compare_passed(key: Key, before: Row, after: Row, rules: Rules) -> Iterator
             yield from grown(quantity, ratio, floor, " s", tell)
     yield from newly_refused(key, before, after, rules)
     yield from compare_cards(before, after, rules, tell)
+    yield from compare_emulated(before, after, rules, tell)
 
 
 def _goldens(key: Key, before: Row, after: Row) -> Iterator[Change]:
@@ -120,6 +122,8 @@ def _lost(before: Row, after: Row) -> Iterator[str]:
         yield "bytes per chip"
     if before.card is not None and before.card["programs"] and not (after.card or {"programs": ()})["programs"]:
         yield "programs by TT's compiler"
+    if emulated_programs(before.card) and not emulated_programs(after.card):
+        yield "emulated programs"
 
 
 def _metric(metric: str, before: Row, after: Row) -> Iterator[Quantity]:

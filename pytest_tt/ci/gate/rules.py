@@ -52,6 +52,7 @@ class Rules:
     card_collectives_ratio: float | None = _rule(
         1.0, 1.0, "a compiled program's collectives of a kind may grow to this many times"
     )
+    emulated_pcc_drop: float | None = _rule(1e-3, 0.0, "an emulated program's predicted PCC may fall by this much")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pytest_tt.targets.systems import SYSTEMS
 from pytest_tt.text import second_text, short_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_tt.ci.report.history import Current, History
 
@@ -22,7 +22,7 @@ NAMES = ("Compiles", "Fits", "Ops on the host", "Ops per layer", "At best")
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A program as the compiler made it, and the test whose it is."""
+    """What is known of a program that the compiler made, and the test whose it is."""
 
     test: Current
     entry: dict[str, Any]
@@ -42,9 +42,33 @@ class Compiled:
 
 def cards(history: History) -> Section | None:
     """A table of models and of systems that programs were compiled for; None where none was."""
+    table = by_system(history, _programs, _cells)
+    if table is None:
+        return None
+    name = "Compiled for a card"
+    content = render(
+        "cards",
+        name=name,
+        intro="By Tenstorrent's compiler, without a card. Each number is the worst of the model's programs; "
+        '"at best" is a bound by the chip\'s peaks, not a measurement.',
+        caption="What TT's compiler makes of each model's programs for each system",
+        absent="not compiled",
+        names=NAMES,
+        **table,
+    )
+    return Section("cards", name, content)
+
+
+def by_system(
+    history: History,
+    programs_of: Callable[[Sequence[Current]], Iterator[tuple[str, Compiled]]],
+    cells: Callable[[Sequence[Compiled]], list[dict[str, str]]],
+) -> dict[str, Any] | None:
+    """Systems and rows of a table of models: `cells` of the programs of each system, which `programs_of` finds in a
+    model's tests. None without programs."""
     found: dict[str, dict[str, list[Compiled]]] = {}
     for model, tests in by_model(history).items():
-        for system, program in _programs(tests):
+        for system, program in programs_of(tests):
             found.setdefault(model, {}).setdefault(system, []).append(program)
     if not found:
         return None
@@ -57,12 +81,11 @@ def cards(history: History) -> Section | None:
         {
             "anchor": anchor("model", model),
             "model": model,
-            "cells": [_cells(here.get(system, ())) for system in systems],
+            "cells": [cells(here.get(system, ())) for system in systems],
         }
         for model, here in found.items()
     ]
-    name = "Compiled for a card"
-    return Section("cards", name, render("cards", name=name, names=NAMES, systems=systems, rows=rows))
+    return {"systems": systems, "rows": rows}
 
 
 def _programs(tests: Sequence[Current]) -> Iterator[tuple[str, Compiled]]:
@@ -103,7 +126,7 @@ def _kind(refused: Sequence[Compiled]) -> str:
 def _fits(programs: Sequence[Compiled]) -> dict[str, str]:
     sized = [(program.share, program) for program in programs if program.share is not None]
     if not sized:
-        return _plain("-", "not known")
+        return plain("-", "not known")
     share, largest = max(sized, key=lambda pair: pair[0])
     peak, have = (short_bytes(largest.entry[key]) for key in ("dram_peak_bytes", "dram_bytes"))
     fits = share <= 1
@@ -118,26 +141,27 @@ def _fits(programs: Sequence[Compiled]) -> dict[str, str]:
 def _most(programs: Sequence[Compiled], key: str) -> dict[str, str]:
     counts = [count for program in programs if (count := total(program.entry[key])) is not None]
     if not counts:
-        return _plain("-", "not known")
-    return _plain(f"{max(counts):,}", f"at most {max(counts):,} in a program")
+        return plain("-", "not known")
+    return plain(f"{max(counts):,}", f"at most {max(counts):,} in a program")
 
 
 def _per_layer(programs: Sequence[Compiled]) -> dict[str, str]:
     layered = [count for program in programs if (count := program.per_layer) is not None]
     if layered:
-        return _plain(f"{max(layered):,.0f}", f"from {min(layered):,.0f} to {max(layered):,.0f} ops a layer")
+        return plain(f"{max(layered):,.0f}", f"from {min(layered):,.0f} to {max(layered):,.0f} ops a layer")
     counts = [count for program in programs if (count := total(program.entry["ops"])) is not None]
     if not counts:
-        return _plain("-", "not known")
-    return _plain(f"{max(counts):,} in all", f"from {min(counts):,} to {max(counts):,} ops a program, all layers")
+        return plain("-", "not known")
+    return plain(f"{max(counts):,} in all", f"from {min(counts):,} to {max(counts):,} ops a program, all layers")
 
 
 def _at_best(programs: Sequence[Compiled]) -> dict[str, str]:
     times = [float(time) for program in programs if (time := program.entry["roofline_s"]) is not None]
     if not times:
-        return _plain("-", "not known")
-    return _plain(second_text(max(times)), f"from {second_text(min(times))} to {second_text(max(times))} a program")
+        return plain("-", "not known")
+    return plain(second_text(max(times)), f"from {second_text(min(times))} to {second_text(max(times))} a program")
 
 
-def _plain(shown: str, words: str) -> dict[str, str]:
+def plain(shown: str, words: str) -> dict[str, str]:
+    """A cell without a colour or a link."""
     return {"shown": shown, "words": words, "kind": "", "anchor": ""}

@@ -9,7 +9,7 @@ from pytest_tt.ci.report.mesh_drawing import draw_placements
 from pytest_tt.ci.report.rendering import render
 from pytest_tt.ci.report.summary import dram_share, share_text, worst_metric
 from pytest_tt.results.arrays import placements_of
-from pytest_tt.results.card import system_of_program, total
+from pytest_tt.results.card import emulated_programs, system_of_program, total
 from pytest_tt.results.row import PHASES, rates
 from pytest_tt.text import byte_text, metric_text, rate_text, second_text, short_bytes, short_digest
 
@@ -87,7 +87,22 @@ def _card_facts(row: Row) -> dict[str, str | None]:
     facts: dict[str, str | None] = {f"Compiled for {system}": "; ".join(each) for system, each in lines.items()}
     for system, reason in row.card.get("not_compiled", {}).items():
         facts[f"Not compiled for {system}"] = reason
+    for system in dict.fromkeys(entry["system"] for entry in emulated_programs(row.card)):
+        shown = [_emulated_line(entry) for entry in emulated_programs(row.card) if entry["system"] == system]
+        facts[f"Emulated on {system}"] = "; ".join(shown)
     return facts
+
+
+def _emulated_line(entry: Mapping[str, Any]) -> str:
+    if entry["not_compared"] is not None or not entry["calls"]:
+        return f"{entry['name']}: {entry['not_compared'] or 'not called'}"
+    exact, rel_l2, pcc = (
+        metric_text(metric, entry[key])
+        for metric, key in (("rel_l2", "exact_rel_l2"), ("rel_l2", "rel_l2"), ("pcc", "pcc"))
+    )
+    dearest = ", ".join(f"{each['op']} at {each['place'] or '-'}" for each in entry.get("dearest", ()))
+    cost = f", most accuracy lost by {dearest}" if dearest else ""
+    return f"{entry['name']}: without rounding rel L2 {exact}; {entry['numerics']}: PCC {pcc}, rel L2 {rel_l2}{cost}"
 
 
 def _card_line(entry: Mapping[str, Any]) -> str:

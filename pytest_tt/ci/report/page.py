@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from pytest_tt.ci.report.cards import cards
+from pytest_tt.ci.report.emulated import emulated
 from pytest_tt.ci.report.lists import bad_tests, total
 from pytest_tt.ci.report.model_section import model_section
 from pytest_tt.ci.report.overview import by_model, failures, overview
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def page(history: History) -> str:
     """The whole page."""
     models = [model_section(model, tests, history) for model, tests in by_model(history).items()]
-    found = [overview(history), failures(history), cards(history), *models, runs(history)]
+    found = [overview(history), failures(history), cards(history), emulated(history), *models, runs(history)]
     outcomes = Summary("", None, history.current).outcomes
     newest = history.points[-1]
     text = render(

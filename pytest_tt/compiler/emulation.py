@@ -1,0 +1,151 @@
+"""The backend emu: programs of ``tt_jit`` as TT's compiler made them, executed without rounding and as a chip rounds.
+
+Without rounding, its results must be those of the simulation, or the compiler changed its meaning. With the chip's
+numbers they are what a call returns.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from pytest_tt.compiler.discrepancy import Discrepancy, exact_bound
+from pytest_tt.emulator.builds import meaning_of
+from pytest_tt.emulator.errors import EmulationError
+from pytest_tt.emulator.numerics import EXACT, chip
+from pytest_tt.emulator.run import Emulator
+from pytest_tt.results.card import emulated_entry
+from pytest_tt.targets.systems import SYSTEMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_tt.compiler.card_check import CardCheck
+    from pytest_tt.compiler.simulation import Simulation
+    from pytest_tt.tt_compiler.card_program import CardProgram
+    from pytest_tt.tt_compiler.lowering import Lowered
+
+# Ops whose numbers the chip draws itself: nobody can say which.
+_RANDOM = ("rand", "dropout", "rng_bit_generator")
+
+
+class TTEmulationWarning(UserWarning):
+    """A program is of a build of TT's compiler of which the emulator does not know what its text leaves open."""
+
+
+class OtherResultError(EmulationError):
+    """What TT's compiler made of a program does not compute what the program says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emulation:
+    """What emu does with the programs of one test."""
+
+    check: CardCheck
+    """It compiles them, for other systems too."""
+    system: str
+    """The one whose chips are emulated."""
+    explain: bool
+    """Whether the ops that cost most accuracy are looked for."""
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def compile(
+        self,
+        lower: Callable[[], Lowered],
+        name: str,
+        options: Mapping[str, str],
+        artifact: Path | None,
+        simulation: Simulation,
+    ) -> EmulatedCall:
+        """A program compiled for the system; `lower` gives what TT's compiler gets of it.
+
+        Raises TTCompileError for one that a card could not run, EmulationError for one that the emulator does not
+        understand.
+        """
+        __tracebackhide__ = True
+        card = self.check.check(lower, name, options, artifact)[self.system]
+        if not meaning_of(card.compiler).known:
+            text = f"the emulator does not know {card.compiler}: it takes what a program's text leaves open to be as in"
+            warnings.warn(TTEmulationWarning(f"{text} the builds that it knows"), stacklevel=7)
+        return EmulatedCall(card, lower(), simulation, self)
+
+
+class EmulatedCall:
+    """One program of TT's compiler, ready to be called with the leaves of a function's arguments.
+
+    `card` is the program. Raises EmulationError where the emulator does not understand it.
+    """
+
+    def __init__(self, card: CardProgram, lowered: Lowered, simulation: Simulation, emulation: Emulation) -> None:
+        self.card = card
+        self._lowered = replace(lowered, donated=())  # the arguments are wanted more than once
+        self._simulation = simulation
+        self._emulation = emulation
+        self._number = next(emulation.numbers)
+        self._random = next((op for op in _RANDOM if op in card.ops), None)
+        numerics = chip(SYSTEMS[card.system].arch.partition("_")[0])
+        self._rounded = Emulator.of(card, self._lowered, simulation.mesh, numerics)
+        self._entry = emulated_entry(card.name, card.system, card.mesh, f"{numerics.name} {numerics.arch}")
+        self._record()
+
+    @cached_property
+    def _exact(self) -> Emulator:
+        return Emulator.of(self.card, self._lowered, self._simulation.mesh, EXACT)
+
+    @cached_property
+    def _bound(self) -> float:
+        return exact_bound(self.card, self._simulation)
+
+    def __call__(self, leaves: Sequence[Any], simulate: Callable[[], Any]) -> Any:
+        """The results with the chip's numbers, in the tree of those of `simulate`, the function on simulated chips.
+
+        Those of a program with random numbers of the chip's own are the simulation's. Raises OtherResultError where
+        the program does not compute what the simulation does.
+        """
+        __tracebackhide__ = True
+        if self._random is not None:
+            reason = f"ttnn.{self._random} draws random numbers of the chip's own: the simulation's are taken"
+            self._record(calls=self._entry["calls"] + 1, not_compared=reason)
+            return simulate()
+        # First, because the simulation may take the arguments' memory for its results (donate_argnums).
+        rounded = jax.block_until_ready(self._rounded(*leaves))
+        exact = jax.block_until_ready(self._exact(*leaves))
+        expected, tree = jax.tree.flatten(simulate())
+        self._judge(leaves, rounded, exact, expected)
+        return jax.tree.unflatten(tree, rounded)
+
+    def _judge(
+        self, leaves: Sequence[Any], rounded: Sequence[Any], exact: Sequence[Any], expected: Sequence[Any]
+    ) -> None:
+        """Note how far results are from those expected. Raises OtherResultError."""
+        __tracebackhide__ = True
+        without, with_chip = Discrepancy.of(exact, expected), Discrepancy.of(rounded, expected)
+        before = self._entry
+        known = [pcc for pcc in (before["pcc"], with_chip.pcc) if pcc is not None]
+        self._record(
+            calls=before["calls"] + 1,
+            exact_rel_l2=max(before["exact_rel_l2"] or 0.0, without.rel_l2),
+            exact_bound=self._bound,
+            rel_l2=max(before["rel_l2"] or 0.0, with_chip.rel_l2),
+            pcc=min(known, default=None),
+        )
+        if without.rel_l2 <= self._bound:
+            return
+        result = self._lowered.results[without.leaf]
+        raise OtherResultError(
+            f"TT's compiler computes something else: result{result.path} is off by rel L2 {without.rel_l2:.1e} from "
+            f"the simulation, computed without rounding (at most {self._bound:g})",
+            op=None,
+            program=self.card.name,
+        )
+
+    def _record(self, **changes: Any) -> None:
+        self._entry |= changes
+        compiler = self.card.compiler
+        self._emulation.check.recorder.emulated(str(compiler), self._number, dict(self._entry))

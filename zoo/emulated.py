@@ -1,0 +1,106 @@
+"""Golden cases on emulated chips: what TT's compiler makes of a forward pass, executed with a chip's numbers.
+
+The contract test does this on the backend ``emu``. Here it is without a test run: for recorded predictions, and for
+mutants. Needs TT's compiler; no card.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_tt.targets.systems import SYSTEMS
+from zoo.checkpoints.placement import place_params
+from zoo.parts.sharding import bound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jax.sharding import Mesh
+
+    from pytest_tt.emulator.run import Emulator
+    from zoo.registry import Model
+
+WEIGHTS: Mapping[str, Mapping[str, str]] = {"bfloat16": {}, "bfp_bf8": {"experimental_weight_dtype": "bfp_bf8"}}
+"""Ways to store weights, by the name that predictions give them, and the options of TT's compiler for each.
+
+``bfloat16``: the parameters are bfloat16, so the program computes in it. ``bfp_bf8``: the parameters are the golden's
+own, and the compiler stores those that it is told to be weights in blocks of 8 bits."""
+
+
+@dataclass
+class EmulatedChips:
+    """Simulated chips of `mesh` that compute as those of `system` do.
+
+    A program that was there before is compiled once: mutants of parameters alone share one.
+    """
+
+    mesh: Mesh
+    system: str
+    compiler: str | None = None
+    """Package and version of TT's compiler, once it has compiled something."""
+    _programs: dict[tuple[object, ...], Emulator] = field(default_factory=dict, repr=False)
+
+    def forward(
+        self,
+        model: Model,
+        case: str,
+        params: Any,
+        inputs: Mapping[str, Any],
+        *,
+        config: Any = None,
+        weights: str | None = None,
+    ) -> dict[str, np.ndarray]:
+        """What a golden case of `model` gives, outputs by name on the host.
+
+        params: on the host, as the module of `config` names them (default: that of the case). weights: of `WEIGHTS`;
+        None leaves them as they are. Raises TTCompileError for a program that TT's compiler refuses, EmulationError
+        for one that the emulator does not understand, CompilerMissing without the compiler.
+        """
+        import jax
+
+        architecture, sharding = model.architecture, model.sharding
+        config = model.config_of(case) if config is None else config
+        fitted = sharding.fit(config, self.mesh)
+        outputs = dict(sharding.output_specs(fitted, self.mesh))
+        function = jax.jit(
+            (model.goldens[case].forward or architecture.forward)(architecture.build(fitted)),
+            in_shardings=(
+                bound(sharding.param_specs(fitted, self.mesh), self.mesh),
+                bound(dict(sharding.input_specs(fitted, self.mesh)), self.mesh),
+            ),
+            out_shardings=bound(outputs, self.mesh),
+        )
+        if weights == "bfloat16":
+            params = jax.tree.map(_as_bfloat16, params)
+        placed = place_params(model, config, self.mesh, params)
+        given = (placed, {name: np.asarray(value) for name, value in inputs.items()})
+        results = self._program(function, given, WEIGHTS[weights] if weights else {})(*jax.tree.leaves(given))
+        return {name: np.asarray(value) for name, value in zip(sorted(outputs), results, strict=True)}
+
+    def forget(self) -> None:
+        """Give up the programs."""
+        self._programs.clear()
+
+    def _program(self, function: Any, given: tuple[Any, ...], options: Mapping[str, str]) -> Emulator:
+        from pytest_tt.emulator.numerics import chip
+        from pytest_tt.emulator.run import Emulator
+        from pytest_tt.tt_compiler.compile import compile_program
+        from pytest_tt.tt_compiler.lowering import lower
+
+        lowered = lower(function, given, {})
+        key = (lowered.module, *sorted(options.items()))
+        if key not in self._programs:
+            card = compile_program(lowered, system=self.system, options=dict(options))
+            self.compiler = str(card.compiler)
+            numerics = chip(SYSTEMS[self.system].arch.partition("_")[0])
+            self._programs[key] = Emulator.of(card, lowered, self.mesh, numerics)
+        return self._programs[key]
+
+
+def _as_bfloat16(leaf: Any) -> Any:
+    import ml_dtypes
+
+    return leaf.astype(ml_dtypes.bfloat16) if leaf.dtype == np.float32 else leaf
