@@ -133,7 +133,7 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_run: Any, tt_mesh: Any, tt_j
         assert lies_as(taken[name], tt_mesh, input_specs[name], value.ndim), name
     assert refused(program.stablehlo) == ()
     if program.collectives is not None:  # None: the backend does not tell
-        assert program.collectives == sharding.declared(fitted, tt_mesh, inputs, card=tt_run.backend != "sim")
+        assert program.collectives == sharding.declared(fitted, tt_mesh, inputs, card=tt_run.runs_tt)
     compared = model.selected(zoo_case, {name: np.asarray(output) for name, output in outputs.items()})
     checker(compared, zoo_case, reference=case.reference, weights=weights_digest, **case.bounds)
 
