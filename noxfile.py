@@ -335,9 +335,9 @@ def compiler(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", *tests, "-k", "not test_docs or README or compile or simulation")
     # Every variant, tiny and full size, on every mesh.
     session.run("pytest", "-n", "2", "zoo/test_contract.py", "-k", "compiles", env={"ZOO_SLOW": "1"})
-    # On `hw` by the plugin, which compiles only; on mock devices, whose firmware is compiled once for all.
+    # On `hw` by the plugin, which compiles only; on mock devices of one chip, whose firmware is compiled once for all.
     slow = [f"tests/test_{name}.py" for name in ("hw_compiled", "tt_mock", "card_memory_mock", "tt_compiler_real")]
-    session.run("pytest", *slow, "-k", "comparison or mock or allocator", env={"ZOO_SLOW": "1"})
+    session.run("pytest", *slow, "-k", "(comparison or mock or allocator) and not qb2", env={"ZOO_SLOW": "1"})
     session.run("python", "-m", "benchmarks.constructs")
     session.run("python", "-m", "benchmarks.backtest")
 

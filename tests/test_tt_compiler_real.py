@@ -154,11 +154,11 @@ RESERVED = ("l1_unreserved_base", "erisc_l1_unreserved_base", "dram_unreserved_b
 
 
 @pytest.mark.skipif(not os.environ.get("ZOO_SLOW"), reason="opens mock devices of several boxes (ZOO_SLOW=1)")
+@pytest.mark.parametrize("names", [("p100", "p150"), ("qb2",)], ids="-".join)
 def test_descriptors_are_those_of_mocked_boxes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mock_kernels: Path
+    names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mock_kernels: Path
 ) -> None:
     """What the plugin itself writes when its runtime opens mocked chips; it cannot mock Wormhole's."""
-    names = ("p100", "p150", "qb2")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("TT_METAL_CACHE", str(mock_kernels))
