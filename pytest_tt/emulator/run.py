@@ -12,7 +12,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from pytest_tt.emulator import control
 from pytest_tt.emulator.elements import dtype_of
-from pytest_tt.emulator.errors import EmulationError
+from pytest_tt.emulator.errors import ChipsDisagreeError, EmulationError
 from pytest_tt.emulator.machine import AXES, Machine
 from pytest_tt.emulator.numerics import EXACT
 from pytest_tt.emulator.pairs import joined, laid_out, split
@@ -261,12 +261,12 @@ class Emulator:
         return jax.jit(mapped, out_shardings=(*(output.sharding for output in self.outputs), everywhere))
 
     def _compare(self, differences: np.ndarray[Any, Any]) -> None:
-        """Raise EmulationError if chips hold different values of what is the same on all of them."""
+        """Raise ChipsDisagreeError if chips hold different values of what is the same on all of them."""
         most = _SAME_EXACTLY if self.numerics == EXACT else _SAME_ROUNDED
         for output, value, difference in zip(self.outputs, self._main.returned, differences, strict=True):
             if not difference <= most:
                 op = next((op for op in reversed(self._main.ops) if value in op.results), None)
-                raise EmulationError(
+                raise ChipsDisagreeError(
                     f"chips hold different values of result{output.path}, which is the same on all of them "
                     f"(by {difference:.1e} of its largest value)",
                     op=op and self.program.computing(op), program=self.program.name,
