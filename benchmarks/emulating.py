@@ -22,10 +22,11 @@ from pytest_tt.tt_compiler.lowering import lower
 from pytest_tt.tt_compiler.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from benchmarks.programs import Argument, Program
+    from pytest_tt.tt_compiler.lowering import Lowered
 
 LIMIT_S = 120.0
 """For one program."""
@@ -65,9 +66,15 @@ def _result(program: Program, devices: list[jax.Device], store: Store | None) ->
     mesh = program.on(devices)
     given = placed(program, mesh)
     try:
-        found = Emulator.of(card, lowered, mesh)(*given)
+        emulator = Emulator.of(card, lowered, mesh)
+        return compared(emulator, lowered, given, function)
     except EmulationError as error:
-        return Emulated(REFUSED, reason=error.sentence, op=error.op.name if error.op else "")
+        return Emulated(REFUSED, op=error.op.name if error.op else "", reason=error.sentence)
+
+
+def compared(emulator: Emulator, lowered: Lowered, given: Sequence[jax.Array], function: Any) -> Emulated:
+    """What `emulator` gives for the arguments `given`, against `function`, which `lowered` is. Raises EmulationError."""
+    found = emulator(*given)
     expected = jax.tree.leaves(function(*given))
     worst = max((_error(x, y) for x, y in zip(found, expected, strict=True)), default=0.0)
     most = MOST_NARROW if _NARROW.search(lowered.text) else MOST

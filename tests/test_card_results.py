@@ -265,7 +265,7 @@ def test_summary_of_an_emulated_run() -> None:
     cards = {
         "a.py::test_a": emulated_card(emulated(), emulated("decode", pcc=0.98, rel_l2=0.2, dearest=dear)),
         "a.py::test_b": emulated_card(emulated("never", calls=0, exact_rel_l2=None, pcc=None)),
-        "a.py::test_c": emulated_card(emulated(system="p150", exact_rel_l2=None, pcc=None, not_compared="it is random")),
+        "a.py::test_c": emulated_card(emulated("r", "p150", exact_rel_l2=None, pcc=None, not_compared="it is random")),
         "a.py::test_d": card(program()),
     }
     assert list(emulated_lines(cards)) == [
@@ -273,7 +273,7 @@ def test_summary_of_an_emulated_run() -> None:
         "(rel L2); with the chip's numbers least PCC 0.980000, rel L2 2.0e-01 (decode of a.py::test_a)",
         "1 program of 1 test emulated on p150 (chip wormhole)",
         "not compared with the simulation: 1 program (it is random)",
-        "what costs decode of a.py::test_a most accuracy (rel L2 of its results if only this op rounds):",
+        "what costs decode of a.py::test_a most accuracy (rel L2 that the op adds):",
         "  2.0e-03  ttnn.matmul  m.py:3",
         "  1.0e-04  ttnn.exp     -",
     ]

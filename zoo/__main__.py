@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_tt.cli.command import Command, Program, UnusableError, take_all
 from pytest_tt.discovery import ZooError
 from zoo.authoring import check, new
-from zoo.cli import compiling, configs, golden, listing, mutants, placement
+from zoo.cli import compiling, configs, golden, listing, mutants, placement, predict
 
 if TYPE_CHECKING:
     import argparse
@@ -42,6 +42,7 @@ COMMANDS = (
     new.COMMAND,
     check.COMMAND,
     mutants.COMMAND,
+    predict.COMMAND,
 )
 
 PROGRAM = Program(name="python -m zoo", description="The models of the zoo.", commands=COMMANDS)

@@ -1,7 +1,7 @@
 """Golden cases on emulated chips: what TT's compiler makes of a forward pass, executed with a chip's numbers.
 
-The contract test does this on the backend ``emu``. Here it is without a test run: for predictions that are written down,
-and for mutants. Needs TT's compiler; no card.
+The contract test does this on the backend ``emu``. Here it is without a test run: for recorded predictions, and for
+mutants. Needs TT's compiler; no card.
 """
 
 from __future__ import annotations
@@ -79,6 +79,10 @@ class EmulatedChips:
         given = (placed, {name: np.asarray(value) for name, value in inputs.items()})
         results = self._program(function, given, WEIGHTS[weights] if weights else {})(*jax.tree.leaves(given))
         return {name: np.asarray(value) for name, value in zip(sorted(outputs), results, strict=True)}
+
+    def forget(self) -> None:
+        """Give up the programs."""
+        self._programs.clear()
 
     def _program(self, function: Any, given: tuple[Any, ...], options: Mapping[str, str]) -> Emulator:
         from pytest_tt.emulator.numerics import chip

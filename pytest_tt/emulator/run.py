@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from pytest_tt.emulator import control
 from pytest_tt.emulator.elements import dtype_of
 from pytest_tt.emulator.errors import EmulationError
 from pytest_tt.emulator.machine import AXES, Machine
@@ -18,12 +19,13 @@ from pytest_tt.emulator.program import EmulatedProgram
 from pytest_tt.emulator.sharding import on_mesh, spec_of, spec_of_shares, unsplit_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_tt.emulator.numerics import Numerics
     from pytest_tt.tt_compiler.artifact import Split
     from pytest_tt.tt_compiler.card_program import CardProgram
     from pytest_tt.tt_compiler.lowering import Lowered, Result
+    from pytest_tt.tt_compiler.ttnn_module import Op
 
 # By how much chips may differ in what they all hold, of its largest magnitude: they may add in different orders.
 _SAME_EXACTLY = 1e-5
@@ -151,29 +153,101 @@ class Emulator:
                 raise error.of(self.program.name) from None
         return self._compiled[key]
 
-    def _jit(self, arrays: Sequence[Any]) -> Any:
+    def observe(self, leaves: Sequence[Any]) -> list[tuple[Op, np.ndarray[Any, Any]]]:
+        """The ops of the main function, in their order, with their first result on all chips: ``[rows, columns, …]``.
+
+        Without those of `control`. Raises EmulationError.
+        """
+        seen: list[Op] = []
+
+        def on_a_chip(*shares: Any) -> list[Any]:
+            seen.clear()
+            values: list[Any] = []
+
+            def watch(op: Op, results: Sequence[Any]) -> None:
+                if op.name not in control.ATTRIBUTES and op.result_types and op.result_types[0] is not None:
+                    seen.append(op)
+                    values.append(results[0][None, None])
+
+            Machine(self.program, self.numerics, watch).main(self._given(shares))
+            return values
+
+        values = self._everywhere(on_a_chip, leaves, PartitionSpec(*AXES))
+        return list(zip(seen, map(np.asarray, values), strict=True))
+
+    def errors(self, leaves: Sequence[Any], numerics: Numerics) -> list[tuple[Op, float]]:
+        """The ops of the main function, in their order, with the relative L2 of their values with `numerics` to their
+        exact ones, on all chips together. Nothing of integers. Raises EmulationError."""
+        seen: list[Op] = []
+
+        def on_a_chip(*shares: Any) -> Any:
+            seen.clear()
+            exact: dict[str, Any] = {}
+            sums: list[Any] = []
+
+            def keep(op: Op, results: Sequence[Any]) -> None:
+                exact.update(zip(op.results, results, strict=True))
+
+            def compare(op: Op, results: Sequence[Any]) -> None:
+                if op.name in control.ATTRIBUTES or not op.results:
+                    return
+                value, right = results[0], exact[op.results[0]]
+                if value is not None and jnp.issubdtype(value.dtype, jnp.floating):
+                    seen.append(op)
+                    fits = jnp.isfinite(value) & jnp.isfinite(right)
+                    apart = jnp.where(fits, value - right, 0)
+                    sums.append(jnp.stack([jnp.sum(apart * apart), jnp.sum(jnp.where(fits, right * right, 0))]))
+
+            given = self._given(shares)
+            Machine(self.program, EXACT, keep).main(given)
+            Machine(self.program, numerics, compare).main(given)
+            return jax.lax.psum(jnp.stack(sums), AXES) if sums else jnp.zeros((0, 2))
+
+        sums = np.asarray(self._everywhere(on_a_chip, leaves, PartitionSpec()), np.float64)
+        return [
+            (op, float(np.sqrt(apart / whole)) if whole else 0.0) for op, (apart, whole) in zip(seen, sums, strict=True)
+        ]
+
+    def _everywhere(self, on_a_chip: Callable[..., Any], leaves: Sequence[Any], spec: PartitionSpec) -> Any:
+        """What a function gives of each chip's arguments; `spec` says how the chips' results are put together."""
+        arrays = self._placed(leaves)
+        mapped = jax.shard_map(
+            on_a_chip, mesh=self._grid, in_specs=self._in_specs(arrays), out_specs=spec, check_vma=False
+        )
+        try:
+            return jax.jit(mapped)(*arrays)
+        except EmulationError as error:
+            raise error.of(self.program.name) from None
+
+    def _given(self, shares: Sequence[Any]) -> list[Any]:
+        """A chip's arguments as the program takes them."""
+        kinds = [argument.type for argument in self._main.arguments]
+        return [
+            share if kind is None else share.astype(dtype_of(kind)) for share, kind in zip(shares, kinds, strict=True)
+        ]
+
+    def _in_specs(self, arrays: Sequence[Any]) -> tuple[PartitionSpec, ...]:
+        """How the arguments are split among the chips. Raises EmulationError if the program expects it otherwise."""
         specs = []
         for number, (x, argument) in enumerate(zip(arrays, self._main.arguments, strict=True)):
             spec = self._spec(x.sharding, x.shape)
             self._check_share(f"argument {number} ({argument.name})", x.shape, spec, argument.type)
             specs.append(spec)
+        return tuple(specs)
+
+    def _jit(self, arrays: Sequence[Any]) -> Any:
         machine = Machine(self.program, self.numerics)
-        kinds = [argument.type for argument in self._main.arguments]
         unsplit = [unsplit_axes(spec, AXES) for spec in self._specs]
 
         def on_a_chip(*shares: Any) -> tuple[Any, ...]:
-            given = [
-                share if kind is None else share.astype(dtype_of(kind))
-                for share, kind in zip(shares, kinds, strict=True)
-            ]
-            results = machine.main(given)
+            results = machine.main(self._given(shares))
             differences = [_difference(x, axes) for x, axes in zip(results, unsplit, strict=True)]
             worst = jax.lax.pmax(jnp.stack(differences), AXES) if differences else jnp.zeros(0)
             typed = [_typed(x, output.dtype) for x, output in zip(results, self.outputs, strict=True)]
             return (*typed, worst)
 
         mapped = jax.shard_map(
-            on_a_chip, mesh=self._grid, in_specs=tuple(specs), out_specs=(*self._specs, PartitionSpec()),
+            on_a_chip, mesh=self._grid, in_specs=self._in_specs(arrays), out_specs=(*self._specs, PartitionSpec()),
             check_vma=False,
         )  # fmt: skip
         everywhere = NamedSharding(self.mesh, PartitionSpec())
@@ -188,7 +262,7 @@ class Emulator:
                 raise EmulationError(
                     f"chips hold different values of result{output.path}, which is the same on all of them "
                     f"(by {difference:.1e} of its largest value)",
-                    op=op, program=self.program.name,
+                    op=op and self.program.computing(op), program=self.program.name,
                     hint="TT's compiler left out communication, or it is along the wrong axis of the mesh",
                 )  # fmt: skip
 

@@ -290,6 +290,14 @@ def compile_module(client: Any, module: bytes, devices: int, options: Mapping[st
         return compiler.backend_compile_and_load(client, parsed, chosen, settings, [])
 
 
+def bind(equation: Any, operands: Sequence[Any]) -> list[Any]:
+    """The results of one equation of a jaxpr for its operands."""
+    given = equation.primitive.get_bind_params(equation.params)
+    functions, params = given if isinstance(given, tuple) else ((), given)  # before jax 0.9 or so: functions apart
+    results = equation.primitive.bind(*functions, *operands, **params)
+    return list(results) if equation.primitive.multiple_results else [results]
+
+
 def tiles_of_outputs(executable: Any) -> list[tuple[list[int], list[list[int]]]] | None:
     """How the results of an executable are split among its devices; None if it does not say.
 

@@ -50,6 +50,11 @@ class Mutant:
         """Whether the contract must object to it, not a golden."""
         return self.variants is not None or self.sharding is not None
 
+    @property
+    def keeps_program(self) -> bool:
+        """Whether only values are wrong, so that the program is that of the right model."""
+        return self.config is None and self.patch is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutants:

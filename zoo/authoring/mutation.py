@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pytest_tt.compare import Comparison, compare, flatten
+from pytest_tt.emulator.errors import EmulationError
 from pytest_tt.golden import load
+from pytest_tt.tt_compiler.build import CompilerMissing, find_build
+from pytest_tt.tt_compiler.errors import TTCompileError
 from zoo.authoring import placement_record, published
 from zoo.authoring.mutants import Mutant
 from zoo.checkpoints.weights import nested
+from zoo.emulated import EmulatedChips
 from zoo.registry import recorded_bounds
 
 if TYPE_CHECKING:
@@ -36,17 +40,44 @@ LEAST = 15
 NO_MUTANTS = "has no mutants: write down known ones and name them in the registration, mutants=…"
 
 
+SYSTEM = "p150"
+"""Whose chip is emulated."""
+
+MOST_EMULATED = 2_000_000
+"""Parameters of the largest model whose mutants are emulated: tiny ones, in seconds."""
+
+CLEARLY = 2.0
+"""A mutant that float32 puts beyond a bound by this factor is caught on a chip too: its rounding moves outputs by a
+hundredth. Such a one is not emulated unless its program is compiled already."""
+
+
 class Verdict(NamedTuple):
     """What the golden says of a model with a mutant, by the bounds of `sim` and of `hw`."""
 
     sim: Comparison
     hw: Comparison
+    """Of what an emulated chip computes, where that was done, else of float32."""
+    emulated: str
+    """The relative L2 distance of what an emulated chip computes, or why none was asked: ``large``, ``refused``."""
 
 
-def judge(model: Model, case: str, params: Mapping[str, Any], mutant: Mutant | None = None) -> Verdict:
-    """Compute on the host what the model with `mutant` (None: as it is) gives, and compare it with the golden.
+def emulated_chips() -> EmulatedChips | None:
+    """One chip of `SYSTEM`; None without TT's compiler."""
+    try:
+        find_build()
+    except CompilerMissing:
+        return None
+    from pytest_tt import open_chips
 
-    params: those of the case.
+    return EmulatedChips(open_chips("1x1", backend="sim").mesh, SYSTEM)
+
+
+def judge(
+    model: Model, case: str, params: Mapping[str, Any], mutant: Mutant | None = None, chips: EmulatedChips | None = None
+) -> Verdict:
+    """Compute what the model with `mutant` (None: as it is) gives, and compare it with the golden.
+
+    params: those of the case. chips: where given, small models are emulated on them too.
     """
     import jax
 
@@ -55,23 +86,44 @@ def judge(model: Model, case: str, params: Mapping[str, Any], mutant: Mutant | N
     forward = about.forward or model.architecture.forward
     config, golden = model.config_of(case), load(model.golden_path(case))
     inputs = dict(golden.inputs)
+    small = sum(leaf.size for leaf in flatten(params).values()) <= MOST_EMULATED
     if mutant.params is not None:
         params = nested(mutant.params(flatten(params)))
     if mutant.config is not None:
         config = mutant.config(config)
     if mutant.inputs is not None:
         inputs = mutant.inputs(inputs)
+
+    def compared(outputs: Mapping[str, Any], backend: str) -> Comparison:
+        actual = model.selected(case, {name: np.asarray(array) for name, array in outputs.items()})
+        bounds = recorded_bounds(golden, backend)
+        return compare(actual, golden.outputs, backend=backend, bounds=about.own_bounds, recorded=bounds)
+
     # Not jitted: what is traced once must not be found again with another mutant.
     with jax.default_device(jax.devices("cpu")[0]), nullcontext() if mutant.patch is None else mutant.patch():
         outputs = forward(model.architecture.build(config))(params, inputs)
-    actual = model.selected(case, {name: np.asarray(array) for name, array in outputs.items()})
-    sim, hw = (
-        compare(
-            actual, golden.outputs, backend=backend, bounds=about.own_bounds, recorded=recorded_bounds(golden, backend)
-        )
-        for backend in ("sim", "hw")
+    sim, hw = compared(outputs, "sim"), compared(outputs, "hw")
+    if chips is None or not small:
+        return Verdict(sim, hw, "-" if chips is None else "large")
+    if not mutant.keeps_program and _clear(hw):
+        return Verdict(sim, hw, "clear")
+    try:
+        with nullcontext() if mutant.patch is None else mutant.patch():
+            outputs = chips.forward(model, case, params, inputs, config=config)
+    except (TTCompileError, EmulationError):
+        return Verdict(sim, hw, "refused")
+    hw = compared(outputs, "hw")
+    return Verdict(sim, hw, _number(hw.metrics()["rel_l2"], ".1e"))
+
+
+def _clear(comparison: Comparison) -> bool:
+    """Whether outputs are so far beyond their bounds that rounding does not matter."""
+    return any(
+        check.value > CLEARLY * check.bound
+        for leaf in comparison.leaves
+        for check in leaf.checks
+        if check.metric == "rel_l2" and check.value is not None and check.bound is not None
     )
-    return Verdict(sim, hw)
 
 
 def described_wrongly(model: Model, mutant: Mutant) -> Model:
@@ -97,10 +149,15 @@ class Row:
     """By the bounds of real chips; None where no golden is asked."""
     told: str
     """Relative L2 and PCC, or what was objected."""
+    emulated: str = "-"
+    """As of `Verdict`."""
 
 
-def rows(model: Model, known: Mutants) -> Iterator[Row | str]:
-    """Every mutant of a model, of each case first the model as it is; a line of text for a case that is not tried."""
+def rows(model: Model, known: Mutants, chips: EmulatedChips | None = None) -> Iterator[Row | str]:
+    """Every mutant of a model, of each case first the model as it is; a line of text for a case that is not tried.
+
+    chips: as of `judge`.
+    """
     computed = {name: mutant for name, mutant in known.by_name.items() if not mutant.of_description}
     for case in dict.fromkeys([known.case, *(mutant.case or known.case for mutant in computed.values())]):
         try:
@@ -108,10 +165,10 @@ def rows(model: Model, known: Mutants) -> Iterator[Row | str]:
         except ModuleNotFoundError as error:
             yield f"case {case} is not tried: {error}"
             continue
-        yield _row(NONE if case == known.case else f"{NONE} ({case})", judge(model, case, params))
+        yield _row(NONE if case == known.case else f"{NONE} ({case})", judge(model, case, params, chips=chips))
         for name, mutant in computed.items():
             if (mutant.case or known.case) == case:
-                yield _row(name, judge(model, case, params, mutant))
+                yield _row(name, judge(model, case, params, mutant, chips))
     of_description = {name: mutant for name, mutant in known.by_name.items() if mutant.of_description}
     if of_description:
         variant = model.goldens[known.case].variant
@@ -123,7 +180,7 @@ def rows(model: Model, known: Mutants) -> Iterator[Row | str]:
 def _row(name: str, verdict: Verdict) -> Row:
     metrics = verdict.sim.metrics()
     told = " ".join(f"{_number(metrics[key], form):>9}" for key, form in (("rel_l2", ".1e"), ("pcc", ".6f")))
-    return Row(name, not verdict.sim.passed, not verdict.hw.passed, told)
+    return Row(name, not verdict.sim.passed, not verdict.hw.passed, told, verdict.emulated)
 
 
 def wrong_rows(found: Sequence[Row], within_hw_bounds: Collection[str] | None) -> list[str]:

@@ -33,7 +33,14 @@ def run(arguments: argparse.Namespace) -> int:
     unknown = sorted(set(chosen) - set(models))
     if unknown:
         raise UnusableError(f"no mutants of {', '.join(unknown)}; expected some of {', '.join(models)}")
-    count, wrong = 0, []
+    count, wrong, chips = 0, [], mutation.emulated_chips()
+    if chips is None:
+        print("hw bounds: of float32, without TT's compiler; with it, pytest-tt[compiler], small models are emulated")
+    else:
+        print(
+            f"hw bounds, emulated: what a chip of {chips.system} computes, emulated, and its rel L2; large models and"
+        )
+        print("mutants that are clear by float32 are not emulated")
     for name in chosen:
         mutants = models[name].mutants
         if mutants is None:
@@ -42,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         known = mutants()
         found = []
         print(f"{name}, golden case {known.case}")
-        print(f"  {'mutant':52} {'rel L2':>9} {'PCC':>9}  sim     hw bounds")
-        for row in mutation.rows(models[name], known):
+        print(f"  {'mutant':52} {'rel L2':>9} {'PCC':>9}  sim     hw bounds  emulated")
+        for row in mutation.rows(models[name], known, chips):
             if isinstance(row, str):
                 print(f"  {row}", flush=True)
                 continue
@@ -51,7 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
             if row.caught_hw is None:
                 print(f"  {row.name:52} {_word(row.caught):>19}  {row.told[:60]}", flush=True)
             else:
-                print(f"  {row.name:52} {row.told}  {_word(row.caught)}  {_word(row.caught_hw)}", flush=True)
+                print(
+                    f"  {row.name:52} {row.told}  {_word(row.caught)}  {_word(row.caught_hw):9}  {row.emulated}",
+                    flush=True,
+                )
         tried = [row for row in found if not row.name.startswith(mutation.NONE)]
         if models[name].folder is None and len(tried) < mutation.LEAST:
             wrong.append(f"{name}: {len(tried)} mutants, expected at least {mutation.LEAST}")

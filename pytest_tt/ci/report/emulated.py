@@ -30,8 +30,8 @@ def emulated(history: History) -> Section | None:
         "cards",
         name=name,
         intro="What TT's compiler made of the programs, executed on simulated chips: without rounding (does it mean "
-        "what the simulation computes?) and with the chip's numbers, as calibrated, not measured on a card. Each number "
-        "is the worst of the model's programs.",
+        "what the simulation computes?) and with the chip's numbers, as calibrated, not measured on a card. Each "
+        "number is the worst of the model's programs.",
         caption="What emulating each model's programs shows for each system",
         absent="not emulated",
         names=NAMES,
