@@ -6,6 +6,7 @@ operands were not kept: the emulator runs the same programs on others, of the sa
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from pytest_tt.tt_compiler.lowering import lower
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_ENABLE_X64 = getattr(jax, "enable_x64", None) or importlib.import_module("jax.experimental").enable_x64  # jax 0.7
 FACTOR = 1.5
 """How far the predicted error may be from the recorded one."""
 DRAWS = 12
@@ -41,8 +43,9 @@ class JaxProgram:
     weight_dtype: str = "float32"
     operands: tuple[tuple[float, ...], ...] = ()
     """Instead of random ones, where the recording's are known."""
-    scatters: bool = False
-    """The recorded result has so few numbers that its error depends on the draw: it has to be among those drawn."""
+    size: float = 0.0
+    """Norm of the recorded result, where it has so few numbers that they may cancel: draws of other sizes, by more than
+    a fifth, are passed over."""
     weights: bool = True
     """Whether the operands after the first are weights."""
 
@@ -94,7 +97,7 @@ PROGRAMS = (
     JaxProgram("dense32", lambda x, kernel: x @ kernel, ((4, 32), (32, 32)), 1.447e-3),
     JaxProgram("mlp", _classes, ((5, 4), (4, 16), (16,), (16, 3), (3,)), 1.158e-3),
     JaxProgram("mlp_dense", lambda x, kernel: x @ kernel, ((4, 8), (8, 8)), 1.244e-3),
-    JaxProgram("mlp_sum", _dense, ((4, 4), (4, 32), (32,), (32, 1), (1,)), 4.424e-3, scatters=True),
+    JaxProgram("mlp_sum", _dense, ((4, 4), (4, 32), (32,), (32, 1), (1,)), 4.424e-3, size=0.210),
     JaxProgram("mlp_megatron", _dense, _MEGATRON, 2.578e-3),
     JaxProgram("meg_hifi2", _dense, _MEGATRON, 1.362e-2, {"math_fidelity": "hifi2"}),
     JaxProgram("meg_lofi", _dense, _MEGATRON, 5.781e-2, {"math_fidelity": "lofi"}),
@@ -139,19 +142,21 @@ def predicted(program: JaxProgram, draws: int = DRAWS) -> tuple[list[float], lis
     card = compile_program(lowered, system="p150", options=dict(program.options), limit_s=120)
     emulators = [Emulator.of(card, lowered, mesh, numerics) for numerics in (chip("blackhole"), EXACT)]
     errors: list[list[float]] = [[], []]
-    with jax.enable_x64(True):
+    with _ENABLE_X64(True):
         exact = jax.jit(program.function, backend="cpu")
-    for seed in range(draws):
-        rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
+    while len(errors[0]) < draws:
         values = program.operands or [_drawn(program, at, rng) for at in range(len(program.shapes))]
         given = [
             jax.device_put(jnp.asarray(value, dtype), placement) for value, dtype in zip(values, dtypes, strict=True)
         ]
-        with jax.enable_x64(True):
+        with _ENABLE_X64(True):
             expected = np.asarray(exact(*(jnp.asarray(np.asarray(x).astype(np.float64)) for x in given)))
+        size = np.linalg.norm(expected)
+        if program.size and abs(size - program.size) > program.size / 5:
+            continue
         for emulator, found in zip(emulators, errors, strict=True):
             (result,) = emulator(*given)
-            size = np.linalg.norm(expected)
             found.append(float(np.linalg.norm(np.asarray(result).astype(np.float64) - expected) / size))
     return errors[0], errors[1]
 
@@ -165,8 +170,6 @@ def within(program: JaxProgram, errors: list[float]) -> bool:
     """Whether the recorded error is within `FACTOR` of the predicted one."""
     if program.recorded == 0:
         return mean(errors) < 1e-7
-    if program.scatters:
-        return min(errors) <= program.recorded <= max(errors)
     return 1 / FACTOR <= mean(errors) / program.recorded <= FACTOR
 
 
@@ -177,9 +180,8 @@ def main() -> int:
         errors, exact = predicted(program)
         fits = within(program, errors)
         apart += not fits
-        drawn = f" ({min(errors):.2e} to {max(errors):.2e})" if program.scatters else ""
         print(
-            f"{program.name:13} predicted {mean(errors):.2e}{drawn}  recorded {program.recorded:.2e}  "
+            f"{program.name:13} predicted {mean(errors):.2e}  recorded {program.recorded:.2e}  "
             f"exact numerics {mean(exact):.1e}{'' if fits else '  not within ' + str(FACTOR)}",
             flush=True,
         )
