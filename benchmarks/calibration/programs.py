@@ -24,7 +24,7 @@ from pytest_tt.tt_compiler.lowering import lower
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_ENABLE_X64 = getattr(jax, "enable_x64", None) or importlib.import_module("jax.experimental").enable_x64  # jax 0.7
+_ENABLE_X64 = (jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")).enable_x64
 FACTOR = 1.5
 """How far the predicted error may be from the recorded one."""
 DRAWS = 12
@@ -142,8 +142,8 @@ def predicted(program: JaxProgram, draws: int = DRAWS) -> tuple[list[float], lis
     card = compile_program(lowered, system="p150", options=dict(program.options), limit_s=120)
     emulators = [Emulator.of(card, lowered, mesh, numerics) for numerics in (chip("blackhole"), EXACT)]
     errors: list[list[float]] = [[], []]
-    with _ENABLE_X64(True):
-        exact = jax.jit(program.function, backend="cpu")
+    host = jax.devices("cpu")[0]
+    exact = jax.jit(program.function)
     rng = np.random.default_rng(0)
     while len(errors[0]) < draws:
         values = program.operands or [_drawn(program, at, rng) for at in range(len(program.shapes))]
@@ -151,7 +151,7 @@ def predicted(program: JaxProgram, draws: int = DRAWS) -> tuple[list[float], lis
             jax.device_put(jnp.asarray(value, dtype), placement) for value, dtype in zip(values, dtypes, strict=True)
         ]
         with _ENABLE_X64(True):
-            expected = np.asarray(exact(*(jnp.asarray(np.asarray(x).astype(np.float64)) for x in given)))
+            expected = np.asarray(exact(*(jax.device_put(np.asarray(x).astype(np.float64), host) for x in given)))
         size = np.linalg.norm(expected)
         if program.size and abs(size - program.size) > program.size / 5:
             continue
