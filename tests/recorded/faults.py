@@ -105,9 +105,7 @@ def made(program: Program, devices: list[jax.Device]) -> tuple[Any, Any, CardPro
     function, shapes = program.lowerable(devices)
     lowered = lower(function, shapes)
     text = (HERE / "faults" / f"{program.name}.ttnn.mlir").read_text(encoding="utf-8")
-    card = card_program.read(
-        Artifact("", text, b""), program.system, program.mesh, BUILD, lowered.text, name=program.name
-    )
+    card = card_program.read(Artifact("", text), program.system, program.mesh, BUILD, lowered.text, name=program.name)
     return function, lowered, card
 
 
