@@ -18,7 +18,7 @@ import numpy as np
 from pytest_tt.compiler.discrepancy import Discrepancy, exact_bound
 from pytest_tt.emulator import differences
 from pytest_tt.emulator.builds import meaning_of
-from pytest_tt.emulator.errors import EmulationError, place_of
+from pytest_tt.emulator.errors import ChipsDisagreeError, EmulationError, place_of
 from pytest_tt.emulator.numerics import EXACT, chip
 from pytest_tt.emulator.run import Emulator
 from pytest_tt.results.card import emulated_entry
@@ -121,7 +121,14 @@ class EmulatedCall:
             self._record(calls=self._entry["calls"] + 1, not_compared=reason)
             return simulate()
         # First, because the simulation may take the arguments' memory for its results (donate_argnums).
-        exact = jax.block_until_ready(self._exact(*leaves))
+        try:
+            exact = jax.block_until_ready(self._exact(*leaves))
+        except ChipsDisagreeError as error:
+            op, why = self._first_difference(leaves)
+            sentence = error.sentence if op is None else f"{error.sentence}; {why}"
+            raise EmulationError(
+                sentence, op=op or error.op, program=self.card.name, hint=error.hint
+            ) from None  # fmt: skip
         rounded = jax.block_until_ready(self._rounded(*leaves))
         if self._emulation.explain and not self._entry["calls"]:
             costs = differences.costs(self._exact, self._rounded.numerics, leaves)
@@ -165,9 +172,7 @@ class EmulatedCall:
         if first is None:
             return None, "it may begin before this op, in one that the simulation has no equal of"
         text = f"this op is the first that differs: by rel L2 {first.error:.1e} from {first.equation.primitive} there"
-        if first.missing:
-            text += f", and no op before it gives {', '.join(map(str, first.missing))}"
-        return first.op, text
+        return first.op, f"{text}{first.doubts}"
 
     def _computing(self, leaf: int) -> Op | None:
         """The op that computes result number `leaf`."""

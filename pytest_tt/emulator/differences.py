@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tt.emulator import control
+from pytest_tt.emulator.errors import place_of
+from pytest_tt.emulator.program import MOVES
 from pytest_tt.emulator.reference import equations
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 AGREES, AGREES_IN_16_BITS = 1e-4, 2e-2
 """Relative L2 up to which an exact value is that of the simulation; the other where that rounds to 16 bits."""
 
+# Before whole tensors are compared, this many elements are, to this share of the largest of them.
+_LOOKED_AT, _NEAR = 16, 0.1
+# So many of the ops that could not be compared are named.
+_NAMED = 5
 # The last part of a name. The compiler names the ops that it makes of one by that name and an ending:
 # dot_general_all_reduce_4d.
 _PRIMITIVE = re.compile(r"[^/]*$")
@@ -50,14 +56,25 @@ class Difference:
     """Ops up to this one that were compared; they agree."""
     uncompared: int
     """Ops up to this one that could not be compared."""
+    between: tuple[Op, ...]
+    """Those of them that it is computed from, behind the last ones that agree: it may begin there. Without moves."""
 
     def __str__(self) -> str:
-        place = self.op.location.place or self.op.location.name
+        place = place_of(self.op) or self.op.location.name
         text = f"{self.op.name} at {place} is the first whose value differs (rel L2 {self.error:.1e} to "
         text += f"{self.equation.primitive} in the simulation); of the ops before it {self.compared} agree"
         text += f", {self.uncompared} could not be compared" if self.uncompared else ""
+        return f"{text}{self.doubts}"
+
+    @property
+    def doubts(self) -> str:
+        """What else may be the cause: ``; no op before it gives tanh at model.py:12``. Empty if nothing is known."""
+        text = ""
         if self.missing:
             text += f"; no op before it gives {', '.join(map(str, self.missing))}"
+        if self.between:
+            named = [f"{op.name} at {place_of(op) or op.location.name}" for op in self.between[-_NAMED:]]
+            text += f"; it is computed from {', '.join(named)}, which could not be compared"
         return text
 
 
@@ -72,7 +89,7 @@ class Cost:
     """By how much that is more than the largest error of its operands."""
 
     def __str__(self) -> str:
-        place = self.op.location.place or self.op.location.name
+        place = place_of(self.op) or self.op.location.name
         return f"{self.op.name} at {place}: rel L2 {self.error:.1e}, {self.growth:+.1e} of it by this op"
 
 
@@ -81,7 +98,7 @@ def first_difference(emulator: Emulator, jaxpr: Any, leaves: Sequence[Any]) -> D
 
     `jaxpr` is the program's, ``jitted.trace(…).jaxpr``, `leaves` all leaves of the arguments, as for a call.
     """
-    known = equations(jaxpr, leaves)
+    known = equations(jaxpr, emulator.placed(leaves))
     values = [np.asarray(equation.value) for equation in known]
     rounds = any(value.dtype.itemsize == 2 and value.dtype.kind in "fV" for value in values)
     agrees = AGREES_IN_16_BITS if rounds else AGREES
@@ -97,6 +114,8 @@ def first_difference(emulator: Emulator, jaxpr: Any, leaves: Sequence[Any]) -> D
         for operand in op.operands:
             if op.name != control.DEALLOCATE:
                 users.setdefault(operand, []).append(op)
+    by_value = {name: op for op in main.ops for name in op.results}
+    agreed: set[str] = set()
     given: set[int] = set()
     compared = uncompared = 0
     for op, shares in emulator.observe(leaves):
@@ -106,9 +125,10 @@ def first_difference(emulator: Emulator, jaxpr: Any, leaves: Sequence[Any]) -> D
             number
             for size in {shares[0, 0].size * times for times in (1, grid[0], grid[1], grid[0] * grid[1])}
             for number in by_size.get(size, ())
-            if _error(values[number], shares, grid) <= agrees
+            if _near(values[number], shares) and _error(values[number], shares, grid) <= agrees
         ]
         given.update(same)
+        agreed.update(op.results if same else ())
         last = not any(_of(user, known, by_place) == of for user in users.get(op.results[0], ()))
         if not candidates or not last:
             uncompared += not same
@@ -118,9 +138,10 @@ def first_difference(emulator: Emulator, jaxpr: Any, leaves: Sequence[Any]) -> D
         else:
             best = min(candidates, key=lambda number: _error(values[number], shares, grid))
             missing = tuple(known[n] for n in known[best].operands if n not in given and known[n].operands)
+            named = emulator.program.computing(op)
             return Difference(
-                emulator.program.computing(op), known[best], _error(values[best], shares, grid), missing, compared,
-                uncompared,
+                named, known[best], _error(values[best], shares, grid), missing, compared, uncompared,
+                _between(op, named, by_value, agreed),
             )  # fmt: skip
     return None
 
@@ -138,6 +159,22 @@ def costs(emulator: Emulator, numerics: Numerics, leaves: Sequence[Any], count: 
         error_of.update(dict.fromkeys(op.results, error))
         costs.append(Cost(op, error, error - before))
     return tuple(sorted(costs, key=lambda cost: cost.growth, reverse=True)[:count])
+
+
+def _between(op: Op, named: Op, by_value: dict[str, Op], agreed: set[str]) -> tuple[Op, ...]:
+    """The ops that compute something from which `op` is computed, without `named`, behind those that agree."""
+    found: dict[str, Op] = {}
+    waiting = list(op.operands)
+    while waiting:
+        name = waiting.pop()
+        before = by_value.get(name)
+        if before is None or name in found or name in agreed or before.name in control.ATTRIBUTES:
+            continue
+        found[name] = before
+        waiting += before.operands
+    number = {name: at for at, name in enumerate(by_value)}
+    ops = [found[name] for name in sorted(found, key=number.__getitem__)]
+    return tuple(each for each in ops if each is not named and each.short_name not in MOVES)
 
 
 def _of(op: Op, known: Sequence[Equation], by_place: dict[str | None, list[int]]) -> list[int]:
@@ -169,6 +206,20 @@ def _ways(whole: tuple[int, ...], share: tuple[int, ...], grid: tuple[int, int])
         if len(used) == len(set(used)):
             found.append(way)
     return found
+
+
+def _near(whole: Any, shares: Any) -> bool:
+    """Whether a few elements of the first chip's share are near to those of `whole`, where it begins in any case."""
+    share = shares[0, 0]
+    if whole.ndim != share.ndim or any(size > of for size, of in zip(share.shape, whole.shape, strict=True)):
+        return False
+    if not share.size:
+        return True
+    at = np.unravel_index(np.linspace(0, share.size - 1, _LOOKED_AT, dtype=np.int64), share.shape)
+    expected, actual = whole[at].astype(np.float64), share[at].astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(actual - expected) <= _NEAR * np.maximum(np.abs(expected).max(), np.abs(actual).max())
+    return bool((near | (actual == expected) | (np.isnan(actual) & np.isnan(expected))).all())
 
 
 def _error(whole: Any, shares: Any, grid: tuple[int, int]) -> float:

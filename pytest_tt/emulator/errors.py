@@ -26,6 +26,10 @@ class EmulationError(RuntimeError):
         return EmulationError(self.sentence, op=self.op, program=program, hint=self.hint)
 
 
+class ChipsDisagreeError(EmulationError):
+    """Chips hold different values of a result that is the same on all of them."""
+
+
 def place_of(op: Op) -> str | None:
     """The op's file and line, from the current directory on if it is below that; None if they are not known."""
     place = op.location.place

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from pytest_tt.tt_compiler.ttnn_module import Function, Module, Op, Tensor
 
 
-# They change how a tensor lies, not what it holds: what is wrong behind one was wrong before.
-_MOVES = frozenset(
+MOVES = frozenset(
     [
         "clone", "from_device", "permute", "reshape", "to_device", "to_dtype", "to_layout", "to_memory_config",
         "transpose", "typecast",
     ]
 )  # fmt: skip
+"""Ops that change how a tensor lies, not what it holds: what is wrong behind one was wrong before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class EmulatedProgram:
     def computing(self, op: Op) -> Op:
         """The op of the main function that computes what `op` only moves; `op` itself if it computes."""
         by_value = {name: before for before in self.module.main.ops for name in before.results}
-        while op.short_name in _MOVES and op.operands and (before := by_value.get(op.operands[0])) is not None:
+        while op.short_name in MOVES and op.operands and (before := by_value.get(op.operands[0])) is not None:
             if before.name in control.ATTRIBUTES:
                 break
             op = before

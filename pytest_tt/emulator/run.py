@@ -12,7 +12,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from pytest_tt.emulator import control
 from pytest_tt.emulator.elements import dtype_of
-from pytest_tt.emulator.errors import EmulationError
+from pytest_tt.emulator.errors import ChipsDisagreeError, EmulationError
 from pytest_tt.emulator.machine import AXES, Machine
 from pytest_tt.emulator.numerics import EXACT
 from pytest_tt.emulator.program import EmulatedProgram
@@ -128,21 +128,29 @@ class Emulator:
         """What XLA made of the program for these leaves, a jax.stages.Compiled; the next call uses it."""
         return self._function(self._placed(leaves))
 
+    def placed(self, leaves: Sequence[Any]) -> list[Any]:
+        """All leaves of the arguments as arrays on the mesh: those that are not there yet where the program takes them,
+        what it does not take on all chips."""
+        kept = range(len(leaves)) if self.kept is None else self.kept
+        wanted = dict(zip(kept, self._in_shardings or (None,) * len(kept), strict=True))
+        arrays = []
+        for number, leaf in enumerate(leaves):
+            sharding = wanted.get(number)
+            if isinstance(sharding, jax.sharding.Sharding):
+                arrays.append(jax.device_put(leaf, sharding))
+            elif isinstance(leaf, jax.Array) and leaf.committed:
+                arrays.append(leaf)
+            else:
+                arrays.append(jax.device_put(leaf, NamedSharding(self.mesh, PartitionSpec())))
+        return arrays
+
     def _placed(self, leaves: Sequence[Any]) -> list[Any]:
-        """The arrays that the program takes, where it takes them."""
+        """The arrays that the program takes."""
         kept = range(len(leaves)) if self.kept is None else self.kept
         if len(self._main.arguments) != len(kept):
             raise self._error(f"it takes {len(self._main.arguments)} arguments, the function has {len(kept)}")
-        wanted = self._in_shardings or (None,) * len(kept)
-        arrays = []
-        for number, sharding in zip(kept, wanted, strict=True):
-            leaf = leaves[number]
-            if isinstance(sharding, jax.sharding.Sharding):
-                leaf = jax.device_put(leaf, sharding)
-            elif not isinstance(leaf, jax.Array) or not leaf.committed:
-                leaf = jax.device_put(leaf, NamedSharding(self.mesh, PartitionSpec()))
-            arrays.append(leaf)
-        return arrays
+        arrays = self.placed(leaves)
+        return [arrays[number] for number in kept]
 
     def _function(self, arrays: Sequence[Any]) -> Any:
         key = tuple((x.shape, x.dtype, x.sharding) for x in arrays)
@@ -254,12 +262,12 @@ class Emulator:
         return jax.jit(mapped, out_shardings=(*(output.sharding for output in self.outputs), everywhere))
 
     def _compare(self, differences: np.ndarray[Any, Any]) -> None:
-        """Raise EmulationError if chips hold different values of what is the same on all of them."""
+        """Raise ChipsDisagreeError if chips hold different values of what is the same on all of them."""
         most = _SAME_EXACTLY if self.numerics == EXACT else _SAME_ROUNDED
         for output, value, difference in zip(self.outputs, self._main.returned, differences, strict=True):
             if not difference <= most:
                 op = next((op for op in reversed(self._main.ops) if value in op.results), None)
-                raise EmulationError(
+                raise ChipsDisagreeError(
                     f"chips hold different values of result{output.path}, which is the same on all of them "
                     f"(by {difference:.1e} of its largest value)",
                     op=op and self.program.computing(op), program=self.program.name,
