@@ -10,6 +10,7 @@ import pytest
 from emulated_ops import emulated
 
 from pytest_tt.emulator.errors import EmulationError
+from pytest_tt.emulator.numerics import CHIP
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 3, 8)) * 3
@@ -17,9 +18,9 @@ WEIGHT, BIAS = RNG.standard_normal(8), RNG.standard_normal(8)
 NORM = "(tensor<2x3x8xf32>{}) -> tensor<2x3x8xf32>"
 
 
-def run(name: str, attributes: str, types: str, *operands: Any) -> np.ndarray:
+def run(name: str, attributes: str, types: str, *operands: Any, **settings: Any) -> np.ndarray:
     given = (jnp.asarray(operand, jnp.float32) for operand in operands)
-    return np.asarray(emulated(name, attributes, types, *given))
+    return np.asarray(emulated(name, attributes, types, *given, **settings))
 
 
 def normed(x: np.ndarray, epsilon: float) -> np.ndarray:
@@ -33,12 +34,23 @@ def test_softmax_along_its_axis(axis: int) -> None:
     np.testing.assert_allclose(found, powers / powers.sum(axis, keepdims=True), rtol=1e-5)
 
 
-def test_softmax_that_is_not_stable_overflows() -> None:
+def test_softmax_that_is_not_stable_overflows_on_the_chip() -> None:
     attributes = "dimension = 2 : si32, numericStable = {}"
-    assert np.isfinite(run("softmax", attributes.format("true"), NORM.format(""), X + 100)).all()
-    assert not np.isfinite(run("softmax", attributes.format("false"), NORM.format(""), X + 100)).any()
-    found = run("softmax", attributes.format("false"), NORM.format(""), X)
-    np.testing.assert_allclose(found, np.exp(X) / np.exp(X).sum(-1, keepdims=True), rtol=1e-5)
+    for stable, finite in (("true", True), ("false", False)):
+        found = run("softmax", attributes.format(stable), NORM.format(""), X + 100, numerics=CHIP)
+        assert np.isfinite(found).all() == finite
+    found = run("softmax", attributes.format("false"), NORM.format(""), X + 100)
+    np.testing.assert_allclose(found, np.exp(X) / np.exp(X).sum(-1, keepdims=True), rtol=1e-4)
+
+
+def test_one_row() -> None:
+    types = "(tensor<8xf32>) -> tensor<8xf32>"
+    row, segments = X[0, 0], "epsilon = 0.5 : f32, operandSegmentSizes = array<i32: 1, 0, 0>"
+    found = run("softmax", "dimension = 0 : si32, numericStable = true", types, row, numerics=CHIP)
+    np.testing.assert_allclose(found, np.exp(row) / np.exp(row).sum(), rtol=2e-2)
+    np.testing.assert_allclose(run("rms_norm", segments, types, row, numerics=CHIP), normed(row, 0.5), rtol=2e-2)
+    found = run("layer_norm", segments, types, row, numerics=CHIP)
+    np.testing.assert_allclose(found, normed(row - row.mean(), 0.5), rtol=2e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("weight", [False, True])

@@ -10,6 +10,7 @@ import pytest
 from emulated_ops import emulated
 
 from pytest_tt.emulator.errors import EmulationError
+from pytest_tt.emulator.numerics import CHIP
 
 X = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
 WHOLE = np.arange(24, dtype=np.int32).reshape(2, 3, 4) - 9
@@ -28,6 +29,15 @@ def test_over_axes(name: str) -> None:
     found = reduced(name, X, "dim_arg = [1 : i32], keep_dim = true", "2x1x4x")
     np.testing.assert_allclose(found, function(X, 1, keepdims=True), rtol=1e-6)
     np.testing.assert_allclose(reduced(name, X, "keep_dim = false", ""), function(X), rtol=1e-5)
+
+
+def test_one_row() -> None:
+    row, types = np.array([1.0, 2, 4], np.float32), "(tensor<3xbf16>) -> tensor<{}bf16>"
+    for keep, shape in (("true", "1x"), ("false", "")):
+        attributes = f"dim_arg = [0 : i32], keep_dim = {keep}"
+        found = np.asarray(emulated("sum", attributes, types.format(shape), jnp.asarray(row), numerics=CHIP))
+        assert found.shape == ((1,) if shape else ())
+        assert float(found.sum()) == 7
 
 
 def test_of_integers() -> None:

@@ -19,15 +19,11 @@ if TYPE_CHECKING:
 
 @meaning("softmax", attributes="dimension numericStable")
 def softmax(step: Step, x: jax.Array) -> jax.Array:
-    """Along `dimension`. If not `numericStable`, the largest is not subtracted first, and large values overflow."""
-    axis, element, config = integer(step, "dimension") % x.ndim, step.elements[0], step.config
-    if flag(step, "numericStable", False):
-        stable: jax.Array = step.numerics.softmax(x, axis, element, config)
-        return stable
-    powers = step.numerics.unary("exp", x, element, element)
-    total = step.numerics.reduce("sum", powers, (axis,), element, config)
-    scaled: jax.Array = powers * step.numerics.unary("reciprocal", total, element, element)
-    return scaled
+    """Along `dimension`. If not `numericStable`, a chip does not subtract the largest first: large values overflow."""
+    axis, stable = integer(step, "dimension") % x.ndim, flag(step, "numericStable", False)
+    rows = jnp.atleast_2d(x)
+    out: jax.Array = step.numerics.softmax(rows, axis + rows.ndim - x.ndim, step.elements[0], step.config, stable)
+    return out.reshape(x.shape)
 
 
 def _row(parameter: jax.Array | None) -> jax.Array | None:
@@ -36,24 +32,28 @@ def _row(parameter: jax.Array | None) -> jax.Array | None:
 
 
 def _rms_norm(step: Step, x: jax.Array, weight: jax.Array | None, bias: jax.Array | None, epsilon: float) -> jax.Array:
-    normed: jax.Array = step.numerics.rms_norm(x, _row(weight), _row(bias), epsilon, step.elements[0], step.config)
-    return normed
+    rows, element = jnp.atleast_2d(x), step.elements[0]
+    normed: jax.Array = step.numerics.rms_norm(rows, _row(weight), _row(bias), epsilon, element, step.config)
+    return normed.reshape(x.shape)
 
 
 @meaning("rms_norm", attributes="epsilon")
 def rms_norm(step: Step, *operands: jax.Array) -> jax.Array:
     """Over the last axis, with or without weight and bias."""
     x, weight, bias = spread(step, operands, 3)
-    return _rms_norm(step, operands[0] if x is None else x, weight, bias, number(step, "epsilon", 1e-12))
+    assert x is not None
+    return _rms_norm(step, x, weight, bias, number(step, "epsilon", 1e-12))
 
 
 @meaning("layer_norm", attributes="epsilon")
 def layer_norm(step: Step, *operands: jax.Array) -> jax.Array:
     """Over the last axis, with or without weight and bias."""
     x, weight, bias = spread(step, operands, 3)
-    epsilon = number(step, "epsilon", 1e-12)
-    normed: jax.Array = step.numerics.layer_norm(x, _row(weight), _row(bias), epsilon, step.elements[0], step.config)
-    return normed
+    assert x is not None
+    rows, epsilon = jnp.atleast_2d(x), number(step, "epsilon", 1e-12)
+    element = step.elements[0]
+    normed: jax.Array = step.numerics.layer_norm(rows, _row(weight), _row(bias), epsilon, element, step.config)
+    return normed.reshape(x.shape)
 
 
 @meaning("dit_rms_norm_unary_fused", attributes="epsilon activation")

@@ -22,16 +22,18 @@ _ATTRIBUTES = "transpose_a transpose_b activation ttcore.fp32_exact"
 _EXACT = "ttcore.fp32_exact"
 
 
-def _product(step: Step, a: jax.Array, b: jax.Array) -> jax.Array:
-    """In float32 where the program asks for it: how the card does that is not known, and neither is its error."""
+def _product(step: Step, a: jax.Array, b: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+    """``a @ b + bias``; in float32 where the program asks for it: how the card does that, is not known."""
     if integral(a) or integral(b):
         raise step.error(f"a product of {step.elements[0]} and {step.elements[1]}: expected floating values")
+    if a.ndim < 2 or b.ndim < 2:
+        raise step.error(f"a product of {a.shape} and {b.shape}: expected matrices")
     if flag(step, "transpose_a", False):
         a = jnp.swapaxes(a, -1, -2)
     if flag(step, "transpose_b", False):
         b = jnp.swapaxes(b, -1, -2)
     numerics = EXACT if flag(step, _EXACT, False) else step.numerics
-    product: jax.Array = numerics.matmul(a, b, step.elements[:2], step.config)
+    product: jax.Array = numerics.linear(a, b, bias, step.elements[:2], step.config)
     return product
 
 
@@ -62,8 +64,4 @@ def matmul(step: Step, a: jax.Array, b: jax.Array) -> jax.Array:
 @meaning("linear", attributes=_ATTRIBUTES)
 def linear(step: Step, a: jax.Array, b: jax.Array, bias: jax.Array | None = None) -> jax.Array:
     """``a @ b + bias``."""
-    out = _product(step, a, b)
-    if bias is not None:
-        element = element_of(step.result)
-        out = step.numerics.binary("add", out, bias, (element, step.elements[2], element))
-    return _finished(step, out)
+    return _finished(step, _product(step, a, b, bias))

@@ -35,7 +35,11 @@ _RUNNING: dict[str, Callable[..., jax.Array]] = {
 def _reduced(step: Step, name: str, x: jax.Array, axes: Sequence[int]) -> jax.Array:
     axes = tuple(sorted(axis % x.ndim for axis in axes))
     if not integral(x):
-        out: jax.Array = step.numerics.reduce(name, x, axes, step.elements[0], step.config)
+        rows = jnp.atleast_2d(x)  # a chip has at least rows and columns
+        more = rows.ndim - x.ndim
+        shifted = tuple(axis + more for axis in axes)
+        out: jax.Array = step.numerics.reduce(name, rows, shifted, step.elements[0], step.config)
+        out = out.reshape([1 if axis in axes else size for axis, size in enumerate(x.shape)])
     elif name in _INTEGER:
         out = _INTEGER[name](x, axes)
     else:
