@@ -58,7 +58,9 @@ class Record:
     def write(self, path: Path) -> None:
         """Put it into a file, one program per line."""
         lines = ",\n".join(f"  {json.dumps(n)}: {json.dumps(one.plain())}" for n, one in sorted(self.found.items()))
-        text = f'{{"compiler": {json.dumps(self.compiler)},\n"jax": {json.dumps(self.jax)},\n"found": {{\n{lines}\n}}}}\n'
+        text = (
+            f'{{"compiler": {json.dumps(self.compiler)},\n"jax": {json.dumps(self.jax)},\n"found": {{\n{lines}\n}}}}\n'
+        )
         new = path.with_suffix(".new")
         new.write_text(text, encoding="utf-8")
         new.replace(path)

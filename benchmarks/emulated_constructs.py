@@ -1,8 +1,8 @@
 """Execute the constructs as TT's compiler made them, exactly and on simulated chips, and compare with XLA.
 
-    python -m benchmarks.emulated_constructs              # all that compile: what differs from the record
-    python -m benchmarks.emulated_constructs scan cumsum  # only these
-    python -m benchmarks.emulated_constructs --record     # write down what came of them
+python -m benchmarks.emulated_constructs              # all that compile: what differs from the record
+python -m benchmarks.emulated_constructs scan cumsum  # only these
+python -m benchmarks.emulated_constructs --record     # write down what came of them
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.constructs.groups import CONSTRUCTS, GROUPS
+from benchmarks.constructs.record import EMULATED
 from benchmarks.emulated import DIFFERS, EQUAL, REFUSED, Emulated, Record, differences
-
-RECORD = Path(__file__).parent / "constructs" / "emulated.json"
 
 
 def main() -> int:
@@ -47,7 +46,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     found = results((CONSTRUCTS[name].program for name in options.names or CONSTRUCTS), options.store)
-    before = Record.read(RECORD) if RECORD.exists() else Record(build, jax, {})
+    before = Record.read(EMULATED) if EMULATED.exists() else Record(build, jax, {})
     different = differences(found, before.found)
     spent = time.perf_counter() - begin
     print(f"{len(found)} programs, {build}, jax {jax}, {spent:.0f} s; recorded: {before.compiler}, jax {before.jax}")
@@ -58,7 +57,7 @@ def main() -> int:
     else:
         summarise(found)
     if options.record:
-        Record(build, jax, {**before.found, **found} if options.names else found).write(RECORD)
+        Record(build, jax, {**before.found, **found} if options.names else found).write(EMULATED)
         return 0
     return int(bool(different))
 

@@ -73,7 +73,7 @@ def _result(program: Program, devices: list[jax.Device], store: Store | None) ->
 
 
 def compared(emulator: Emulator, lowered: Lowered, given: Sequence[jax.Array], function: Any) -> Emulated:
-    """What `emulator` gives for the arguments `given`, against `function`, which `lowered` is. Raises EmulationError."""
+    """What `emulator` gives for `given`, against `function`, of which `lowered` is made. Raises EmulationError."""
     found = emulator(*given)
     expected = jax.tree.leaves(function(*given))
     worst = max((_error(x, y) for x, y in zip(found, expected, strict=True)), default=0.0)

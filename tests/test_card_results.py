@@ -262,12 +262,15 @@ def test_gate_sees_a_lower_predicted_pcc(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_summary_of_an_emulated_run() -> None:
     dear = [{"op": "ttnn.matmul", "place": "m.py:3", "rel_l2": 2e-3}, {"op": "ttnn.exp", "place": None, "rel_l2": 1e-4}]
+    unknown = dict.fromkeys(("exact_rel_l2", "exact_bound", "rel_l2", "pcc"))
     cards = {
         "a.py::test_a": emulated_card(emulated(), emulated("decode", pcc=0.98, rel_l2=0.2, dearest=dear)),
         "a.py::test_b": emulated_card(emulated("never", calls=0, exact_rel_l2=None, pcc=None)),
-        "a.py::test_c": emulated_card(emulated("r", "p150", exact_rel_l2=None, pcc=None, not_compared="it is random")),
+        "a.py::test_c": emulated_card(emulated("r", "p150", **unknown, not_compared="it is random")),
         "a.py::test_d": card(program()),
     }
+    (line,) = emulated_lines({"a.py::test_a": emulated_card(emulated(pcc=None))})
+    assert line.endswith("from the simulation (rel L2); with the chip's numbers at most 2.5e-03")
     assert list(emulated_lines(cards)) == [
         "2 programs of 1 test emulated on n300 (chip wormhole): without rounding at most 2.0e-07 from the simulation "
         "(rel L2); with the chip's numbers least PCC 0.980000, rel L2 2.0e-01 (decode of a.py::test_a)",

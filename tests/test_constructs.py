@@ -17,12 +17,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks import emulated
 from benchmarks.checking import run
 from benchmarks.kernels import arrays, error
 from benchmarks.verdicts import KINDS, REFUSED, TAKEN, Record, Verdict, differences, kind_of
 
 ROOT = Path(__file__).parents[1]
 RECORD = Record.read(ROOT / "benchmarks/constructs/recorded.json")
+EMULATED = emulated.Record.read(ROOT / "benchmarks/constructs/emulated.json")
 PAGE = (ROOT / "docs/simulation.md").read_text(encoding="utf-8")
 
 
@@ -62,6 +64,29 @@ def test_every_construct_is_recorded() -> None:
     assert len(RECORD.verdicts) >= 120
     assert {verdict.outcome for verdict in RECORD.verdicts.values()} == {TAKEN, REFUSED}
     assert {verdict.kind for verdict in RECORD.verdicts.values()} <= {"", *KINDS}
+
+
+def test_what_compiles_is_executed_and_what_differs_is_named() -> None:
+    """That the record is what comes of them is checked by `python -m benchmarks.emulated_constructs`."""
+    taken = {name for name, verdict in RECORD.verdicts.items() if verdict.outcome == TAKEN}
+    assert EMULATED.found.keys() == taken
+    assert EMULATED.compiler == RECORD.compiler
+    wrong = {name for name, one in EMULATED.found.items() if one.outcome == emulated.DIFFERS}
+    spread = {f"{name}_{mesh}" for name in ("cumsum", "reverse", "update_along_spread_axis") for mesh in ("1x2", "2x4")}
+    assert wrong == spread | {"reduce_a_plus_2b", "reduce_a_plus_b_squared", "reduce_sum_from_one"}
+    refused = {name for name, one in EMULATED.found.items() if one.outcome == emulated.REFUSED}
+    assert refused == {"rng_bit_generator", "rbg_uniform", "rng_uniform"}
+
+
+def test_what_came_of_a_program_is_compared_with_the_record() -> None:
+    close, far = (emulated.Emulated(emulated.DIFFERS, error) for error in (0.3, 0.9))
+    recorded = {"a": emulated.Emulated(emulated.DIFFERS, 0.2), "b": emulated.Emulated(emulated.EQUAL)}
+    assert emulated.differences({"a": close, "b": recorded["b"]}, recorded) == []
+    assert emulated.differences({"a": far, "b": close, "c": recorded["b"]}, recorded) == [
+        "a: differs (relative L2 9.0e-01); recorded: differs (relative L2 2.0e-01)",
+        "b: differs (relative L2 3.0e-01); recorded: equal",
+        "c: equal; not in the record",
+    ]
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim["Constructs"].partition("`,")[0].strip("`"))
@@ -202,12 +227,13 @@ def test_without_the_compiler_it_says_what_to_install() -> None:
     assert "pip install" in line
 
 
-def test_an_unknown_construct_is_one_line() -> None:
+@pytest.mark.parametrize("command", ["benchmarks.constructs", "benchmarks.emulated_constructs"])
+def test_an_unknown_construct_is_one_line(command: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.constructs", "scans"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", command, "scans"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "benchmarks.constructs: scans: not a construct: see docs/reference/constructs.md\n"
+    assert done.stderr == f"{command}: scans: not a construct: see docs/reference/constructs.md\n"
 
 
 @pytest.mark.skipif(not _has_compiler(), reason="needs the extra compiler")

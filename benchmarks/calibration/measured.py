@@ -18,6 +18,28 @@ if TYPE_CHECKING:
 
     from benchmarks.calibration.recorded import Recorded
 
+_BOTH = frozenset(
+    ["cos_edge_bf16", "gelu_tanh_bf16", "rms_norm_bf16", "rsqrt_edge_bf16", "sin_edge_bf16", "sqrt_edge_bf16"]
+)
+_FLOAT32 = frozenset(["gelu_f32", "pow_f32", "silu_f32"])
+_WOLFPINE = frozenset(
+    [
+        "matmulk256_bf16_HiFi4_acc32_l1", "matmulk256_f32_HiFi4_acc32_l1", "sum_dim-1_acc32_f32", "sum_dim-1_f32",
+        "sum_dim-2_f32",
+    ]
+)  # fmt: skip
+_LONG = frozenset(["matmulk256_bfp8_HiFi4_acc16", "matmulk256_bfp8_HiFi2_acc16", "matmulk256_bfp8_LoFi_acc16"])
+NOT_REACHED: dict[str, frozenset[str]] = {
+    "blackhole_ttsim": _BOTH | _FLOAT32 | _LONG,
+    "wormhole_ttsim": _BOTH | _LONG,
+    "blackhole_wolfpine": _BOTH
+    | _FLOAT32
+    | _WOLFPINE
+    | {"abs_edge_bf16", "mul_edge_bf16", "neg_edge_bf16", "relu_edge_bf16"}
+    | {"layer_norm_bf16", "layer_norm_f32", "layer_norm_hifi4acc32_bf16"},
+    "wormhole_wolfpine": _FLOAT32 | _WOLFPINE | {"sigmoid_f32"},
+}
+"""By simulator, the cases whose aim is not reached: docs/calibration.md says why."""
 RATIO = 0.5
 """The aim for products, reductions, softmax and norms: difference over the recorded result's own error."""
 
@@ -45,6 +67,14 @@ class Measured:
         return self.ratio <= RATIO and not self.special
 
 
+def _numerics_of(recorded: Recorded) -> str:
+    """The chip whose numerics to take: the same where they differ in nothing, so that a case is compiled once.
+
+    They differ in special values and in what ttnn.matmul does if it is told nothing.
+    """
+    return recorded.arch if any(part in recorded.name for part in ("edge", "default", "dot3")) else "blackhole"
+
+
 @functools.cache
 def _emulated(name: str, arch: str, element: str) -> Callable[..., Any]:
     what, numerics = case(name), chip(arch)
@@ -59,7 +89,7 @@ def _emulated(name: str, arch: str, element: str) -> Callable[..., Any]:
 def measure(recorded: Recorded) -> Measured:
     """Emulates the case and compares."""
     what = case(recorded.name)
-    emulated = _emulated(recorded.name, recorded.arch, recorded.element)(*recorded.operands)
+    emulated = _emulated(recorded.name, _numerics_of(recorded), recorded.element)(*recorded.operands)
     found, result = (np.asarray(x, np.float64).reshape(recorded.result.shape) for x in (emulated, recorded.result))
     with np.errstate(all="ignore"):
         exact = np.asarray(what.reference(*(x.astype(np.float64) for x in recorded.operands)), np.float64)

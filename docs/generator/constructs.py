@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # benchmarks/ is in no package that is installed
 
 from benchmarks.constructs.groups import CONSTRUCTS, GROUPS  # noqa: E402
-from benchmarks.constructs.record import RECORD  # noqa: E402
+from benchmarks.constructs.record import EMULATED, RECORD  # noqa: E402
+from benchmarks.emulated import DIFFERS, EQUAL, Emulated  # noqa: E402
+from benchmarks.emulated import Record as EmulatedRecord  # noqa: E402
 from benchmarks.verdicts import REFUSED, Record, Verdict  # noqa: E402
 from pytest_tt.tt_compiler import upstream  # noqa: E402
 
@@ -30,14 +32,17 @@ _HEAD = """# Constructs: what the compiler takes
 when another build changes a row, by its name.
 
 - **This build** is a patched one of Tenstorrent's compiler. What it refuses, Tenstorrent's own does not take either;
-  what it takes, it may take alone. That a program compiles does not say that it runs, or that its numbers are right:
-  nothing here has been run on hardware.
+  what it takes, it may take alone. That a program compiles does not say that it runs: nothing here has been run on
+  hardware.
+- **Executed** says what came of the compiled program on simulated chips, without rounding, against XLA: {equal} of
+  {executed} are equal. What differs is [computed wrongly](../compiler_faults.md).
 - **Upstream** lists what Tenstorrent's own tt-mlir does not lower, runs on the host, or computes with other types, by
   the list of {source} of {date}; empty: nothing is known against it. `--tt-compile` asks both
   ([How the simulation differs from the card](../simulation.md)).
 
 Recorded with jax {jax}{others}. In a checkout, `python -m benchmarks.constructs` compiles them all again, and
-`python -m benchmarks.constructs NAME …` only these. The programs are in `benchmarks/constructs/`.
+`python -m benchmarks.constructs NAME …` only these; `python -m benchmarks.emulated_constructs` executes them. The
+programs are in `benchmarks/constructs/`.
 """
 
 
@@ -45,6 +50,7 @@ def constructs() -> str:
     """The page."""
     record = Record.read(RECORD)
     verdicts = record.verdicts
+    emulated = EmulatedRecord.read(EMULATED).found
     refused = sum(verdict.outcome == REFUSED for verdict in verdicts.values())
     others = "".join(f"; with {version}, {_others(found)}" for version, found in sorted(record.others.items()))
     head = _HEAD.format(
@@ -55,23 +61,25 @@ def constructs() -> str:
         source=upstream.SOURCE,
         date=upstream.DATE,
         jax=record.jax,
+        equal=sum(one.outcome == EQUAL for one in emulated.values()),
+        executed=len(emulated),
         others=others,
     )
-    return head + "".join(_group(group, verdicts) for group in GROUPS)
+    return head + "".join(_group(group, verdicts, emulated) for group in GROUPS)
 
 
 def _others(found: Any) -> str:
     return "another verdict on " + ", ".join(map(code, found)) if found else "the same"
 
 
-def _group(group: Any, verdicts: Any) -> str:
-    rows = [_row(item, verdicts[item.name]) for item in group.constructs]
-    head = ("Name", "Program", "Arguments", "This build", "Upstream")
+def _group(group: Any, verdicts: Any, emulated: Any) -> str:
+    rows = [_row(item, verdicts[item.name], emulated.get(item.name)) for item in group.constructs]
+    head = ("Name", "Program", "Arguments", "This build", "Executed", "Upstream")
     about = f"{group.about}\n\n" if group.about else ""
     return f"\n## {group.title}\n\n{about}{table(head, rows)}"
 
 
-def _row(item: Construct, verdict: Verdict) -> tuple[str, ...]:
+def _row(item: Construct, verdict: Verdict, emulated: Emulated | None) -> tuple[str, ...]:
     program = item.program
     arguments = ", ".join(_argument(text, count) for text, count in _counted(map(str, program.arguments)))
     if program.mesh != "1x1":
@@ -84,6 +92,7 @@ def _row(item: Construct, verdict: Verdict) -> tuple[str, ...]:
         code(source_of(program.function)),
         arguments,
         f"{said}; {item.note}" if item.note else said,
+        "" if emulated is None else _executed(emulated),
         ", ".join(map(code, verdict.upstream)),
     )
 
@@ -97,6 +106,12 @@ def _counted(texts: Any) -> list[tuple[str, int]]:
     for text in texts:
         counts[text] = counts.get(text, 0) + 1
     return list(counts.items())
+
+
+def _executed(emulated: Emulated) -> str:
+    if emulated.outcome == DIFFERS:
+        return f"**differs**, relative L2 {emulated.rel_l2:.1g}"
+    return emulated.outcome if emulated.outcome == EQUAL else f"not compared: {code(emulated.op)}, {emulated.reason}"
 
 
 def _said(verdict: Verdict) -> str:

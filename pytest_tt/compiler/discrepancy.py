@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_tt.compare.dtypes import kind_of
 from pytest_tt.compare.metrics import as_real, measure
 from pytest_tt.emulator.builds import meaning_of
 
@@ -26,6 +27,9 @@ ROUNDED_REL_L2 = 5e-2
 GELU_REL_L2 = 1e-3
 """The same where TT's compiler puts one GELU in the place of the other, which differ by up to 5e-4: fused with a
 product or with arithmetic it is the one with erf, while jax.nn.gelu's default is with tanh."""
+
+# Floating values that mean "never", as masks have them, are not smaller.
+_LARGE = 1e6
 
 _FUSED_GELU = re.compile(r'"gelu"|op_type = gelu\b')
 
@@ -68,6 +72,15 @@ class Discrepancy:
 def _of_leaf(here: Any, there: Any) -> tuple[float, float | None]:
     if here.size == 0:
         return 0.0, None
+    large = np.abs(there.astype(np.float64)) >= _LARGE
+    if kind_of(there.dtype) in ("integer", "bool") or not large.any() or large.all():
+        return _of_values(here, there)
+    # Such as -1e9 for entries of a vocabulary that are padding: beside it nothing else would count.
+    rel_l2, pcc = _of_values(here[~large], there[~large])
+    return max(rel_l2, _of_values(here[large], there[large])[0]), pcc
+
+
+def _of_values(here: Any, there: Any) -> tuple[float, float | None]:
     numbers = measure(here, there)
     if not numbers.finite and not _same_where_not_finite(here, there):
         return float("inf"), numbers.pcc

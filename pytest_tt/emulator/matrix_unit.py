@@ -69,19 +69,32 @@ def _add_group(a: Any, b: Any, step: Any, sums: Any) -> Any:
     """The first phase of eight products, added in 32 bits."""
     left = jax.lax.dynamic_slice_in_dim(a, step * _GROUP, _GROUP, a.ndim - 1)
     right = jax.lax.dynamic_slice_in_dim(b, step * _GROUP, _GROUP, b.ndim - 2)
-    return sums + _group(left, right, split(left, right), 0, 0)[0]
+    return sums + _group(left, right, formats.truncate(left, 6), formats.truncate(right, 4), 1.0, 0)[0]
 
 
 def _add_tile(a: Any, b: Any, phases: int, step: Any, sums: Any) -> Any:
-    """A tile, phase by phase, added in 16 bits."""
+    """A tile, phase by phase and within one instruction by instruction, added in 16 bits."""
     left = jax.lax.dynamic_slice_in_dim(a, step * _TILE, _TILE, a.ndim - 1)
     right = jax.lax.dynamic_slice_in_dim(b, step * _TILE, _TILE, b.ndim - 2)
-    parts = split(left, right)
-    for phase in range(phases):
-        for half in range(_TILE // _LANES):
-            groups = [_group(left, right, parts, phase, half * _LANES + at) for at in range(0, _LANES, _GROUP)]
-            sums = _accumulate(sums, groups)
-    return sums
+    a_high, a_low, b_high, b_low = split(left, right)
+    a_parts, b_parts = jnp.stack([a_high, a_high, a_low, a_low]), jnp.stack([b_high, b_low, b_high, b_low])
+    scales = jnp.asarray([_phase_scale(phase) for phase in range(4)], jnp.float32)
+
+    def instruction(number: Any, sums: Any) -> Any:
+        phase, at = number // (_TILE // _LANES), number % (_TILE // _LANES) * _LANES
+        columns = [jax.lax.dynamic_slice_in_dim(x, at, _LANES, x.ndim - 1) for x in (left, a_parts[phase])]
+        rows = [jax.lax.dynamic_slice_in_dim(x, at, _LANES, x.ndim - 2) for x in (right, b_parts[phase])]
+        groups = [
+            _group(columns[0], rows[0], columns[1], rows[1], scales[phase], start) for start in range(0, _LANES, _GROUP)
+        ]
+        return _accumulate(sums, groups)
+
+    return jax.lax.fori_loop(0, phases * (_TILE // _LANES), instruction, sums)
+
+
+def _phase_scale(phase: int) -> float:
+    """By how much the exponents of a phase's products are below those of the operands."""
+    return 2.0 ** -(5 * (phase & 1) + 7 * (phase >> 1))
 
 
 def add(a: Any, b: Any, wide: bool = False) -> Any:
@@ -110,8 +123,7 @@ def multiply(a: Any, b: Any, phases: int, wide: bool = False) -> Any:
         if wide:
             total = total + product
         else:
-            scale = 2.0 ** -(5 * (phase & 1) + 7 * (phase >> 1))
-            total = _accumulate(total, [(product, power * scale), (jnp.float32(0), jnp.float32(0))])
+            total = _accumulate(total, [(product, power * _phase_scale(phase)), (jnp.float32(0), jnp.float32(0))])
     return total
 
 
@@ -134,11 +146,9 @@ def _later_phases(a: Any, b: Any, phases: int) -> Any:
     return jnp.matmul(a_high, b_low, precision=_HIGHEST) + jnp.matmul(a_low, b, precision=_HIGHEST)
 
 
-def _group(left: Any, right: Any, parts: tuple[Any, Any, Any, Any], phase: int, start: int) -> tuple[Any, Any]:
-    """Sum of eight products as rounded within their group, and the power of two that they are aligned to."""
-    a = parts[1] if phase & 2 else parts[0]
-    b = parts[3] if phase & 1 else parts[2]
-    scale = 2.0 ** -(5 * (phase & 1) + 7 * (phase >> 1))
+def _group(left: Any, right: Any, a: Any, b: Any, scale: Any, start: int) -> tuple[Any, Any]:
+    """Sum of eight products of `a` and `b`, parts of `left` and `right`, as rounded within their group, and the power
+    of two that they are aligned to."""
     powers = [(_column(_power(left), k), _row(_power(right), k)) for k in range(start, start + _GROUP)]
     largest = functools.reduce(jnp.maximum, (x * y for x, y in powers))
     quantum = largest * (scale * 2.0**-_PRODUCT_BITS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_tt.emulator import attributes, control
@@ -120,6 +120,8 @@ def _read(function: Function, module: Module, functions: dict[str, tuple[KnownOp
         if op.name == control.DEALLOCATE:
             known -= set(op.operands)
             continue
+        if found.op is not op and function is not module.main:
+            raise EmulationError("it writes into a tensor of the function that calls it: not emulated", op=op)
         known |= set(op.results)
         ops.append(found)
         for name in op.calls:
@@ -140,12 +142,12 @@ def _read(function: Function, module: Module, functions: dict[str, tuple[KnownOp
 
 def _known(op: Op, resources: Mapping[str, str]) -> KnownOp:
     """`op` with its attributes. Raises EmulationError for one that the emulator has no meaning for."""
-    named = control.ATTRIBUTES.get(op.name)
+    named, writes = control.ATTRIBUTES.get(op.name), None
     if named is None:
         meaning = meanings().get(op.name)
         if meaning is None:
             raise EmulationError("the emulator does not know this op", op=op, hint="nothing of the program was run")
-        named = meaning.attributes | HOW
+        named, writes = meaning.attributes | HOW, meaning.writes
     try:
         found = attributes.parse(op.attributes, resources)
     except attributes.AttributeTextError as error:
@@ -156,6 +158,8 @@ def _known(op: Op, resources: Mapping[str, str]) -> KnownOp:
             f"the emulator does not know its attribute {strange[0]} = {value}", op=op,
             hint="nothing of the program was run",
         )  # fmt: skip
+    if writes is not None:  # from there on the tensor that it writes into is what it gives
+        op = replace(op, results=(op.operands[writes],), result_types=(op.operand_types[writes],))
     return KnownOp(op, found)
 
 

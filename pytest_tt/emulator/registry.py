@@ -40,12 +40,15 @@ class Meaning:
     function: Callable[..., Any]
     attributes: frozenset[str]
     """Those that the function takes into account."""
+    writes: int | None = None
+    """The number of the operand that the op writes into, if it has no result: the function gives what it becomes."""
 
 
-def meaning(*names: str, attributes: str = "") -> Callable[[Function], Function]:
+def meaning(*names: str, attributes: str = "", writes: int | None = None) -> Callable[[Function], Function]:
     """Registers a function as what the ops called `names` compute; `attributes` are those that it knows, with blanks.
 
-    A name without a dialect is one of ``ttnn``. An op with other attributes, but those of HOW, is refused.
+    A name without a dialect is one of ``ttnn``; `writes` as in Meaning. An op with other attributes, but those of HOW,
+    is refused.
     """
 
     def register(function: Function) -> Function:
@@ -53,7 +56,7 @@ def meaning(*names: str, attributes: str = "") -> Callable[[Function], Function]
             whole = name if "." in name else f"ttnn.{name}"
             if whole in MEANINGS:
                 raise ValueError(f"{whole} has a meaning already: {MEANINGS[whole].function.__module__}")
-            MEANINGS[whole] = Meaning(function, frozenset(attributes.split()))
+            MEANINGS[whole] = Meaning(function, frozenset(attributes.split()), writes)
         return function
 
     return register

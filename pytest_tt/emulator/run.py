@@ -15,6 +15,7 @@ from pytest_tt.emulator.elements import dtype_of
 from pytest_tt.emulator.errors import ChipsDisagreeError, EmulationError
 from pytest_tt.emulator.machine import AXES, Machine
 from pytest_tt.emulator.numerics import EXACT
+from pytest_tt.emulator.pairs import joined, laid_out, split
 from pytest_tt.emulator.program import EmulatedProgram
 from pytest_tt.emulator.sharding import on_mesh, spec_of, spec_of_shares, unsplit_axes
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_tt.tt_compiler.artifact import Split
     from pytest_tt.tt_compiler.card_program import CardProgram
     from pytest_tt.tt_compiler.lowering import Lowered, Result
-    from pytest_tt.tt_compiler.ttnn_module import Op
+    from pytest_tt.tt_compiler.ttnn_module import Op, Tensor
 
 # By how much chips may differ in what they all hold, of its largest magnitude: they may add in different orders.
 _SAME_EXACTLY = 1e-5
@@ -87,7 +88,7 @@ class Emulator:
         self._grid = Mesh(grid, AXES, axis_types=(AxisType.Auto,) * 2)
         self._specs = [self._spec(output.sharding, output.shape) for output in self.outputs]
         for output, spec, kind in zip(self.outputs, self._specs, self._main.results, strict=True):
-            self._check_share(f"result{output.path}", output.shape, spec, kind)
+            self._check_share(f"result{output.path}", output.shape, output.dtype, spec, kind)
         self._compiled: dict[object, Any] = {}
 
     @classmethod
@@ -230,16 +231,14 @@ class Emulator:
     def _given(self, shares: Sequence[Any]) -> list[Any]:
         """A chip's arguments as the program takes them."""
         kinds = [argument.type for argument in self._main.arguments]
-        return [
-            share if kind is None else share.astype(dtype_of(kind)) for share, kind in zip(shares, kinds, strict=True)
-        ]
+        return [share if kind is None else _taken(share, kind) for share, kind in zip(shares, kinds, strict=True)]
 
     def _in_specs(self, arrays: Sequence[Any]) -> tuple[PartitionSpec, ...]:
         """How the arguments are split among the chips. Raises EmulationError if the program expects it otherwise."""
         specs = []
         for number, (x, argument) in enumerate(zip(arrays, self._main.arguments, strict=True)):
             spec = self._spec(x.sharding, x.shape)
-            self._check_share(f"argument {number} ({argument.name})", x.shape, spec, argument.type)
+            self._check_share(f"argument {number} ({argument.name})", x.shape, x.dtype, spec, argument.type)
             specs.append(spec)
         return tuple(specs)
 
@@ -251,7 +250,7 @@ class Emulator:
             results = machine.main(self._given(shares))
             differences = [_difference(x, axes) for x, axes in zip(results, unsplit, strict=True)]
             worst = jax.lax.pmax(jnp.stack(differences), AXES) if differences else jnp.zeros(0)
-            typed = [_typed(x, output.dtype) for x, output in zip(results, self.outputs, strict=True)]
+            typed = [_typed(x, output) for x, output in zip(results, self.outputs, strict=True)]
             return (*typed, worst)
 
         mapped = jax.shard_map(
@@ -280,18 +279,26 @@ class Emulator:
         except EmulationError as error:
             raise error.of(self.program.name) from None
 
-    def _check_share(self, what: str, shape: tuple[int, ...], spec: PartitionSpec, kind: Any) -> None:
+    def _check_share(self, what: str, shape: tuple[int, ...], dtype: Any, spec: PartitionSpec, kind: Any) -> None:
         """Whether a chip's share has the shape that the program says."""
         share = NamedSharding(self._grid, spec).shard_shape(shape)
-        if kind is not None and share != kind.shape:
+        if kind is not None and laid_out(share, dtype, kind.shape) != kind.shape:
             raise self._error(f"{what} of {shape} is {share} on each chip, the program says {kind.shape}")
 
     def _error(self, sentence: str) -> EmulationError:
         return EmulationError(sentence, op=None, program=self.program.name)
 
 
-def _typed(x: Any, dtype: Any) -> Any:
+def _taken(share: Any, kind: Tensor) -> Any:
+    """An argument of a chip as its tensor holds it."""
+    return (split(share) if share.ndim < len(kind.shape) else share).astype(dtype_of(kind))
+
+
+def _typed(x: Any, output: Output) -> Any:
     """A result in the user's type."""
+    dtype = output.dtype
+    if x.ndim > len(output.shape):
+        return joined(x, dtype)
     return x != 0 if dtype == np.bool_ else x.astype(dtype)
 
 

@@ -38,11 +38,14 @@ def _of_system(system: str, programs: list[Named]) -> str:
     words = [f"{_many(len(programs), 'program')} of {_many(tests, 'test')} emulated on {system} ({numerics})"]
     if exact:
         words.append(f"without rounding at most {metric_text('rel_l2', max(exact))} from the simulation (rel L2)")
+    far = [entry["rel_l2"] for _, entry in programs if entry["rel_l2"] is not None]
     rounded = [(entry["pcc"], nodeid, entry) for nodeid, entry in programs if entry["pcc"] is not None]
     if rounded:
         pcc, nodeid, entry = min(rounded, key=lambda each: each[0])
         least = f"least PCC {metric_text('pcc', pcc)}, rel L2 {metric_text('rel_l2', entry['rel_l2'])}"
         words.append(f"with the chip's numbers {least} ({entry['name']} of {nodeid})")
+    elif far:  # constant results, of which there is no correlation
+        words.append(f"with the chip's numbers at most {metric_text('rel_l2', max(far))}")
     return ": ".join([words[0], "; ".join(words[1:])]) if words[1:] else words[0]
 
 

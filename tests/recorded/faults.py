@@ -1,7 +1,7 @@
-"""What TT's compiler makes of programs that it is known, or was thought, to compute wrongly, and of what to write instead.
+"""What TT's compiler makes of programs that it computes wrongly, or was thought to, and of what to write instead.
 
-    python tests/recorded/faults.py record      # compile them: the texts are in faults/
-    python tests/recorded/faults.py             # execute the texts, exactly, against XLA: a line of JSON for each
+python tests/recorded/faults.py record      # compile them: the texts are in faults/
+python tests/recorded/faults.py             # execute the texts, exactly, against XLA: a line of JSON for each
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np  # noqa: E402
 from jax import lax  # noqa: E402
 from jax.sharding import NamedSharding  # noqa: E402
 from jax.sharding import PartitionSpec as P  # noqa: E402
+from recorded.reading import BUILD  # noqa: E402
 
 import pytest_tt  # noqa: E402
 from benchmarks import emulating  # noqa: E402
@@ -31,7 +32,6 @@ from pytest_tt.emulator.run import Emulator  # noqa: E402
 from pytest_tt.tt_compiler import card_program  # noqa: E402
 from pytest_tt.tt_compiler.artifact import Artifact  # noqa: E402
 from pytest_tt.tt_compiler.lowering import lower  # noqa: E402
-from recorded.reading import BUILD  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
