@@ -1,7 +1,7 @@
 """What TT's compiler makes of programs that it is known, or was thought, to compute wrongly, and of what to write instead.
 
-    python tests/recorded/faults.py record      # compile them: the texts are in faults/
-    python tests/recorded/faults.py             # execute the texts, exactly, against XLA: a line of JSON for each
+python tests/recorded/faults.py record      # compile them: the texts are in faults/
+python tests/recorded/faults.py             # execute the texts, exactly, against XLA: a line of JSON for each
 """
 
 from __future__ import annotations
