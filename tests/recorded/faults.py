@@ -1,7 +1,7 @@
 """What TT's compiler makes of programs that it is known, or was thought, to compute wrongly, and of what to write instead.
 
-python tests/recorded/faults.py record      # compile them: the texts are in faults/
-python tests/recorded/faults.py             # execute the texts, exactly, against XLA: a line of JSON for each
+    python tests/recorded/faults.py record      # compile them: the texts are in faults/
+    python tests/recorded/faults.py             # execute the texts, exactly, against XLA: a line of JSON for each
 """
 
 from __future__ import annotations
@@ -105,9 +105,7 @@ def made(program: Program, devices: list[jax.Device]) -> tuple[Any, Any, CardPro
     function, shapes = program.lowerable(devices)
     lowered = lower(function, shapes)
     text = (HERE / "faults" / f"{program.name}.ttnn.mlir").read_text(encoding="utf-8")
-    card = card_program.read(
-        Artifact("", text, b""), program.system, program.mesh, BUILD, lowered.text, name=program.name
-    )
+    card = card_program.read(Artifact("", text), program.system, program.mesh, BUILD, lowered.text, name=program.name)
     return function, lowered, card
 
 
