@@ -331,10 +331,13 @@ def compiler(session: nox.Session) -> None:
     # What else there is of them needs no compiler, and is run by every corner.
     names = ["card_compiler", "constructs", "docs", "jit_weights", "provider"]
     names += [f"tt_compiler_{name}" for name in ("compile", "descriptor", "real", "run")]
-    tests = [*(f"tests/test_{name}.py" for name in names), "zoo/cli/test_compiling.py", "zoo/test_contract.py"]
-    chosen = "(not test_contract or compiles) and (not test_docs or README or compile or simulation)"
-    session.run("pytest", "-n", "2", *tests, "-k", chosen)
-    session.run("python", "-m", "zoo", "compile", "--system", "t3k", "--mesh", "1x8")
+    tests = [*(f"tests/test_{name}.py" for name in names), "zoo/cli/test_compiling.py"]
+    session.run("pytest", "-n", "2", *tests, "-k", "not test_docs or README or compile or simulation")
+    # Every variant, tiny and full size, on every mesh.
+    session.run("pytest", "-n", "2", "zoo/test_contract.py", "-k", "compiles", env={"ZOO_SLOW": "1"})
+    # On `hw` by the plugin, which compiles only; on mock devices of one chip, whose firmware is compiled once for all.
+    slow = [f"tests/test_{name}.py" for name in ("hw_compiled", "tt_mock", "card_memory_mock", "tt_compiler_real")]
+    session.run("pytest", *slow, "-k", "(comparison or mock or allocator) and not qb2", env={"ZOO_SLOW": "1"})
     session.run("python", "-m", "benchmarks.constructs")
     session.run("python", "-m", "benchmarks.backtest")
 

@@ -18,6 +18,9 @@ class Listener:
     def phase_reached(self, nodeid: str, phase: str) -> None:
         """Test `nodeid` has come to `phase`."""
 
+    def compiling(self, program: str | None) -> None:
+        """TT's compiler works on `program`, within its own time limit; None: it is done."""
+
     def interrupted(self, nodeid: str, phase: str) -> None:
         """The process is about to end in `phase` of test `nodeid`."""
 
@@ -46,6 +49,11 @@ class Reporting:
         """Tell every listener that test `nodeid` has come to `phase`."""
         for listener in self._listeners():
             listener.phase_reached(nodeid, phase)
+
+    def compiling(self, program: str | None) -> None:
+        """Tell every listener that TT's compiler works on `program`, or on none any more."""
+        for listener in self._listeners():
+            listener.compiling(program)
 
     def interrupted(self, nodeid: str, phase: str) -> None:
         """Tell every listener that the process is about to end in `phase` of test `nodeid`."""

@@ -37,6 +37,8 @@ class TTRun:
     """Systems for which TT's compiler compiles the test's programs (``--tt-compile``; on emu first of all `system`)."""
     not_compiled: Mapping[str, str] = field(default_factory=dict)
     """Systems that ``--tt-compile`` names too, to why they cannot have this test."""
+    runs_tt: bool = False
+    """Whether the test's programs are those of TT's compiler: on a card, and where these are emulated."""
 
 
 def resolve_run(
@@ -92,6 +94,7 @@ def resolve_run(
         variant=None if marker is None else marker.variant,
         compile=systems,
         not_compiled=not_compiled,
+        runs_tt=target.compiled_by_tt or target.emulates,
     )
 
 

@@ -134,7 +134,8 @@ class Session:
         from pytest_tt.compiler.card_compiler import DEFAULT_LIMIT_S, CardCompiler
 
         limit = self.settings.timeout.value
-        return CardCompiler.installed(DEFAULT_LIMIT_S if limit is None else limit, self.cache.directory)
+        limit_s = DEFAULT_LIMIT_S if limit is None else limit
+        return CardCompiler.installed(limit_s, self.cache.directory, self.reporting.compiling)
 
     def check_explain(self) -> None:
         """Raises pytest.UsageError for ``--tt-explain`` on a target that emulates nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from fake_plugins import Environment, make_environment, plugins_of
 from pytest_tt.targets import provider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -51,6 +52,27 @@ def run_tt(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
         return inner_runs.run_pytest(pytester, "-p", "pytest_tt", *plugins_of(args), "-W", "error", *args)
 
     return run
+
+
+@pytest.fixture
+def mock_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A compile cache for what runs on mock devices, one test at a time: their firmware is compiled once for all."""
+    room = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        room = room.parent
+    directory = room / "mock-devices"
+    directory.mkdir(exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield directory
+
+
+@pytest.fixture
+def mock_kernels(mock_cache: Path) -> Path:
+    """Where `mock_cache` keeps the firmware and the kernels."""
+    directory = mock_cache / "card" / "mock-kernels"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ print("RESULT", json.dumps(found))
 KERNELS = 2**17
 
 
-def test_the_sum_is_the_allocators(tmp_path: Path) -> None:
+def test_the_sum_is_the_allocators(tmp_path: Path, mock_kernels: Path) -> None:
     """But for what the mocked chip holds without any program of ours, and for kernels."""
     (tmp_path / "p150.yaml").write_text(CLUSTER, encoding="utf-8")
     (tmp_path / "tmp").mkdir()
@@ -113,9 +113,10 @@ def test_the_sum_is_the_allocators(tmp_path: Path) -> None:
         "JAX_PLATFORMS": "cpu,tt",
         "TMPDIR": str(tmp_path / "tmp"),
         "TT_METAL_MOCK_CLUSTER_DESC_PATH": str(tmp_path / "p150.yaml"),
+        "TT_METAL_CACHE": str(mock_kernels),
     }
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment, timeout=600, check=False
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
     )
     results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     assert results, done.stdout[-2000:] + done.stderr[-2000:]

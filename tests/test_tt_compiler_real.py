@@ -143,7 +143,6 @@ for name in sys.argv[1:]:
         (directory / "cluster.yaml").write_text(cluster(SYSTEMS[name]))
         os.environ["TMPDIR"] = str(directory)
         os.environ["TT_METAL_MOCK_CLUSTER_DESC_PATH"] = str(directory / "cluster.yaml")
-        os.environ["TT_METAL_CACHE"] = str(directory / "kernels")
         jax_private.client_of_library("tt", str(build.library))
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0, name
@@ -155,11 +154,14 @@ RESERVED = ("l1_unreserved_base", "erisc_l1_unreserved_base", "dram_unreserved_b
 
 
 @pytest.mark.skipif(not os.environ.get("ZOO_SLOW"), reason="opens mock devices of several boxes (ZOO_SLOW=1)")
-def test_descriptors_are_those_of_mocked_boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("names", [("p100", "p150"), ("qb2",)], ids="-".join)
+def test_descriptors_are_those_of_mocked_boxes(
+    names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mock_kernels: Path
+) -> None:
     """What the plugin itself writes when its runtime opens mocked chips; it cannot mock Wormhole's."""
-    names = ("p100", "p150", "qb2")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("TT_METAL_CACHE", str(mock_kernels))
     command = [sys.executable, "-c", MOCKED, *names]
     run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     for assets in tmp_path.glob("libtt-*"):

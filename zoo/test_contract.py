@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from pytest_tt.compare import flatten
 from pytest_tt.golden import digest
-from pytest_tt.targets.systems import SYSTEMS
 from pytest_tt.tt_compiler.errors import TTCompileError
 from pytest_tt.tt_compiler.upstream import refused
 from zoo.authoring import fit_table, placement_record, published
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     from pytest_tt.tt_compiler.card_program import CardProgram
     from zoo.registry import Model
+
+COMPARED = "1x8"
+"""A mesh on which large variants are compiled for each system that usually has it."""
 
 _last: dict[tuple[str, str], tuple[Mapping[str, Any], str]] = {}
 """Weights of the case last asked for, and their digest: the meshes of a case come one after the other."""
@@ -130,7 +133,7 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_run: Any, tt_mesh: Any, tt_j
         assert lies_as(taken[name], tt_mesh, input_specs[name], value.ndim), name
     assert refused(program.stablehlo) == ()
     if program.collectives is not None:  # None: the backend does not tell
-        assert program.collectives == sharding.declared(fitted, tt_mesh, inputs, card=tt_run.backend != "sim")
+        assert program.collectives == sharding.declared(fitted, tt_mesh, inputs, card=tt_run.runs_tt)
     compared = model.selected(zoo_case, {name: np.asarray(output) for name, output in outputs.items()})
     checker(compared, zoo_case, reference=case.reference, weights=weights_digest, **case.bounds)
 
@@ -167,34 +170,33 @@ def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:
 def test_compiles(zoo_model: Model, zoo_compiled: str, tt_run: Any, tt_mesh: Any, tt_compile: Any) -> None:
     """By TT's compiler, from shapes alone: every program, for the smallest system that usually has such a mesh.
 
-    For each of them where the environment sets `SLOW`. The compiler makes the same program for all systems of an
-    architecture, which is checked with the variants for tests: the large ones are compiled for one of each.
+    The compiler makes the same program for all systems, see `body`, so that this one says whether it fits on the
+    others. Where the environment sets `SLOW`, variants for tests are compiled for all systems of each mesh, the others
+    on `COMPARED`, to see that this holds.
     """
     mesh, problems = str(tt_run.mesh), []
-    systems = systems_of(mesh) if os.environ.get(SLOW) else systems_of(mesh)[:1]
-    made: dict[str, list[CardProgram]] = {system: [] for system in systems}
+    made: dict[str, list[CardProgram]] = {system: [] for system in systems_of(mesh)}
+    compared = bool(os.environ.get(SLOW)) and (zoo_compiled in zoo_model.small or mesh == COMPARED)
     config = zoo_model.config(zoo_compiled)
     if layers := getattr(config, "num_hidden_layers", None):
         tt_compile.layers(layers)
     for program in programs_of(zoo_model, config, tt_mesh):
-        first: dict[str, CardProgram | None] = {}
-        for system in systems:
-            architecture = SYSTEMS[system].arch
-            if architecture in first and zoo_compiled not in zoo_model.small:
-                if (same := first[architecture]) is not None:
-                    made[system].append(same.on(system))
+        first: CardProgram | None = None
+        for system, programs in made.items():
+            if first is not None and not compared:
+                programs.append(first.on(system))
                 continue
             try:
                 compiled = tt_compile(program.function, *program.arguments, system=system)
             except TTCompileError as error:
                 problems.append(f"{system}: {error}")
-                first.setdefault(architecture, None)
                 continue
-            made[system].append(compiled)
+            programs.append(compiled)
             problems += [f"{system}: {program.name}: {problem}" for problem in problems_of(program, compiled)]
-            like = first.setdefault(architecture, compiled)
-            if like is not None and body(like) != body(compiled):
-                problems.append(f"{system}: {program.name}: another program than for {like.system}")
+            if first is None:
+                first = compiled
+            elif body(compiled) != body(first):
+                problems.append(f"{system}: {program.name}: another program than for {first.system}")
     for system, programs in made.items():
         problems += fit_table.problems(zoo_model, zoo_compiled, system, mesh, programs)
     if problems:
@@ -202,8 +204,10 @@ def test_compiles(zoo_model: Model, zoo_compiled: str, tt_run: Any, tt_mesh: Any
 
 
 def body(program: CardProgram) -> list[str]:
-    """The lines of a compiled program without what it says of the system."""
-    return [line for line in program.ttnn.splitlines() if not line.startswith("#system_desc = ")]
+    """The lines of a compiled program but for what differs between systems: what it says of the system and of a chip,
+    and how products are divided among a chip's cores."""
+    lines = (line for line in program.ttnn.splitlines() if not re.match(r"#system_desc = |\s*ttcore\.device ", line))
+    return [re.sub(r"matmul_program_config = #ttnn\.\w+<(?:[^<>]|<[^<>]*>)*>, ", "", line) for line in lines]
 
 
 def test_as_published(zoo_model: Model, zoo_published: Path) -> None:

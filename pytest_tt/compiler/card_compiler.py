@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from pytest_tt.tt_compiler.build import find_build
 from pytest_tt.tt_compiler.errors import TTCompileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from jax.sharding import Mesh
@@ -42,16 +43,20 @@ class CardCompiler:
     """Seconds that a program may take."""
     store: Store | None
     """Where compiled programs are kept between runs."""
+    tell: Callable[[str | None], None] = lambda program: None
+    """Is told the program that the compiler works on, and None when it is done."""
 
     @classmethod
-    def installed(cls, limit_s: float, directory: Path | None) -> CardCompiler:
+    def installed(
+        cls, limit_s: float, directory: Path | None, tell: Callable[[str | None], None] = lambda program: None
+    ) -> CardCompiler:
         """The compiler of this environment, which keeps programs below `directory`. Raises CompilerMissing.
 
         A limit of 0 s is none.
         """
         from pytest_tt.tt_compiler.store import Store
 
-        return cls(_build(), limit_s or _NO_LIMIT_S, None if directory is None else Store(directory / _FOLDER))
+        return cls(_build(), limit_s or _NO_LIMIT_S, None if directory is None else Store(directory / _FOLDER), tell)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -74,9 +79,11 @@ class CardCompiler:
         from pytest_tt.tt_compiler.compile import compile_program
 
         try:
-            return compile_program(
-                lower(), system=system, options=dict(options), limit_s=self.limit_s, store=self.store
-            )
+            program = lower()
+            with self._at_work(name):
+                return compile_program(
+                    program, system=system, options=dict(options), limit_s=self.limit_s, store=self.store
+                )
         except TTCompileError as error:
             refusal = error.named(name, system)
         raise refusal
@@ -87,11 +94,21 @@ class CardCompiler:
         """What a program that compiles fails with on a mock device of `system`, and a false alarm; None for neither."""
         from pytest_tt.tt_compiler import mock
 
+        program = lower()
         try:
-            done = mock.run(lower(), system=system, options=options, limit_s=self.limit_s, store=self.store)
+            with self._at_work(program.name):
+                done = mock.run(program, system=system, options=options, limit_s=self.limit_s, store=self.store)
         except mock.MockRunError as error:
             return error, None
         return None, done.false_alarm
+
+    @contextmanager
+    def _at_work(self, name: str) -> Iterator[None]:
+        self.tell(name)
+        try:
+            yield
+        finally:
+            self.tell(None)
 
 
 def lowered(

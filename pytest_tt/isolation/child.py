@@ -57,6 +57,10 @@ class ChildPlugin(Listener):
         """The test has reached `phase`."""
         self._tell({"kind": "phase", "nodeid": nodeid, "phase": phase})
 
+    def compiling(self, program: str | None) -> None:
+        """TT's compiler works on `program`, or on none any more."""
+        self._tell({"kind": "compiling", "program": program})
+
     def tell_unready(self, config: pytest.Config, excinfo: pytest.ExceptionInfo[BaseException], text: str) -> None:
         """This process ends before it can run a test; `text` is the traceback to show."""
         if not self._ready:

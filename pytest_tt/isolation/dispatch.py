@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Key = tuple[str, int]
 """Node id of a test, and how many tests with the same one come before it."""
 
+COMPILER_S = 360.0
+"""Seconds beyond its limit that TT's compiler may need to start and to answer."""
+
 _NOT_COLLECTED = (
     "the test process has not collected this test: every process must collect the same tests (no times, random "
     "numbers or sets of strings in parameters)"
@@ -60,6 +63,7 @@ class Dispatch(Progress):
     def run(self, limit_s: float) -> bool:
         """Run the test; False if it has not ended after `limit_s` seconds (0: no limit).
 
+        The time that TT's compiler takes is not the test's.
         Raises CrashedError, NotCollectedError, and what ends the whole run: pytest.exit, KeyboardInterrupt, or
         RuntimeError for an internal error of pytest or a plugin in the child.
         """
@@ -68,11 +72,17 @@ class Dispatch(Progress):
             {"do": "run", "test": self._key, "next": self._following, "attempts": self._attempts.message()}
         )
         deadline = self._began + limit_s if limit_s else None
+        asked: float | None = None  # since when TT's compiler works, which has a limit of its own
         while True:
-            message = self._child.receive(deadline)
+            message = self._child.receive(deadline if asked is None or not limit_s else asked + limit_s + COMPILER_S)
             if message is None:
                 return False
-            if self._handle(message):
+            if message["kind"] == "compiling":
+                now = time.monotonic()
+                if deadline is not None and asked is not None:
+                    deadline += now - asked
+                asked = None if message["program"] is None else now
+            elif self._handle(message):
                 return True
 
     def _handle(self, message: Message) -> bool:
