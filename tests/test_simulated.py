@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     RunTT = Callable[..., pytest.RunResult]
 
-pytestmark = pytest.mark.usefixtures("fresh")
-
 GALAXY = """
     import pytest
 
@@ -52,6 +50,7 @@ STARTS = {
 }
 
 
+@pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("start", STARTS)
 def test_as_many_as_needed(pytester: pytest.Pytester, run_tt: RunTT, start: str) -> None:
     pytester.makeconftest(STARTS[start])
@@ -150,6 +149,7 @@ def test_slow_participant_is_waited_for(pytester: pytest.Pytester, run_tt: RunTT
         assert run_tt("--tt-mesh", "1x2").ret not in (0, 1)
 
 
+@pytest.mark.usefixtures("fresh")
 def test_unknown_jax_spoils_only_runs_that_need_chips(pytester: pytest.Pytester, run_tt: RunTT) -> None:
     pytester.makeconftest(
         """

@@ -108,6 +108,7 @@ def test_text_is_written_as_it_comes(
 
 
 @pytest.mark.tt
+@pytest.mark.usefixtures("quick_compile")
 def test_chat(run: Callable[..., list[str]], directory: Path) -> None:
     """The template makes another prompt of the message; bfloat16 halves what lies on the chip, and rounds."""
     plain = run("--prompt", "hi", "--tokens", "1")
