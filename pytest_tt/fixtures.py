@@ -197,6 +197,10 @@ def _card_check(node: pytest.Item, run: TTRun) -> CardCheck | None:
     systems = [system for system in run.compile if system not in left_out]
     if not systems:
         return None
+    # Now, and not when the first program is lowered for TT's compiler: in jax 0.12 it adds settings that jax traces by,
+    # so that a second call would be traced and compiled again.
+    import jax.extend  # noqa: F401
+
     from pytest_tt.compiler.card_check import CardCheck
 
     return CardCheck(

@@ -273,7 +273,7 @@ def test_summary_of_an_emulated_run() -> None:
         "(rel L2); with the chip's numbers least PCC 0.980000, rel L2 2.0e-01 (decode of a.py::test_a)",
         "1 program of 1 test emulated on p150 (chip wormhole)",
         "not compared with the simulation: 1 program (it is random)",
-        "what costs decode of a.py::test_a most accuracy (rel L2 of its results if only this op rounds):",
+        "what costs decode of a.py::test_a most accuracy (rel L2 that the op adds):",
         "  2.0e-03  ttnn.matmul  m.py:3",
         "  1.0e-04  ttnn.exp     -",
     ]

@@ -31,6 +31,7 @@ NOT_RUN = {
     "docs/add_a_model.md": {"needs the network": 2},
     "docs/compile.md": {"needs the network": 1},
     "docs/index.md": {"needs the network": 1, "needs a card": 1},
+    "docs/kernels.md": {"downloads 300 MB": 1, "needs ttnn": 1},
     "docs/simulation.md": {"nox runs it, session compiler": 1},
     "docs/zoos_elsewhere.md": {"nox runs it, session elsewhere": 1},
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 import pytest
 
 from pytest_tt.emulator.attributes import AttributeTextError, Dense, Opaque, parse
@@ -44,7 +45,7 @@ def test_fields_of_a_dialects_attribute() -> None:
 
 
 def test_constants() -> None:
-    def array(text: str, **resources: str) -> np.ndarray:
+    def array(text: str, **resources: str) -> Any:
         (value,) = parse(f"value = {text}", resources).values()
         assert isinstance(value, Dense)
         return value.array()

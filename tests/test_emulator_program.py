@@ -68,7 +68,7 @@ def test_a_function_of_the_hosts_cpu_is_refused() -> None:
 
 
 def test_text_that_is_not_a_program() -> None:
-    with pytest.raises(EmulationError, match="f: no 'func.func' in the text"):
+    with pytest.raises(EmulationError, match=r"f: no 'func\.func' in the text"):
         read("module {}")
 
 

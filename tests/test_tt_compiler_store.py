@@ -6,9 +6,9 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fake_compiler import make_build
+from fake_compiler import make_build, serialized
 
-from pytest_tt.tt_compiler.artifact import Artifact
+from pytest_tt.tt_compiler.artifact import Artifact, Split, split_serialized, with_outputs
 from pytest_tt.tt_compiler.refusal import Refusal
 from pytest_tt.tt_compiler.store import Store, program_key
 
@@ -27,6 +27,18 @@ def test_programs_and_refusals_come_back(tmp_path: Path) -> None:
     assert again.get("a") == PROGRAM
     assert again.get("b") == Refusal("no")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.tt.zip", "b.tt.zip"]
+
+
+def test_how_results_are_split_comes_back(tmp_path: Path) -> None:
+    splits = Split(), Split((1, 2), ((0, 0), (0, 1)))
+    raw = serialized("ttnn")
+    assert split_serialized(raw).outputs is None
+    assert split_serialized(with_outputs(raw, None)).outputs is None
+    artifact = split_serialized(with_outputs(raw, [([], []), ([1, 2], [[0, 0], [0, 1]])]))
+    assert (artifact.ttnn, artifact.outputs) == ("ttnn", splits)
+    store = Store(tmp_path)
+    store.put("a", artifact)
+    assert store.get("a") == artifact
 
 
 def test_the_name_is_of_all_that_matters(tmp_path: Path) -> None:

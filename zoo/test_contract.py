@@ -27,7 +27,7 @@ from zoo.programs import problems_of, programs_of, systems_of
 from zoo.registry import SLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from jax.sharding import AbstractMesh
@@ -214,15 +214,6 @@ def test_as_published(zoo_model: Model, zoo_published: Path) -> None:
     """Every setting of each published variant is what its config.json says."""
     problems = published.problems(zoo_model)
     assert not problems, f"{zoo_published}:\n" + "\n".join(problems)
-
-
-@pytest.fixture
-def quick_compile() -> Iterator[None]:
-    """XLA optimises little, which takes most of its time: where no number is compared. Not where the environment sets
-    `SLOW`."""
-    jax.config.update("jax_disable_most_optimizations", not os.environ.get(SLOW))
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.mark.usefixtures("quick_compile")

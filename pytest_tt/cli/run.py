@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _HELP = {
     "mesh": "As many simulated chips as this mesh has (default: those of --tt-system, else 8); on hw, at least so many",
     "system": "Box to simulate, or on hw the box that must be there; pytest-tt systems lists them",
-    "backend": "Simulated chips (sim) or real ones (hw), emu being for tests only; auto takes hw if chips are found and "
-    "a plugin for them, such as pjrt-plugin-tt, is installed (default: auto)",
+    "backend": "Simulated chips (sim) or real ones (hw), emu being for tests only; auto takes hw if chips are found "
+    "and a plugin for them, such as pjrt-plugin-tt, is installed (default: auto)",
     "lock_timeout": "On hw, how long to wait for chips that another process holds (default: 600)",
 }
 _RULE = (

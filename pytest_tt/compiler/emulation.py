@@ -13,10 +13,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 
 from pytest_tt.compiler.discrepancy import Discrepancy, exact_bound
+from pytest_tt.emulator import differences
 from pytest_tt.emulator.builds import meaning_of
-from pytest_tt.emulator.errors import EmulationError
+from pytest_tt.emulator.errors import EmulationError, place_of
 from pytest_tt.emulator.numerics import EXACT, chip
 from pytest_tt.emulator.run import Emulator
 from pytest_tt.results.card import emulated_entry
@@ -28,9 +30,13 @@ if TYPE_CHECKING:
 
     from pytest_tt.compiler.card_check import CardCheck
     from pytest_tt.compiler.simulation import Simulation
+    from pytest_tt.emulator.differences import Cost
     from pytest_tt.tt_compiler.card_program import CardProgram
     from pytest_tt.tt_compiler.lowering import Lowered
+    from pytest_tt.tt_compiler.ttnn_module import Op
 
+# Less than float32 resolves.
+_NOTHING = 1e-7
 # Ops whose numbers the chip draws itself: nobody can say which.
 _RANDOM = ("rand", "dropout", "rng_bit_generator")
 
@@ -85,6 +91,7 @@ class EmulatedCall:
     def __init__(self, card: CardProgram, lowered: Lowered, simulation: Simulation, emulation: Emulation) -> None:
         self.card = card
         self._lowered = replace(lowered, donated=())  # the arguments are wanted more than once
+        self._donated = frozenset(lowered.donated)
         self._simulation = simulation
         self._emulation = emulation
         self._number = next(emulation.numbers)
@@ -114,38 +121,79 @@ class EmulatedCall:
             self._record(calls=self._entry["calls"] + 1, not_compared=reason)
             return simulate()
         # First, because the simulation may take the arguments' memory for its results (donate_argnums).
-        rounded = jax.block_until_ready(self._rounded(*leaves))
         exact = jax.block_until_ready(self._exact(*leaves))
+        rounded = jax.block_until_ready(self._rounded(*leaves))
+        if self._emulation.explain and not self._entry["calls"]:
+            costs = differences.costs(self._exact, self._rounded.numerics, leaves)
+            self._record(dearest=[_dear(cost) for cost in costs if cost.growth > _NOTHING])
+        spare = [Spare(leaf) if number in self._donated else leaf for number, leaf in enumerate(leaves)]
         expected, tree = jax.tree.flatten(simulate())
-        self._judge(leaves, rounded, exact, expected)
+        self._judge(spare, Discrepancy.of(exact, expected), Discrepancy.of(rounded, expected))
         return jax.tree.unflatten(tree, rounded)
 
-    def _judge(
-        self, leaves: Sequence[Any], rounded: Sequence[Any], exact: Sequence[Any], expected: Sequence[Any]
-    ) -> None:
-        """Note how far results are from those expected. Raises OtherResultError."""
+    def _judge(self, spare: Sequence[Any], exact: Discrepancy, rounded: Discrepancy) -> None:
+        """Note how far a call's results are from the simulation's. Raises OtherResultError."""
         __tracebackhide__ = True
-        without, with_chip = Discrepancy.of(exact, expected), Discrepancy.of(rounded, expected)
         before = self._entry
-        known = [pcc for pcc in (before["pcc"], with_chip.pcc) if pcc is not None]
+        known = [pcc for pcc in (before["pcc"], rounded.pcc) if pcc is not None]
         self._record(
             calls=before["calls"] + 1,
-            exact_rel_l2=max(before["exact_rel_l2"] or 0.0, without.rel_l2),
+            exact_rel_l2=max(before["exact_rel_l2"] or 0.0, exact.rel_l2),
             exact_bound=self._bound,
-            rel_l2=max(before["rel_l2"] or 0.0, with_chip.rel_l2),
+            rel_l2=max(before["rel_l2"] or 0.0, rounded.rel_l2),
             pcc=min(known, default=None),
         )
-        if without.rel_l2 <= self._bound:
+        if exact.rel_l2 <= self._bound:
             return
-        result = self._lowered.results[without.leaf]
-        raise OtherResultError(
-            f"TT's compiler computes something else: result{result.path} is off by rel L2 {without.rel_l2:.1e} from "
-            f"the simulation, computed without rounding (at most {self._bound:g})",
-            op=None,
-            program=self.card.name,
+        result = self._lowered.results[exact.leaf]
+        sentence = (
+            f"TT's compiler computes something else: result{result.path} is off by rel L2 {exact.rel_l2:.1e} from the "
+            f"simulation, computed without rounding (at most {self._bound:g})"
         )
+        op, why = self._first_difference([leaf.array if isinstance(leaf, Spare) else leaf for leaf in spare])
+        if op is None:
+            op = self._computing(exact.leaf)
+        raise OtherResultError(f"{sentence}; {why}", op=op, program=self.card.name)
+
+    def _first_difference(self, leaves: Sequence[Any]) -> tuple[Op | None, str]:
+        """The first op whose value without rounding is not the simulation's, and what to say of it."""
+        try:
+            first = differences.first_difference(self._exact, self._simulation.jaxpr, leaves)
+        # Whatever is in the way of looking for it, it is not what the test fails for.
+        except Exception as error:
+            return None, f"it may begin before this op ({type(error).__name__}: {error})"
+        if first is None:
+            return None, "it may begin before this op, in one that the simulation has no equal of"
+        text = f"this op is the first that differs: by rel L2 {first.error:.1e} from {first.equation.primitive} there"
+        if first.missing:
+            text += f", and no op before it gives {', '.join(map(str, first.missing))}"
+        return first.op, text
+
+    def _computing(self, leaf: int) -> Op | None:
+        """The op that computes result number `leaf`."""
+        program = self._exact.program
+        main = program.module.main
+        giving = {name: op for op in main.ops for name in op.results}
+        op = giving.get(main.returned[leaf])
+        return None if op is None else program.computing(op)
 
     def _record(self, **changes: Any) -> None:
         self._entry |= changes
         compiler = self.card.compiler
         self._emulation.check.recorder.emulated(str(compiler), self._number, dict(self._entry))
+
+
+class Spare:
+    """A copy of an argument that the simulation deletes, on the host until it is needed."""
+
+    def __init__(self, leaf: Any) -> None:
+        self._value, self._sharding = np.array(leaf), leaf.sharding
+
+    @property
+    def array(self) -> Any:
+        """It, where it was."""
+        return jax.device_put(self._value, self._sharding)
+
+
+def _dear(cost: Cost) -> dict[str, Any]:
+    return {"op": cost.op.name, "place": place_of(cost.op), "rel_l2": cost.growth}

@@ -22,15 +22,15 @@ _LOW_PRECISION = re.compile(r"tensor<(?:\d+x)*(?:bf16|f16|f8\w+)>")
 class Simulation:
     """A program on simulated chips. `mesh` has the chips that execute it, as rows and columns."""
 
+    jaxpr: Any
     lowered: Any
     mesh: Mesh
 
     @classmethod
-    def of(cls, lowered: Any, compiled: Any, mesh: Mesh) -> Simulation:
-        """That of jax.stages.Lowered and Compiled in a test on `mesh`."""
-        return cls(
-            lowered, _mesh([*_shardings(compiled.input_shardings), *_shardings(compiled.output_shardings)], mesh)
-        )
+    def of(cls, traced: Any, lowered: Any, compiled: Any, mesh: Mesh) -> Simulation:
+        """That of jax.stages.Traced, Lowered and Compiled in a test on `mesh`."""
+        shardings = [*_shardings(compiled.input_shardings), *_shardings(compiled.output_shardings)]
+        return cls(traced.jaxpr, lowered, _mesh(shardings, mesh))
 
     @cached_property
     def text(self) -> str:

@@ -309,13 +309,14 @@ class JittedFunction:
         if module not in self._programs:
             self._recorder.phase("compile")
             self._programs[module] = self._compile(
-                jitted, lowered, args, kwargs, weights, trace_s=traced_at - start, traced_at=traced_at
+                jitted, traced, lowered, args, kwargs, weights, trace_s=traced_at - start, traced_at=traced_at
             )
         return self._programs[module]
 
     def _compile(
         self,
         jitted: Any,
+        traced: Any,
         lowered: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
@@ -338,7 +339,11 @@ class JittedFunction:
         emulated: EmulatedCall | None = None
         if self._emulation is not None:
             emulated = self._emulation.compile(
-                lower_for_tt, self.__name__, self._tt_options, artifact, Simulation.of(lowered, compiled, self._mesh)
+                lower_for_tt,
+                self.__name__,
+                self._tt_options,
+                artifact,
+                Simulation.of(traced, lowered, compiled, self._mesh),
             )
         compiled_at = time.perf_counter()
         card, memory, collectives = None, None, None

@@ -52,7 +52,7 @@ def explained(programs: Iterable[Named]) -> Iterator[str]:
         dearest = entry.get("dearest")
         if not dearest:
             continue
-        yield f"what costs {entry['name']} of {nodeid} most accuracy (rel L2 of its results if only this op rounds):"
+        yield f"what costs {entry['name']} of {nodeid} most accuracy (rel L2 that the op adds):"
         rows = [[metric_text("rel_l2", each["rel_l2"]), each["op"], each["place"] or "-"] for each in dearest]
         yield from (f"  {line}" for line in table(rows, right=(0,)).splitlines())
 

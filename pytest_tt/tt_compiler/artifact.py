@@ -78,6 +78,7 @@ def split_serialized(raw: bytes) -> Artifact:
             raise ValueError(f"a section ends at byte {start + offset + size} of {len(raw)}: the executable is cut off")
         parts.append(raw[start + offset : start + offset + size])
     ttir, ttnn, _ = parts
-    more = raw.rfind(_MORE)
-    outputs = outputs_from_json(raw[more + len(_MORE) :]) if more >= start else None
+    end = start + max(offset + size for offset, size in zip(numbers[::2], numbers[1::2], strict=True))
+    more = raw.find(_MORE, end)
+    outputs = outputs_from_json(raw[more + len(_MORE) :]) if more >= 0 else None
     return Artifact(ttir.decode("utf-8", "replace"), ttnn.decode("utf-8", "replace"), outputs=outputs)

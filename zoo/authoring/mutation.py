@@ -119,9 +119,10 @@ def judge(
 def _clear(comparison: Comparison) -> bool:
     """Whether outputs are so far beyond their bounds that rounding does not matter."""
     return any(
-        check.value is not None and check.metric == "rel_l2" and check.value > CLEARLY * check.bound
+        check.value > CLEARLY * check.bound
         for leaf in comparison.leaves
         for check in leaf.checks
+        if check.metric == "rel_l2" and check.value is not None and check.bound is not None
     )
 
 

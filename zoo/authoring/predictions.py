@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ PLACES = (("p150", "1x1"), ("n300", "1x2"), ("t3k", "1x8"), ("t3k", "2x4"))
 
 LEAST_PCC = 0.99
 """The default bound of real chips: what is predicted to be below it is named."""
+
+WIDTH = 120
+"""Of the text above a table."""
 
 BEGIN, END = "<!-- predicted: python -m zoo predict {model} --record -->", "<!-- end of predicted -->"
 
@@ -117,7 +121,8 @@ def text_of(model: Model, compiler: str, found: Sequence[Prediction]) -> str:
         f"Predicted PCC with the golden, of the worst output, with weights as {' / as '.join(WEIGHTS)}: what "
         f"{compiler} makes of the model, emulated with a chip's numbers; not measured on a card. {named}"
     )
-    return f"{BEGIN.format(model=model.name)}\n\n{what}\n\n{table}\n\n{END}"
+    said = textwrap.fill(what, WIDTH, break_on_hyphens=False, break_long_words=False)
+    return f"{BEGIN.format(model=model.name)}\n\n{said}\n\n{table}\n\n{END}"
 
 
 def _cell(found: dict[str, Prediction]) -> str:
@@ -127,14 +132,14 @@ def _cell(found: dict[str, Prediction]) -> str:
 
 
 def _pcc(one: Prediction) -> str:
-    return "none" if one.pcc is None else f"{one.pcc:.5f}"
+    return "none" if one.pcc is None else f"{one.pcc:.6f}"
 
 
 def replaced(readme: str, table: str) -> str:
     """`readme` with `table` in the place of the one that it has. ValueError if it has none."""
     begin, end = readme.find(BEGIN.split(":")[0]), readme.find(END)
     if not 0 <= begin < end:
-        raise ValueError(f"the README has no place for the table: put {BEGIN!r} and {END!r} where it belongs")
+        raise ValueError(f"the README has no place for the predictions: put {BEGIN!r} and {END!r} where they belong")
     return readme[:begin] + table + readme[end + len(END) :]
 
 

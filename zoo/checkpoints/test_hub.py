@@ -13,6 +13,7 @@ import sys
 import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache as remember
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,7 +153,32 @@ def serving(root: Path) -> Iterator[Hub]:
         thread.join()
 
 
-# The hub's library reads its settings once, when it is imported: hence other processes.
+# The hub's library reads its settings once, when it is imported: hence other processes. They are forked from one that
+# has imported what the library imports, which takes most of its time.
+PRELOADED = """
+import json
+import os
+import sys
+import gc
+import huggingface_hub.file_download
+import zoo.checkpoints.tensor_files
+for name in [name for name in sys.modules if name.partition(".")[0] == "huggingface_hub"]:
+    del sys.modules[name]
+gc.freeze()
+while line := sys.stdin.readline():
+    code, arguments, environment, outputs = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        for number, path in enumerate(outputs, 1):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = ["-c", *arguments]
+        exec(code, {"__name__": "__main__"})
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
 FETCH = """
 import os
 import socket
@@ -178,6 +204,21 @@ except CheckpointError as error:
 """
 
 
+@remember
+def preloaded() -> subprocess.Popen[str]:
+    """The process that `fetch` forks from."""
+    command = [sys.executable, "-W", "ignore", "-c", PRELOADED]  # of forking beside numpy's threads
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def preloaded_ends() -> Iterator[None]:
+    yield
+    if preloaded.cache_info().currsize:
+        preloaded().communicate()
+        preloaded.cache_clear()
+
+
 def settings(hub: Hub, cache: Path, **more: str) -> dict[str, str]:
     """The environment of a process that fetches."""
     found = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
@@ -189,19 +230,20 @@ def fetch(
     hub: Hub, cache: Path, *, repo: str = "made/up", offline: bool = False, connections: int | None = None, **more: str
 ) -> tuple[str, str]:
     """Directory and error text, one of them empty: one line; with the `connections` made until then."""
-    done = subprocess.run(
-        [sys.executable, "-c", FETCH, repo, REVISION],
-        capture_output=True,
-        text=True,
-        env=settings(hub, cache, **more, **({"HF_HUB_OFFLINE": "1"} if offline else {})),
-        cwd=ROOT,
-    )
-    assert done.returncode in (0, 3), done.stderr
-    if done.returncode == 0:
-        return done.stdout.strip(), done.stderr.strip()
-    (line,) = done.stderr.splitlines()
+    outputs = [cache.with_name(name) for name in ("stdout", "stderr")]
+    environment = settings(hub, cache, **more, **({"HF_HUB_OFFLINE": "1"} if offline else {}))
+    server = preloaded()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    print(json.dumps([FETCH, [repo, REVISION], environment, [*map(str, outputs)]]), file=server.stdin, flush=True)
+    code = int(server.stdout.readline())
+    printed, error = (path.read_text(encoding="utf-8") for path in outputs)
+    assert code in (0, 3), error
+    if code == 0:
+        return printed.strip(), error.strip()
+    (line,) = error.splitlines()
     if connections is not None:
-        assert int(done.stdout) == connections
+        assert int(printed) == connections
     return "", line
 
 

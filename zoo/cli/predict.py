@@ -36,13 +36,19 @@ def run(arguments: argparse.Namespace) -> int:
     from zoo.authoring import predictions
 
     chosen = _chosen(arguments.models)
-    places = predictions.PLACES
+    places: Sequence[tuple[str, str]] = predictions.PLACES
     if (arguments.system is None) != (arguments.mesh is None):
         raise UnusableError("--system and --mesh: expected both, or neither")
     if arguments.system is not None:
         places = ((arguments.system, arguments.mesh),)
     if arguments.record and (arguments.system is not None or any(":" in word for word in arguments.models)):
         raise UnusableError("--record: expected whole models, and no --system")
+    if arguments.record:
+        for model, _ in chosen:  # now, not after minutes
+            try:
+                predictions.replaced((model.files / "README.md").read_text(encoding="utf-8"), "")
+            except (OSError, ValueError) as error:
+                raise UnusableError(f"{model.name}: {error}") from None
     found, compiler = _predicted(chosen, places)
     rows = [
         (model, one.case, one.system, one.mesh, one.weights, _number(one.pcc, ".6f"), _number(one.rel_l2, ".1e"))
@@ -104,8 +110,8 @@ def _predicted(
         raise UnusableError(error) from None
     order = {place: number for number, place in enumerate(places)}
     for model, _ in chosen:
-        cases = list(model.goldens)
-        found[model.name].sort(key=lambda one: (cases.index(one.case), order[one.system, one.mesh]))
+        number = {case: number for number, case in enumerate(model.goldens)}
+        found[model.name].sort(key=lambda one: (number[one.case], order[one.system, one.mesh]))
     return found, str(build)
 
 
