@@ -337,7 +337,8 @@ def compiler(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "zoo/test_contract.py", "-k", "compiles", env={"ZOO_SLOW": "1"})
     # On `hw` by the plugin, which compiles only; on mock devices of one chip, whose firmware is compiled once for all.
     slow = [f"tests/test_{name}.py" for name in ("hw_compiled", "tt_mock", "card_memory_mock", "tt_compiler_real")]
-    session.run("pytest", *slow, "-k", "(comparison or mock or allocator) and not qb2", env={"ZOO_SLOW": "1"})
+    chosen = "(comparison or mock or allocator) and not qb2"
+    session.run("pytest", "-n", "2", "--dist", "loadfile", *slow, "-k", chosen, env={"ZOO_SLOW": "1"})
     session.run("python", "-m", "benchmarks.constructs")
     session.run("python", "-m", "benchmarks.backtest")
 

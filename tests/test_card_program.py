@@ -117,7 +117,20 @@ def test_what_is_not_understood_is_said() -> None:
     assert found.ops["matmul"] == 1, "the rest is there"
 
 
+def test_on_the_chips_of_another_system() -> None:
+    found = program("mlp")
+    other = found.on("p150")
+    assert (other.system, other.ops, other.module) == ("p150", found.ops, found.module)
+    assert other.dram_bytes > found.dram_bytes
+    assert other.roofline_s is not None
+    assert found.roofline_s is not None
+    assert other.roofline_s < found.roofline_s
+    assert found.system == "n150"
+
+
 def test_bad_input() -> None:
+    with pytest.raises(ValueError, match=r"'n400' is not a system: expected one of n150, n300"):
+        program("mlp").on("n400")
     with pytest.raises(ValueError, match=r"'n400' is not a system: expected one of n150, n300"):
         card_program.read(Artifact("", text("mlp")), "n400", "1x1", BUILD, text("mlp", "stablehlo"))
     with pytest.raises(TTNNTextError):
