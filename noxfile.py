@@ -344,6 +344,25 @@ def compiler(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def emulator(session: nox.Session) -> None:
+    """What TT's compiler makes of the zoo and of the constructs, executed exactly and with a chip's numbers."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        session.skip("NOTHING IS EMULATED: there is a compiler for Linux on x86-64 alone")
+    constrain(session, [MIDDLE_JAX])
+    session.install("-e", ".[dev,compiler]")
+    install_minilm(session)
+    show_versions(session, "jax", "jax-tt-plugin", "flatbuffers")
+    # What else there is of the emulator's tests needs no compiler, and is run by every corner.
+    tests = ("tests/test_docs.py", "zoo/authoring/test_predictions.py")
+    session.run("pytest", *tests, "-k", "not test_docs or compiler_faults or emulation")
+    for system, mesh in (("n300", "1x2"), ("t3k", "1x8"), ("t3k", "2x4"), ("p150", "1x1")):
+        options = ("-p", "pytest_tt", "--tt-backend", "emu", "--tt-system", system, "--tt-mesh", mesh)
+        session.run("pytest", "-n", "2", *options, "zoo")
+    session.run("python", "-m", "benchmarks.emulated_constructs")
+    session.run("python", "-m", "benchmarks.calibration")
+
+
+@nox.session(python="3.11")
 def page(session: nox.Session) -> None:
     """The report's page in headless Chromium, Debian's where there is none yet."""
     constrain(session, [MIDDLE_JAX])
