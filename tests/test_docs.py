@@ -30,6 +30,7 @@ NOT_RUN = {
     "README.md": {"nox runs it, session readme": 2, "needs a card": 1, "needs the network": 1},
     "docs/add_a_model.md": {"needs the network": 2},
     "docs/compile.md": {"needs the network": 1},
+    "docs/emulation.md": {"needs the network": 1},
     "docs/index.md": {"needs the network": 1, "needs a card": 1},
     "docs/kernels.md": {"downloads 300 MB": 1, "needs ttnn": 1},
     "docs/simulation.md": {"nox runs it, session compiler": 1},
@@ -43,8 +44,13 @@ RUN_IN_NOX = {
     "docs/meshes_and_systems.md": 3,
     "docs/zoos_elsewhere.md": 1,
 }
-# Blocks that run only where a package is installed, as in nox's session compiler.
-NEED = {"README.md": {"jax-tt-plugin": 1}, "docs/compile.md": {"jax-tt-plugin": 6}}
+# Blocks that run only where a package is installed, as in nox's sessions compiler and emulator.
+NEED = {
+    "README.md": {"jax-tt-plugin": 2},
+    "docs/compile.md": {"jax-tt-plugin": 6},
+    "docs/compiler_faults.md": {"jax-tt-plugin": 2},
+    "docs/emulation.md": {"jax-tt-plugin": 2},
+}
 
 # Pages of which the same is true of all blocks.
 PAGES_IN_NOX = ("docs/goldens.md", "docs/results.md", "docs/scripts_and_notebooks.md", "docs/write_a_test.md")

@@ -152,7 +152,9 @@ def _choice(table: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str
     value = table.get(key)
     if value is None or value in choices:
         return value
-    raise ValueError(f"{key}: {value!r} is unknown{nearest(str(value), choices)}: expected {' or '.join(choices)}")
+    *others, last = choices
+    expected = " or ".join(filter(None, [", ".join(others), last]))
+    raise ValueError(f"{key}: {value!r} is unknown{nearest(str(value), choices)}: expected {expected}")
 
 
 def _system(text: str) -> str:
