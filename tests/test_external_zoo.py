@@ -82,9 +82,10 @@ def test_its_golden_is_what_its_reference_gives_and_catches_its_mutants(installe
     assert done.stdout.startswith("external_mixer/tiny: good")
     done = installed.run("zoo", "mutants", "external_mixer")
     assert done.returncode == 0, done.stdout + done.stderr
-    header, _, right, *mutants, total = done.stdout.splitlines()
-    assert header == "external_mixer, golden case tiny"
-    assert right.split()[-2:] == ["agrees", "agrees"]
+    lines = done.stdout.splitlines()
+    at = lines.index("external_mixer, golden case tiny")  # behind what the columns are
+    _, right, *mutants, total = lines[at + 1 :]
+    assert right.split().count("agrees") == 2
     assert len(mutants) == 11
     assert total == "11 mutants of 1 model, 0 wrong"
-    assert {mutant.split()[-2] for mutant in mutants} == {"caught"}
+    assert all("caught" in mutant.split() for mutant in mutants)
