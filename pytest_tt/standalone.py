@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.targets.choice import KINDS, check_name, choose
+from pytest_tt.targets.choice import AUTO, KINDS, check_name, choose
 from pytest_tt.targets.jax_import import when_imported
 from pytest_tt.targets.mesh import DEFAULT_AXES, MeshShape, build_mesh
 from pytest_tt.targets.process import PROCESS
@@ -145,7 +145,8 @@ def _target(shape: MeshShape, backend: str) -> Target:
 
     present = PROCESS.target
     if present is not None and present.settled:
-        if backend in ("auto", present.name):
+        # Emulated chips are simulated ones: what is asked of those holds of these.
+        if backend == AUTO or isinstance(present, KINDS[backend]):
             present.hold(_say)
             return present.more(shape)
         raise ChipsError(f"{present.occupied} already: {KINDS[backend].elsewhere}")

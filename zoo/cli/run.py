@@ -137,7 +137,7 @@ def _mesh(text: str) -> meshes.MeshShape:
 def speed(stage: ModelStage, shown: Shown) -> str:
     """The table of what it ran on and how fast."""
     target = stage.chips.target
-    simulated = target.name == "sim"
+    simulated = target.adjective != ""  # or emulated, which is on the same CPU
     chips = f"{stage.shape.chips} simulated chip{'s' * (stage.shape.chips > 1)}" if simulated else target.description
     caveat = " (of chips simulated on this machine's CPU: not what real ones do)" if simulated else ""
     rows = {

@@ -243,7 +243,7 @@ def _facts(
 ) -> str:
     """What it ran on."""
     target = stage.chips.target
-    simulated = target.name == "sim"
+    simulated = target.adjective != ""  # or emulated, which is on the same CPU
     chips = f"{stage.shape.chips} simulated chip{'s' * (stage.shape.chips > 1)}" if simulated else target.description
     asked = sum(count["effective"] for count in results["n-samples"].values())
     dtype = getattr(network.config, "dtype", "")
