@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +22,7 @@ from pytest_tt.kernels import worker
 from pytest_tt.kernels.installation import Installation, KernelsMissing, find
 from pytest_tt.kernels.program import KernelsError, described
 from pytest_tt.kernels.run import run
-from pytest_tt.tt_compiler.build import Build
+from pytest_tt.tt_compiler.build import Build, CompilerMissing, find_build
 from pytest_tt.tt_compiler.card_program import CardProgram, Compiler
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -171,9 +170,10 @@ def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def _has_compiler() -> bool:
     try:
-        return bool(metadata.version("jax-tt-plugin"))
-    except metadata.PackageNotFoundError:
+        find_build()
+    except CompilerMissing:
         return False
+    return True
 
 
 @pytest.mark.skipif(PYTHON is None, reason="PYTEST_TT_KERNELS_PYTHON names no interpreter with ttnn")

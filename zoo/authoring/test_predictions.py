@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_tt.tt_compiler.build import CompilerMissing, find_build
 from zoo import registry
 from zoo.__main__ import main
 from zoo.authoring import predictions
@@ -74,9 +74,10 @@ def test_what_predict_refuses(words: list[str], text: str, capsys: pytest.Captur
 
 def _has_compiler() -> bool:
     try:
-        return bool(metadata.version("jax-tt-plugin"))
-    except metadata.PackageNotFoundError:
+        find_build()
+    except CompilerMissing:
         return False
+    return True
 
 
 @pytest.mark.skipif(not _has_compiler(), reason="TT's compiler is not installed")
