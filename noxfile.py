@@ -333,12 +333,12 @@ def compiler(session: nox.Session) -> None:
     names += [f"tt_compiler_{name}" for name in ("compile", "descriptor", "real", "run")]
     tests = [*(f"tests/test_{name}.py" for name in names), "zoo/cli/test_compiling.py"]
     session.run("pytest", "-n", "2", *tests, "-k", "not test_docs or README or compile or simulation")
-    # Every variant, tiny and full size, on every mesh.
-    session.run("pytest", "-n", "2", "zoo/test_contract.py", "-k", "compiles", env={"ZOO_SLOW": "1"})
-    # On `hw` by the plugin, which compiles only; on mock devices of one chip, whose firmware is compiled once for all.
-    slow = [f"tests/test_{name}.py" for name in ("hw_compiled", "tt_mock", "card_memory_mock", "tt_compiler_real")]
-    chosen = "(comparison or mock or allocator) and not qb2"
-    session.run("pytest", "-n", "2", "--dist", "loadfile", *slow, "-k", chosen, env={"ZOO_SLOW": "1"})
+    # Small variants on every mesh, the others where their programs are compared over systems. With other meshes, and
+    # the tests of mock devices (tt_mock, card_memory_mock, tt_compiler_real with ZOO_SLOW=1): minutes, so by hand.
+    chosen = "compiles and (tiny or 1x8)"
+    session.run("pytest", "-n", "2", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
+    # On `hw` by the plugin, which compiles only.
+    session.run("pytest", "tests/test_hw_compiled.py", env={"ZOO_SLOW": "1"})
     session.run("python", "-m", "benchmarks.constructs")
     session.run("python", "-m", "benchmarks.backtest")
 
@@ -355,11 +355,12 @@ def emulator(session: nox.Session) -> None:
     # What else there is of the emulator's tests needs no compiler, and is run by every corner.
     tests = ("tests/test_docs.py", "zoo/authoring/test_predictions.py")
     session.run("pytest", *tests, "-k", "not test_docs or emulation")  # the other page is run by session compiler
-    for system, mesh in (("n300", "1x2"), ("t3k", "1x8"), ("t3k", "2x4"), ("p150", "1x1")):
+    # The smallest model: XLA takes seconds for each program of the others. All of the zoo, or the constructs, by hand:
+    # pytest -p pytest_tt --tt-backend emu --tt-system n300 --tt-mesh 1x2 zoo; python -m benchmarks.emulated_constructs
+    for system, mesh in (("n300", "1x2"), ("t3k", "2x4"), ("p150", "1x1")):
         options = ("-p", "pytest_tt", "--tt-backend", "emu", "--tt-system", system, "--tt-mesh", mesh)
-        session.run("pytest", "-n", "2", *options, "zoo" if mesh == "1x2" else "zoo/test_contract.py")
+        session.run("pytest", "-n", "2", *options, "zoo/mlp", "zoo/test_contract.py", "-k", "mlp")
     session.run("python", "-m", "zoo", "mutants", "mlp")  # session mutants has the others, not emulated
-    session.run("python", "-m", "benchmarks.emulated_constructs")
     session.run("pytest", "-n", "2", "tests/test_calibration.py", env={"ZOO_SLOW": "1"})
 
 
