@@ -361,7 +361,7 @@ def emulator(session: nox.Session) -> None:
         options = ("-p", "pytest_tt", "--tt-backend", "emu", "--tt-system", system, "--tt-mesh", mesh)
         session.run("pytest", "-n", "2", *options, "zoo/mlp", "zoo/test_contract.py", "-k", "mlp")
     session.run("python", "-m", "zoo", "mutants", "mlp")  # session mutants has the others, not emulated
-    session.run("pytest", "-n", "2", "tests/test_calibration.py", env={"ZOO_SLOW": "1"})
+    # Two minutes more, by hand: ZOO_SLOW=1 pytest tests/test_calibration.py, every recorded kernel and program.
 
 
 @nox.session(python="3.11")
