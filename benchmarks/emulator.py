@@ -54,7 +54,7 @@ def main() -> None:
     cases = [case for case in CASES if options.only in case]
     if not cases:
         parser.error(f"no case contains {options.only!r}: expected part of one of {', '.join(CASES)}")
-    arch = get_system(options.system).arch.partition("_")[0]
+    arch = get_system(options.system).arch
     mesh = pytest_tt.open_chips(options.mesh, backend="sim").mesh
     print(f"{os.cpu_count()} cores, jax {jax.__version__}; {options.system}, mesh {options.mesh}; median of a call\n")
     header = ("golden", *KINDS, "chip of sim", *(f"first {kind}" for kind in KINDS), "exact off by")

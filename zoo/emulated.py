@@ -95,7 +95,7 @@ class EmulatedChips:
         if key not in self._programs:
             card = compile_program(lowered, system=self.system, options=dict(options))
             self.compiler = str(card.compiler)
-            numerics = chip(SYSTEMS[self.system].arch.partition("_")[0])
+            numerics = chip(SYSTEMS[self.system].arch)
             self._programs[key] = Emulator.of(card, lowered, self.mesh, numerics)
         return self._programs[key]
 

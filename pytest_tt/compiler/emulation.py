@@ -96,7 +96,7 @@ class EmulatedCall:
         self._emulation = emulation
         self._number = next(emulation.numbers)
         self._random = next((op for op in _RANDOM if op in card.ops), None)
-        numerics = chip(SYSTEMS[card.system].arch.partition("_")[0])
+        numerics = chip(SYSTEMS[card.system].arch)
         self._rounded = Emulator.of(card, self._lowered, simulation.mesh, numerics)
         self._entry = emulated_entry(card.name, card.system, card.mesh, f"{numerics.name} {numerics.arch}")
         self._record()
@@ -159,7 +159,7 @@ class EmulatedCall:
         )
         op, why = self._first_difference([leaf.array if isinstance(leaf, Spare) else leaf for leaf in spare])
         if op is None:
-            op = self._computing(exact.leaf)
+            op = self._exact.program.computing_result(exact.leaf)
         raise OtherResultError(f"{sentence}; {why}", op=op, program=self.card.name)
 
     def _first_difference(self, leaves: Sequence[Any]) -> tuple[Op | None, str]:
@@ -173,14 +173,6 @@ class EmulatedCall:
             return None, "it may begin before this op, in one that the simulation has no equal of"
         text = f"this op is the first that differs: by rel L2 {first.error:.1e} from {first.equation.primitive} there"
         return first.op, f"{text}{first.doubts}"
-
-    def _computing(self, leaf: int) -> Op | None:
-        """The op that computes result number `leaf`."""
-        program = self._exact.program
-        main = program.module.main
-        giving = {name: op for op in main.ops for name in op.results}
-        op = giving.get(main.returned[leaf])
-        return None if op is None else program.computing(op)
 
     def _record(self, **changes: Any) -> None:
         self._entry |= changes

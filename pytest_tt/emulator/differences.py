@@ -20,6 +20,7 @@ from pytest_tt.emulator import control
 from pytest_tt.emulator.errors import place_of
 from pytest_tt.emulator.program import MOVES
 from pytest_tt.emulator.reference import equations
+from pytest_tt.emulator.sharding import ORDERS, position
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,8 +198,7 @@ def _ways(whole: tuple[int, ...], share: tuple[int, ...], grid: tuple[int, int])
         return []
     choices: list[list[tuple[int, ...]]] = []
     for size, part in zip(whole, share, strict=True):
-        orders = [(), (0,), (1,), (0, 1), (1, 0)]
-        fits = [order for order in orders if part * prod(grid[axis] for axis in order) == size]
+        fits = [order for order in ((), *ORDERS) if part * prod(grid[axis] for axis in order) == size]
         choices.append([order for order in fits if all(grid[axis] > 1 for axis in order)] or fits[:1])
     found = []
     for way in product(*choices):
@@ -230,10 +230,8 @@ def _error(whole: Any, shares: Any, grid: tuple[int, int]) -> float:
     for way in _ways(whole.shape, shares.shape[2:], grid):
         worst = 0.0
         for row, column in product(range(grid[0]), range(grid[1])):
-            part = tuple(
-                slice(_position((row, column), order, grid) * size, (_position((row, column), order, grid) + 1) * size)
-                for order, size in zip(way, shares.shape[2:], strict=True)
-            )
+            held = (position((row, column), order, grid) for order in way)
+            part = tuple(slice(at * size, (at + 1) * size) for at, size in zip(held, shares.shape[2:], strict=True))
             expected, actual = whole[part].astype(np.float64), shares[row, column].astype(np.float64)
             norm = float(np.linalg.norm(expected)) or scale
             unlike = ~((actual == expected) | (np.isnan(actual) & np.isnan(expected)))
@@ -241,10 +239,3 @@ def _error(whole: Any, shares: Any, grid: tuple[int, int]) -> float:
             worst = max(worst, float(np.linalg.norm(apart)) / norm if np.isfinite(apart).all() else float("inf"))
         best = min(best, worst)
     return best
-
-
-def _position(place: tuple[int, int], order: tuple[int, ...], grid: tuple[int, int]) -> int:
-    position = 0
-    for axis in order:
-        position = position * grid[axis] + place[axis]
-    return position

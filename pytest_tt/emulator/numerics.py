@@ -183,11 +183,14 @@ EXACT = Numerics("exact")
 STORAGE = Numerics("storage")
 
 
+_FAMILIES = {"wormhole": "wormhole", "wormhole_b0": "wormhole", "blackhole": "blackhole"}
+
+
 def chip(arch: str) -> Numerics:
-    """The numbers of a chip: ``wormhole`` or ``blackhole``. Raises ValueError for another."""
-    if arch not in ("wormhole", "blackhole"):
+    """The numbers of a chip: ``wormhole`` or ``blackhole``, or `System.arch`. Raises ValueError for another."""
+    if arch not in _FAMILIES:
         raise ValueError(f"numerics of {arch!r}: expected wormhole or blackhole")
-    return Numerics("chip", arch)
+    return Numerics("chip", _FAMILIES[arch])
 
 
 CHIP = chip("wormhole")

@@ -70,6 +70,13 @@ class EmulatedProgram:
             op = before
         return op
 
+    def computing_result(self, number: int) -> Op | None:
+        """The op that computes a result of the program; None for an argument that is given back."""
+        main = self.module.main
+        giving = {name: op for op in main.ops for name in op.results}
+        op = giving.get(main.returned[number])
+        return None if op is None else self.computing(op)
+
     @classmethod
     def of(cls, program: CardProgram) -> EmulatedProgram:
         """`program`, read. Raises EmulationError."""

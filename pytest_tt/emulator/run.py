@@ -220,13 +220,15 @@ class Emulator:
     def _everywhere(self, on_a_chip: Callable[..., Any], leaves: Sequence[Any], spec: PartitionSpec) -> Any:
         """What a function gives of each chip's arguments; `spec` says how the chips' results are put together."""
         arrays = self._placed(leaves)
-        mapped = jax.shard_map(
-            on_a_chip, mesh=self._grid, in_specs=self._in_specs(arrays), out_specs=spec, check_vma=False
-        )
         try:
-            return jax.jit(mapped)(*arrays)
+            return jax.jit(self._mapped(on_a_chip, arrays, spec))(*arrays)
         except EmulationError as error:
             raise error.of(self.program.name) from None
+
+    def _mapped(self, on_a_chip: Callable[..., Any], arrays: Sequence[Any], out_specs: Any) -> Callable[..., Any]:
+        """`on_a_chip` of the shares of all chips. Raises EmulationError if the program expects other shares."""
+        in_specs = self._in_specs(arrays)
+        return jax.shard_map(on_a_chip, mesh=self._grid, in_specs=in_specs, out_specs=out_specs, check_vma=False)
 
     def _given(self, shares: Sequence[Any]) -> list[Any]:
         """A chip's arguments as the program takes them."""
@@ -253,23 +255,19 @@ class Emulator:
             typed = [_typed(x, output) for x, output in zip(results, self.outputs, strict=True)]
             return (*typed, worst)
 
-        mapped = jax.shard_map(
-            on_a_chip, mesh=self._grid, in_specs=self._in_specs(arrays), out_specs=(*self._specs, PartitionSpec()),
-            check_vma=False,
-        )  # fmt: skip
+        mapped = self._mapped(on_a_chip, arrays, (*self._specs, PartitionSpec()))
         everywhere = NamedSharding(self.mesh, PartitionSpec())
         return jax.jit(mapped, out_shardings=(*(output.sharding for output in self.outputs), everywhere))
 
     def _compare(self, differences: np.ndarray[Any, Any]) -> None:
         """Raise ChipsDisagreeError if chips hold different values of what is the same on all of them."""
         most = _SAME_EXACTLY if self.numerics == EXACT else _SAME_ROUNDED
-        for output, value, difference in zip(self.outputs, self._main.returned, differences, strict=True):
+        for number, (output, difference) in enumerate(zip(self.outputs, differences, strict=True)):
             if not difference <= most:
-                op = next((op for op in reversed(self._main.ops) if value in op.results), None)
                 raise ChipsDisagreeError(
                     f"chips hold different values of result{output.path}, which is the same on all of them "
                     f"(by {difference:.1e} of its largest value)",
-                    op=op and self.program.computing(op), program=self.program.name,
+                    op=self.program.computing_result(number), program=self.program.name,
                     hint="TT's compiler left out communication, or it is along the wrong axis of the mesh",
                 )  # fmt: skip
 

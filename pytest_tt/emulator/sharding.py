@@ -18,7 +18,7 @@ Start = tuple[tuple[int, int], ...]
 """Of the share of one chip: where it begins in each dimension, and its size there."""
 
 # The axes by their order in the mesh; an array's dimension can be split along both, the first of them outermost.
-_ORDERS: tuple[tuple[int, ...], ...] = ((0,), (1,), (0, 1), (1, 0))
+ORDERS: tuple[tuple[int, ...], ...] = ((0,), (1,), (0, 1), (1, 0))
 
 
 def spec_of(
@@ -53,9 +53,9 @@ def spec_of_shares(
         if part == size:
             entries.append(None)
             continue
-        for order in _ORDERS:
+        for order in ORDERS:
             if (
-                all(found[number] == (_position(number, grid, order) * part, part) for number in found)
+                all(found[number] == (position(divmod(number, grid[1]), order, grid) * part, part) for number in found)
                 and part * _count(grid, order) == size
             ):
                 names = tuple(axes[axis] for axis in order if grid[axis] > 1)
@@ -86,12 +86,12 @@ def on_mesh(spec: PartitionSpec, axes: Sequence[str], mesh: jax.sharding.Mesh) -
     return jax.sharding.NamedSharding(mesh, PartitionSpec(*entries))
 
 
-def _position(number: int, grid: tuple[int, int], order: tuple[int, ...]) -> int:
-    coordinates = divmod(number, grid[1])
-    position = 0
+def position(place: tuple[int, int], order: tuple[int, ...], grid: tuple[int, int]) -> int:
+    """Which part the chip in this row and column holds of a dimension that is split along the axes of `order`."""
+    part = 0
     for axis in order:
-        position = position * grid[axis] + coordinates[axis]
-    return position
+        part = part * grid[axis] + place[axis]
+    return part
 
 
 def _count(grid: tuple[int, int], order: tuple[int, ...]) -> int:
