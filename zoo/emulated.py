@@ -13,7 +13,7 @@ import numpy as np
 
 from pytest_tt.targets.systems import SYSTEMS
 from zoo.checkpoints.placement import place_params
-from zoo.parts.sharding import bound
+from zoo.programs import jitted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,22 +61,14 @@ class EmulatedChips:
         """
         import jax
 
-        architecture, sharding = model.architecture, model.sharding
         config = model.config_of(case) if config is None else config
-        fitted = sharding.fit(config, self.mesh)
-        outputs = dict(sharding.output_specs(fitted, self.mesh))
-        function = jax.jit(
-            (model.goldens[case].forward or architecture.forward)(architecture.build(fitted)),
-            in_shardings=(
-                bound(sharding.param_specs(fitted, self.mesh), self.mesh),
-                bound(dict(sharding.input_specs(fitted, self.mesh)), self.mesh),
-            ),
-            out_shardings=bound(outputs, self.mesh),
-        )
+        fitted = model.sharding.fit(config, self.mesh)
+        function = jitted(model, fitted, self.mesh, model.goldens[case].forward)
         if weights == "bfloat16":
             params = jax.tree.map(_as_bfloat16, params)
         placed = place_params(model, config, self.mesh, params)
         given = (placed, {name: np.asarray(value) for name, value in inputs.items()})
+        outputs = model.sharding.output_specs(fitted, self.mesh)
         results = self._program(function, given, WEIGHTS[weights] if weights else {})(*jax.tree.leaves(given))
         return {name: np.asarray(value) for name, value in zip(sorted(outputs), results, strict=True)}
 

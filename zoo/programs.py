@@ -14,7 +14,7 @@ from pytest_tt.targets.systems import SYSTEMS, smallest_system
 from zoo.parts.sharding import bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from jax.sharding import Mesh, PartitionSpec
 
@@ -62,21 +62,30 @@ def programs_of(
 
 def forward_of(model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, length: int = LENGTH) -> ModelProgram:
     """The forward pass, as `programs_of`."""
-    import jax
-
     architecture, sharding = model.architecture, model.sharding
     fitted = sharding.fit(config, mesh)
-    input_specs = sharding.input_specs(fitted, mesh)
-    inputs = input_shapes(model, fitted, _divided(rows, input_specs, mesh), length)
-    function = jax.jit(
-        architecture.forward(architecture.build(fitted)),
-        in_shardings=(bound(sharding.param_specs(fitted, mesh), mesh), bound(dict(input_specs), mesh)),
-        out_shardings=bound(dict(sharding.output_specs(fitted, mesh)), mesh),
-    )
+    inputs = input_shapes(model, fitted, _divided(rows, sharding.input_specs(fitted, mesh), mesh), length)
+    function = jitted(model, fitted, mesh)
     first = next(iter(inputs.values())).shape
     tokens = first[1] if "input_ids" in inputs else None
     declared = sharding.declared(fitted, mesh, inputs, card=True)
     return ModelProgram("forward", function, (architecture.shapes(fitted), inputs), first[0], tokens, declared)
+
+
+def jitted(model: Model, fitted: Any, mesh: Mesh, forward: Callable[[Any], Any] | None = None) -> Any:
+    """The forward pass of `model`, or `forward` of its module, with the model's shardings on `mesh`.
+
+    `fitted` is a config that is fitted to the mesh. Takes parameters and inputs by name.
+    """
+    import jax
+
+    architecture, sharding = model.architecture, model.sharding
+    params, inputs = sharding.param_specs(fitted, mesh), dict(sharding.input_specs(fitted, mesh))
+    return jax.jit(
+        (forward or architecture.forward)(architecture.build(fitted)),
+        in_shardings=(bound(params, mesh), bound(inputs, mesh)),
+        out_shardings=bound(dict(sharding.output_specs(fitted, mesh)), mesh),
+    )
 
 
 def generation_of(

@@ -43,9 +43,9 @@ def computed_on_mesh(
 
     from pytest_tt.compiler.program import count_collectives
     from zoo.checkpoints.placement import place_params
-    from zoo.parts.sharding import bound
+    from zoo.programs import jitted
 
-    architecture, sharding, config = model.architecture, model.sharding, model.config_of(case)
+    sharding, config = model.sharding, model.config_of(case)
     mesh = mesh_of(name)
     fitted = sharding.fit(config, mesh)
 
@@ -54,11 +54,7 @@ def computed_on_mesh(
         raise ValueError(f"input_specs are of {', '.join(sorted(input_specs))}; the inputs are {', '.join(inputs)}")
     placed = {name: jax.device_put(value, NamedSharding(mesh, input_specs[name])) for name, value in inputs.items()}
     params = place_params(model, config, mesh, weights)
-    lowered = jax.jit(
-        architecture.forward(architecture.build(fitted)),
-        in_shardings=(bound(sharding.param_specs(fitted, mesh), mesh), bound(input_specs, mesh)),
-        out_shardings=bound(sharding.output_specs(fitted, mesh), mesh),
-    ).lower(params, placed)
+    lowered = jitted(model, fitted, mesh).lower(params, placed)
     compiled = lowered.compile()
     outputs = {name: np.asarray(value) for name, value in compiled(params, placed).items()}
     return OnMesh(model.selected(case, outputs), count_collectives(compiled), str(lowered.as_text()))
