@@ -96,7 +96,12 @@ class CardProgram:
 
         The body of a loop counts once.
         """
-        return _counted(op.short_name for op in self._walk if op.short_name not in _NOT_COUNTED)
+        return _counted(op.short_name for op in self.device_ops)
+
+    @cached_property
+    def device_ops(self) -> tuple[Op, ...]:
+        """The ops that `ops` counts, in the order of the program."""
+        return tuple(op for op in self._walk if op.short_name not in _NOT_COUNTED)
 
     @cached_property
     def collectives(self) -> dict[str, int]:

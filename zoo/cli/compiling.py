@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from pytest_tt.cli.command import Command, UnusableError
 from pytest_tt.files import write_atomically
 from pytest_tt.targets.mesh import MeshShape
-from pytest_tt.text import second_text, short_bytes, table
-from zoo.programs import LENGTH, ROWS, problems_of, programs_of
+from pytest_tt.text import short_bytes, table
+from zoo.cli import source_lines
+from zoo.cli.source_lines import SourceLine, lines_of, time_text
+from zoo.programs import LENGTH, ROWS, layers_of, problems_of, programs_of
 
 if TYPE_CHECKING:
     import argparse
@@ -42,8 +44,9 @@ class Row:
 
     rows: of the batch; length: tokens of a row or a prompt, or slots of the cache. problems: why it does not compile,
     what Tenstorrent's own compiler does not take, what runs on the host, collectives that the model does not declare,
-    that it does not fit. ops_per_layer: None for models without layers that are alike. dram_peak_bytes, dram_bytes: of
-    a chip, and what it has. roofline_s: seconds that a call takes at best.
+    that it does not fit. layers: of the config, `zoo.programs.layers_of`. ops_per_layer: all ops over the layers; None
+    for models without layers that are alike. dram_peak_bytes, dram_bytes: of a chip, and what it has. roofline_s:
+    seconds that a call takes at best. lines: what each line of source costs, where that was asked for.
     """
 
     model: str
@@ -56,16 +59,20 @@ class Row:
     fits: bool | None = None
     host_ops: Mapping[str, int] | None = None
     ops: Mapping[str, int] | None = None
+    layers: int | None = None
     ops_per_layer: float | None = None
     collectives: Mapping[str, int] | None = None
     dram_peak_bytes: int | None = None
     dram_bytes: int | None = None
     roofline_s: float | None = None
     compiler: str | None = None
+    lines: tuple[SourceLine, ...] | None = None
 
 
-def row_of(model: Model, variant: str, program: ModelProgram, made: CardProgram | Exception) -> Row:
-    """The row of a program, of which the compiler `made` something or said why not."""
+def row_of(
+    model: Model, variant: str, program: ModelProgram, made: CardProgram | Exception, *, by_line: bool = False
+) -> Row:
+    """The row of a program, of which the compiler `made` something or said why not; `by_line`: with its lines."""
     row = Row(
         model=model.name,
         variant=variant,
@@ -81,29 +88,35 @@ def row_of(model: Model, variant: str, program: ModelProgram, made: CardProgram 
         problems.append(
             f"needs {short_bytes(made.dram_peak_bytes)} a chip, {made.system} has {short_bytes(made.dram_bytes)}"
         )
-    layers = getattr(model.config(variant), "num_hidden_layers", None)
+    layers = layers_of(model.config(variant))
     return replace(
         row,
         problems=tuple(problems),
         fits=made.fits,
         host_ops=made.host_ops,
         ops=made.ops,
+        layers=layers,
         ops_per_layer=None if layers is None else sum(made.ops.values()) / layers,
         collectives=made.collectives,
         dram_peak_bytes=made.dram_peak_bytes,
         dram_bytes=made.dram_bytes,
         roofline_s=made.roofline_s,
         compiler=str(made.compiler),
+        lines=lines_of(made, model.files) if by_line else None,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """What programs are compiled for: rows of a batch, tokens of a row; and options of TT's compiler."""
+    """What programs are compiled for: rows of a batch, tokens of a row; and options of TT's compiler.
+
+    by_line: whether the rows say what each line of source costs.
+    """
 
     rows: int = ROWS
     length: int = LENGTH
     options: Mapping[str, str] = field(default_factory=dict)
+    by_line: bool = False
 
 
 def rows_of(chosen: Iterable[tuple[Model, str]], system: str, mesh: str, sizes: Sizes) -> Iterator[Row]:
@@ -125,7 +138,7 @@ def rows_of(chosen: Iterable[tuple[Model, str]], system: str, mesh: str, sizes: 
             made: CardProgram | TTCompileError = future.result()
         except TTCompileError as error:
             made = error
-        return row_of(model, variant, program, made)
+        return row_of(model, variant, program, made, by_line=sizes.by_line)
 
     with ThreadPoolExecutor(1) as compiler:
         for model, variant in chosen:
@@ -154,16 +167,12 @@ def text_of(rows: Iterable[Row]) -> str:
             "-" if row.ops_per_layer is None else f"{row.ops_per_layer:.0f}",
             "-" if row.collectives is None else _counts(row.collectives),
             short_bytes(row.dram_peak_bytes),
-            _time(row.roofline_s),
+            time_text(row.roofline_s),
         )
         for row in rows
     ]
     told = [f"{row.variant} {row.program}: {problem}" for row in rows for problem in row.problems]
     return "\n".join([table([HEADER, *cells], RIGHT), *told])
-
-
-def _time(seconds: float | None) -> str:
-    return "< 1 µs" if seconds is not None and seconds < 1e-6 else second_text(seconds)
 
 
 def _counts(collectives: Mapping[str, int]) -> str:
@@ -193,6 +202,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="of TT's compiler; can be repeated"
     )
+    parser.add_argument(
+        "--by-line",
+        action="store_true",
+        help="for each program also its ops by name, and the lines of source that they come from, those that cause the "
+        "most moves first: reshapes, permutes, other layouts, typecasts",
+    )
     parser.add_argument("--json", action="store_true", help="a list of rows for programs, with all that is known")
 
 
@@ -208,7 +223,12 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         system = get_system(arguments.system)
         mesh = mesh_for(system, arguments.mesh)
-        sizes = Sizes(rows=arguments.rows, length=arguments.length, options=options_of(arguments.option))
+        sizes = Sizes(
+            rows=arguments.rows,
+            length=arguments.length,
+            options=options_of(arguments.option),
+            by_line=arguments.by_line,
+        )
         if min(sizes.rows, sizes.length) < 1:
             raise ValueError(f"--rows {sizes.rows}, --length {sizes.length}: expected 1 or more of both")
         found = list(watched(chosen_by(arguments.models, mesh), system.name, mesh, sizes))
@@ -225,6 +245,10 @@ def run(arguments: argparse.Namespace) -> int:
             length=sizes.length,
             dram=short_bytes(system.dram_bytes_per_chip),
         )
+        for row in found:
+            if row.lines is not None and row.ops is not None:
+                title = f"{row.model} {row.variant} {row.program}"
+                print(source_lines.text_of(title, row.lines, row.layers, row.ops, row.roofline_s), end="\n\n")
         print(f"{text_of(found)}\n\n{told}")
     return int(any(row.problems for row in found))
 

@@ -41,6 +41,7 @@ ROW = Row(
     fits=True,
     host_ops={},
     ops={"matmul": 24, "add": 12},
+    layers=12,
     ops_per_layer=3.0,
     collectives={"all-reduce": 25},
     dram_peak_bytes=GIB,
@@ -55,7 +56,7 @@ def made(**changes: Any) -> Any:
     good: dict[str, Any] = {
         "system": "n150", "fits": True, "host_ops": {}, "ops": {"matmul": 24, "add": 12}, "unknown": (),
         "collectives": {}, "dram_peak_bytes": GIB, "dram_bytes": 12 * GIB, "roofline_s": 0.0123, "upstream": (),
-        "compiler": "a compiler 1.0",
+        "compiler": "a compiler 1.0", "device_ops": (), "bounds": (),
     }  # fmt: skip
     return SimpleNamespace(**good | changes)
 
@@ -64,12 +65,14 @@ def test_row_of_what_was_made() -> None:
     program = ModelProgram("decode", None, (), 8, 256, {})
     row = row_of(GPT2, "gpt2", program, made())
     assert row == replace(ROW, collectives={})
+    assert row_of(GPT2, "gpt2", program, made(), by_line=True) == replace(row, lines=())
     row = row_of(GPT2, "gpt2", program, made(fits=False, dram_peak_bytes=13 * GIB, host_ops={"concat": 1}))
     assert row.problems == ("on the host: 1 concat", "needs 13.0 GiB a chip, n150 has 12.0 GiB")
     row = row_of(GPT2, "gpt2", program, TTCompileError("no lowering", op="stablehlo.fft", hint="no fft"))
     assert (row.compiles, row.fits, row.ops) == (False, None, None)
     assert row.problems == ("TT's compiler: stablehlo.fft: no lowering instead: no fft",)
     assert row_of(registry.model("mlp"), "sum", program, made()).ops_per_layer is None
+    assert row_of(registry.model("resnet"), "resnet-50", program, made()).ops_per_layer == 36 / 16
 
 
 def test_table() -> None:
@@ -215,7 +218,7 @@ def compiled(*words: str) -> tuple[list[dict[str, Any]], int]:
 
 
 def test_by_the_compiler() -> None:
-    rows, _ = compiled("gpt2:tiny", "mlp:megatron", "--system", "n300")
+    rows, _ = compiled("gpt2:tiny", "mlp:megatron", "--system", "n300", "--by-line")
     assert [(row["variant"], row["program"], row["problems"]) for row in rows] == [
         ("tiny", "forward", []),
         ("tiny", "prefill", []),
@@ -228,6 +231,8 @@ def test_by_the_compiler() -> None:
         assert sum(row["ops"].values()) > 5
         assert 0 < row["roofline_s"] < 1e-3
         assert 0 < row["dram_peak_bytes"] < 16 * 2**20
+        assert sum(sum(line["ops"].values()) for line in row["lines"]) == sum(row["ops"].values())
+        assert any(line["line"].startswith(f"zoo/{row['model']}/model.py:") for line in row["lines"] if line["line"])
 
 
 @pytest.mark.skipif(not os.environ.get(registry.SLOW), reason=f"takes long: {registry.SLOW}=1")
