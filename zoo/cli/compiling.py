@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_tt.cli.command import Command, UnusableError
 from pytest_tt.files import write_atomically
 from pytest_tt.targets.mesh import MeshShape
-from pytest_tt.text import short_bytes, table
-from zoo.cli import source_lines
-from zoo.cli.source_lines import SourceLine, lines_of, time_text
-from zoo.programs import LENGTH, ROWS, layers_of, problems_of, programs_of
+from pytest_tt.text import short_bytes
+from zoo.cli import compiled_record, source_lines
+from zoo.cli.compiled_row import Row, row_of, text_of
+from zoo.programs import LENGTH, ROWS, programs_of
 
 if TYPE_CHECKING:
     import argparse
@@ -26,84 +26,10 @@ if TYPE_CHECKING:
     from zoo.programs import ModelProgram
     from zoo.registry import Model
 
-HEADER = (
-    "model", "variant", "program", "compiles", "fits", "host ops", "ops", "a layer", "collectives", "peak DRAM",
-    "at best",
-)  # fmt: skip
-RIGHT = (5, 6, 7, 9, 10)
-
 LEGEND = """\
 by {compiler}, for {system}, mesh {mesh}; rows: {rows}, of {length} tokens, decode with twice as many in the cache
 ops: of one call, on each chip. peak DRAM: of a chip, which has {dram} for programs
 at best: bound by a chip's arithmetic, its DRAM and what it receives; nothing here was measured on a card"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What the compiler made of a program. All from `fits` on is None where it made nothing.
-
-    rows: of the batch; length: tokens of a row or a prompt, or slots of the cache. problems: why it does not compile,
-    what Tenstorrent's own compiler does not take, what runs on the host, collectives that the model does not declare,
-    that it does not fit. layers: of the config, `zoo.programs.layers_of`. ops_per_layer: all ops over the layers; None
-    for models without layers that are alike. dram_peak_bytes, dram_bytes: of a chip, and what it has. roofline_s:
-    seconds that a call takes at best. lines: what each line of source costs, where that was asked for.
-    """
-
-    model: str
-    variant: str
-    program: str
-    rows: int
-    length: int | None
-    compiles: bool
-    problems: tuple[str, ...] = ()
-    fits: bool | None = None
-    host_ops: Mapping[str, int] | None = None
-    ops: Mapping[str, int] | None = None
-    layers: int | None = None
-    ops_per_layer: float | None = None
-    collectives: Mapping[str, int] | None = None
-    dram_peak_bytes: int | None = None
-    dram_bytes: int | None = None
-    roofline_s: float | None = None
-    compiler: str | None = None
-    lines: tuple[SourceLine, ...] | None = None
-
-
-def row_of(
-    model: Model, variant: str, program: ModelProgram, made: CardProgram | Exception, *, by_line: bool = False
-) -> Row:
-    """The row of a program, of which the compiler `made` something or said why not; `by_line`: with its lines."""
-    row = Row(
-        model=model.name,
-        variant=variant,
-        program=program.name,
-        rows=program.rows,
-        length=program.length,
-        compiles=not isinstance(made, Exception),
-    )
-    if isinstance(made, Exception):
-        return replace(row, problems=(" ".join(str(made).split()),))
-    problems = problems_of(program, made)
-    if made.fits is False:
-        problems.append(
-            f"needs {short_bytes(made.dram_peak_bytes)} a chip, {made.system} has {short_bytes(made.dram_bytes)}"
-        )
-    layers = layers_of(model.config(variant))
-    return replace(
-        row,
-        problems=tuple(problems),
-        fits=made.fits,
-        host_ops=made.host_ops,
-        ops=made.ops,
-        layers=layers,
-        ops_per_layer=None if layers is None else sum(made.ops.values()) / layers,
-        collectives=made.collectives,
-        dram_peak_bytes=made.dram_peak_bytes,
-        dram_bytes=made.dram_bytes,
-        roofline_s=made.roofline_s,
-        compiler=str(made.compiler),
-        lines=lines_of(made, model.files) if by_line else None,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,33 +78,6 @@ def rows_of(chosen: Iterable[tuple[Model, str]], system: str, mesh: str, sizes: 
             yield next_row()
 
 
-def text_of(rows: Iterable[Row]) -> str:
-    """The table for people, and below it what is wrong."""
-    rows = list(rows)
-    cells = [
-        (
-            row.model,
-            row.variant,
-            row.program,
-            "yes" if row.compiles else "no",
-            {True: "yes", False: "no", None: "-"}[row.fits],
-            "-" if row.host_ops is None else str(sum(row.host_ops.values())),
-            "-" if row.ops is None else str(sum(row.ops.values())),
-            "-" if row.ops_per_layer is None else f"{row.ops_per_layer:.0f}",
-            "-" if row.collectives is None else _counts(row.collectives),
-            short_bytes(row.dram_peak_bytes),
-            time_text(row.roofline_s),
-        )
-        for row in rows
-    ]
-    told = [f"{row.variant} {row.program}: {problem}" for row in rows for problem in row.problems]
-    return "\n".join([table([HEADER, *cells], RIGHT), *told])
-
-
-def _counts(collectives: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in collectives.items()) or "none"
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of this command."""
     parser.add_argument(
@@ -190,6 +89,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--readme",
         action="store_true",
         help="for all systems: write the tables of the models' READMEs that say where each published variant fits",
+    )
+    where.add_argument(
+        "--check",
+        action="store_true",
+        help="compare with zoo/compiled.json: exit with 1 where a program has more ops, ops on the host or collectives "
+        "than is recorded, or moves or takes more bytes (default: all programs that are recorded)",
+    )
+    where.add_argument(
+        "--record",
+        action="store_true",
+        help="write zoo/compiled.json: these models, beside what else is recorded (default: all that are recorded)",
     )
     parser.add_argument("--mesh", metavar="ROWSxCOLS", help="default: the system's widest usual one")
     parser.add_argument(
@@ -221,6 +131,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.readme:
             write_readmes(arguments.models)
             return 0
+        if arguments.check or arguments.record:
+            return _recorded(arguments.models, record=arguments.record)
         system = get_system(arguments.system)
         mesh = mesh_for(system, arguments.mesh)
         sizes = Sizes(
@@ -298,6 +210,41 @@ def write_readmes(names: Sequence[str]) -> None:
         after = fit_table.replaced(before, fit_table.text_of(model, peaks, compiler or ""))
         write_atomically(path, after)
         print(f"{name}: {'unchanged' if after == before else 'changed'}")
+
+
+def _recorded(names: Sequence[str], *, record: bool) -> int:
+    """Compare with the record, or write it. Returns 1 if something is worse than recorded."""
+    path = compiled_record.PATH
+    before = compiled_record.Record.read(path)
+    now = compiled_record.Record.of_here()
+    other = before.other_than(now)
+    if other and not record:
+        print(f"NOTHING IS COMPARED: {other}")
+        return 0
+    # Another compiler makes other programs of all of them.
+    chosen = list(dict.fromkeys([*names, *(before.variants if other or not names else ())]))
+    if not chosen:
+        raise ValueError("nothing is recorded yet: name the models, MODEL:VARIANT")
+    found: list[tuple[Row, str, str]] = []
+    for system, mesh in compiled_record.PLACES:  # the largest first: simulated chips in use cannot become more
+        claimed = [word for word in chosen if mesh in _model_of(word).sharding.meshes]
+        if claimed:
+            rows = watched(chosen_by(claimed, mesh), system, mesh, Sizes())
+            found += [(row, system, mesh) for row in rows]
+    now = now.with_rows(found)
+    if record:
+        write_atomically(path, before.updated(now).text())
+        print(f"{len(found)} programs recorded in zoo/{path.name}, by {now.compiler}")
+        return 0
+    worse, better = compiled_record.differences(before, now)
+    print("\n".join([*worse, *better]) or f"all {len(found)} programs as recorded, by {now.compiler}")
+    return int(bool(worse))
+
+
+def _model_of(word: str) -> Model:
+    from zoo import registry
+
+    return registry.model(word.partition(":")[0])
 
 
 def mesh_for(system: System, given: str | None) -> str:
