@@ -5,7 +5,6 @@ jax-tt-plugin is a patched build that takes more than upstream. Its refusals hol
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -116,7 +115,8 @@ def _chosen_ahead(lines: Sequence[str]) -> set[int]:
         elif (case := _CASE.search(line)) and case[2] in constants:
             found.add(number)
             end = " " * (len(line) - len(line.lstrip())) + "})"
-            body = list(itertools.takewhile(lambda inner, end=end: not inner.startswith(end), lines[number + 1 :]))
+            until = next((at for at in range(number, len(lines)) if lines[at].startswith(end)), len(lines))
+            body = lines[number + 1 : until]
             within = {constant[1] for inner in body if (constant := _CONSTANT.search(inner))}
             if all(given[1] in within for inner in body if (given := _RETURN.search(inner))):
                 constants.add(case[1])
