@@ -154,16 +154,22 @@ def serving(root: Path) -> Iterator[Hub]:
 
 
 # The hub's library reads its settings once, when it is imported: hence other processes. They are forked from one that
-# has imported what the library imports, which takes most of its time.
+# has imported what the library imports, at first and when it fetches, which takes most of its time.
 PRELOADED = """
 import json
 import os
 import sys
 import gc
-import huggingface_hub.file_download
-import zoo.checkpoints.tensor_files
-for name in [name for name in sys.modules if name.partition(".")[0] == "huggingface_hub"]:
+os.environ["HF_HUB_OFFLINE"] = "1"
+from zoo.checkpoints.hub import Source, fetch
+from zoo.checkpoints.tensor_files import CheckpointError
+try:
+    fetch(Source("nobody/nothing", "0" * 40))
+except CheckpointError:
+    pass
+for name in [name for name in sys.modules if name == fetch.__module__ or name.startswith("huggingface_hub")]:
     del sys.modules[name]
+del fetch
 gc.freeze()
 while line := sys.stdin.readline():
     code, arguments, environment, outputs = json.loads(line)
