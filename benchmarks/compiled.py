@@ -115,6 +115,7 @@ def main(words: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.compiled", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sources", type=Path, required=True, metavar="DIR", help="where the checkouts are")
+    parser.add_argument("--markdown", action="store_true", help="print the table for a page of the documentation")
     options = parser.parse_args(words)
     try:
         build = find_build()
@@ -127,7 +128,12 @@ def main(words: Sequence[str] | None = None) -> int:
     variants = list(dict.fromkeys(peer.beside.partition(" ")[0] for peer in PEERS))
     rows = list(rows_of(chosen_by(variants, MESH), SYSTEM, MESH, Sizes(rows=ROWS)))
     peers = [(peer, of_peer(peer, options.sources)) for peer in PEERS]
-    print(table([HEADER, *(compiled.cells for compiled in in_order(rows, peers))], right=(2, 3, 4, 5, 6)))
+    lines = [HEADER, *(compiled.cells for compiled in in_order(rows, peers))]
+    if options.markdown:
+        lines.insert(1, ("---",) * len(HEADER))
+        print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    else:
+        print(table(lines, right=(2, 3, 4, 5, 6)))
     versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "flax", "transformers"))
     print(f"\nby {build.package} {build.version} for {SYSTEM}, {ROWS} rows, weights marked; {versions}")
     return 0
