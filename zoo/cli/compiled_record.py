@@ -42,8 +42,8 @@ class Figures:
 
     ops: device ops, deallocations aside; ops_per_layer: over the layers or blocks, None without any. moved_bytes: read
     and written in DRAM. link_bytes: that a chip receives for each token, or for each row where rows are not of tokens.
-    dram_peak_bytes: of a chip; peak_over_arguments: over the bytes of weights, cache and inputs as they are given, for
-    models with layers. None: the program is refused, or it is not known.
+    roofline_s: seconds at best. dram_peak_bytes: of a chip; peak_over_arguments: over the bytes of weights, cache and
+    inputs as they are given, for models with layers. None: the program is refused, or it is not known.
     """
 
     ops: int | None = None
@@ -56,6 +56,7 @@ class Figures:
     collectives: int = 0
     moved_bytes: int | None = None
     link_bytes: float = 0.0
+    roofline_s: float | None = None
     dram_peak_bytes: int | None = None
     peak_over_arguments: float | None = None
 
@@ -77,6 +78,7 @@ class Figures:
             collectives=sum((row.collectives or {}).values()),
             moved_bytes=row.moved_bytes,
             link_bytes=round((row.link_bytes or 0) / items, 1),
+            roofline_s=None if row.roofline_s is None else float(f"{row.roofline_s:.4g}"),
             dram_peak_bytes=peak,
             peak_over_arguments=round(peak / given, 3) if peak and given and row.layers else None,
         )
