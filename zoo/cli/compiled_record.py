@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.text import short_bytes
 from zoo import registry
 from zoo.programs import LENGTH, ROWS
 
@@ -197,7 +196,7 @@ def _grown(name: str, old: Figures, new: Figures) -> list[str]:
         found.append(f"{old.link_bytes} -> {new.link_bytes} bytes on the links for each token or row; {AGAIN}")
     for what, there, here in _sizes(old, new):
         if (here or 0) > RATIO * (there or 0):
-            found.append(f"{what} {short_bytes(there)} -> {short_bytes(here)}; {AGAIN}")
+            found.append(f"{what} {_mib(there)} -> {_mib(here)}; {AGAIN}")
     return found
 
 
@@ -215,8 +214,13 @@ def _shrunk(old: Figures, new: Figures) -> str:
         found.append(f"{old.ops} -> {new.ops} device ops")
     for what, there, here in _sizes(old, new):
         if here is not None and RATIO * here < (there or 0):
-            found.append(f"{what} {short_bytes(there)} -> {short_bytes(here)}")
+            found.append(f"{what} {_mib(there)} -> {_mib(here)}")
     return ", ".join(found)
+
+
+def _mib(size: int | None) -> str:
+    """In one unit, so that a hundredth is seen."""
+    return f"{(size or 0) / 2**20:,.1f} MiB"
 
 
 def _where(name: str) -> str:
