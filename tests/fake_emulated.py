@@ -26,6 +26,7 @@ COMPILER = Compiler("jax-tt-plugin", "0.1.3", "614f605f")
 CHANGES: dict[str, tuple[str, str, str]] = {
     "mlp": ("mlp", "", ""),
     "parallel": ("tensor_parallel", "", ""),
+    "cached": ("caching", "", ""),
     "other_build": ("mlp", "", ""),
     "other_function": ("mlp", '"ttnn.relu"', '"ttnn.sigmoid"'),
     "wrong_axis": ("tensor_parallel", "cluster_axis = 1 : ui32", "cluster_axis = 0 : ui32"),

@@ -59,11 +59,17 @@ PAGES_IN_NOX = ("docs/goldens.md", "docs/results.md", "docs/scripts_and_notebook
 FOLLOWED_BY = {"docs/add_a_model.md": "tests/walkthrough.py"}
 
 
+# With DOCS_SLOW=only, what the usual run has of the others is left out.
+FOLLOWED = [*PAGES_IN_NOX, *RUN_IN_NOX] if os.environ.get(SLOW) == "only" else PAGES
+
+
 def blocks_of(page: str) -> list[Block]:
     return read_blocks(page, PAGES[page])
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page) and page not in FOLLOWED_BY])
+@pytest.mark.parametrize(
+    "page", [page for page in dict.fromkeys(FOLLOWED) if blocks_of(page) and page not in FOLLOWED_BY]
+)
 def test_what_a_page_shows_is_what_happens(page: str, tmp_path: Path) -> None:
     if page in PAGES_IN_NOX and not os.environ.get(SLOW):
         pytest.skip(f"takes long: set {SLOW}=1, as nox's session docs does")

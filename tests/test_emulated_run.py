@@ -144,6 +144,18 @@ WRONG = """
             *drawn((32, 64), (64, 128), (128, 64))
         )
 
+    def cached(cache, new, first):
+        here = jnp.arange(64) == (first + jnp.arange(0, 60, 20))[:, None]
+        return jnp.where(here[:, None, :, None], new.transpose(2, 1, 0, 3), cache)
+
+    @pytest.mark.tt(mesh="1x2")
+    @pytest.mark.parametrize("donated", [(), 0], ids=["kept", "donated"])
+    def test_cache(tt_jit, donated):
+        heads = P(None, "model")
+        run = tt_jit(cached, in_shardings=(heads, heads, P()), out_shardings=heads, donate_argnums=donated)
+        arguments = (*drawn((3, 4, 64, 32), (1, 4, 3, 32)), np.int32([0, 23, 1]))
+        assert off(run(*arguments), cached(*arguments)) < 1e-2
+
     def test_random(tt_jit):
         assert off(tt_jit(named("random", mlp))(*MLP), mlp(*MLP)) < 1e-6, "the simulation's"
 
@@ -167,9 +179,11 @@ def test_what_is_wrong_fails_its_test(pytester: pytest.Pytester, emulate: RunTT)
     pytester.makepyfile(test_programs=SUITE.partition("def test_mlp")[0], test_wrong=WRONG)
     (pytester.path / "tt_status.toml").write_text(STATUSES)
     result = emulate("test_wrong.py", "-rx", "--tt-results", "r.json")
-    result.assert_outcomes(passed=2, failed=3, xfailed=1)
+    result.assert_outcomes(passed=3, failed=4, xfailed=1)
     result.stdout.fnmatch_lines_random(
         [
+            "E *EmulationError: cached: ttnn.paged_update_cache at *programs.py:*: it writes into argument 0 in place, "
+            "which the caller keeps: *; donate it (donate_argnums), *",
             "E *OtherResultError: other_function: *TT's compiler computes something else: result is off by rel L2 * "
             "from the simulation, computed without rounding (at most 0.0001)*",
             "E *EmulationError: unknown_op: ttnn.relu7 at /home/user/programs.py:33: the emulator does not know this "
@@ -182,6 +196,7 @@ def test_what_is_wrong_fails_its_test(pytester: pytest.Pytester, emulate: RunTT)
     )
     assert "jax/_src" not in result.stdout.str(), "no frames but the test's"
     rows = rows_of(pytester.path / "r.json")
+    assert (rows["test_cache[kept]"]["outcome"], rows["test_cache[donated]"]["outcome"]) == ("failed", "passed")
     phases = {name: row["phase"] for name, row in rows.items()}
     assert (phases["test_other_function"], phases["test_unknown_op"]) == ("execute", "compile")
     (program,) = rows["test_other_function"]["card"]["emulated"]["programs"]

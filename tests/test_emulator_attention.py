@@ -35,7 +35,7 @@ def attended(
 ) -> np.ndarray:
     scores = query @ np.repeat(KEY, SHARED, 1).swapaxes(2, 3) * scale + mask
     powers = np.where(seen, np.exp(scores), 0)
-    more = 0 if sink is None else np.exp(sink)
+    more = 0 if sink is None else np.exp(sink * scale)
     return powers / (powers.sum(-1, keepdims=True) + more) @ np.repeat(VALUE, SHARED, 1)
 
 
@@ -79,9 +79,9 @@ def test_decoding_sees_up_to_its_position() -> None:
 def test_decoding_with_a_mask_of_each_head() -> None:
     query, mask = QUERY[:, :, :1], RNG.standard_normal((BATCH, 1, HEADS, ROWS))
     turned = query.transpose(2, 0, 1, 3)
-    attributes = "is_causal = false, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0>"
+    attributes = "is_causal = false, scale = 0.5 : f32, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0>"
     found = run("scaled_dot_product_attention_decode", attributes, turned, turned, KEY, VALUE, mask)
-    expected = attended(query, True, mask=mask.swapaxes(1, 2))
+    expected = attended(query, True, 0.5, mask=mask.swapaxes(1, 2) * 0.5)  # the mask is scaled, too
     np.testing.assert_allclose(found, expected.transpose(2, 0, 1, 3), rtol=1e-4, atol=1e-6)
 
 

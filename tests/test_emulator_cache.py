@@ -12,7 +12,7 @@ from recorded.reading import BUILD
 
 from pytest_tt.emulator.errors import EmulationError
 from pytest_tt.emulator.machine import Machine
-from pytest_tt.emulator.numerics import EXACT
+from pytest_tt.emulator.numerics import EXACT, chip
 from pytest_tt.emulator.program import EmulatedProgram
 from pytest_tt.tt_compiler.card_program import Compiler
 
@@ -46,6 +46,84 @@ def test_update_cache() -> None:
     assert np.isnan(updated(4)[1]).all()
     with pytest.raises(EmulationError, match="batch_offset is 1: expected 0"):
         updated(2, 1)
+
+
+def paged(positions: list[int], *, table: Any = None, share: bool = False, cache: Any = CACHE, **more: Any) -> Any:
+    """The values that are written, [rows, heads, width], and the cache."""
+    rows, (pages, heads, slots, width) = len(positions), cache.shape
+    values = -np.arange(rows * (heads + 1) * width, dtype=np.float32).reshape(1, rows, heads + 1, width)
+    operands = [jnp.asarray(cache), jnp.asarray(values), jnp.asarray(positions, jnp.int32)]
+    kind = f"tensor<{pages}x{heads}x{slots}x{width}xf32>"
+    types = f"{kind}, tensor<1x{rows}x{heads + 1}x{width}xf32>, tensor<{rows}xsi32>"
+    if table is not None:
+        operands.append(jnp.asarray(table, jnp.int32))
+        types += f", tensor<{rows}x{len(table[0])}xsi32>"
+    attributes = f"share_cache = {str(share).lower()}"
+    found = emulated("paged_update_cache", attributes, f"({types}) -> {kind}", *operands, **more)
+    return values[0, :, :heads], np.asarray(found)
+
+
+def test_paged_update_cache_writes_at_a_position_of_each_row() -> None:
+    values, found = paged([3, 1])  # of one head more: padding
+    expected = CACHE.copy()
+    expected[0, :, 3], expected[1, :, 1] = values
+    np.testing.assert_array_equal(found, expected)
+    values, found = paged([-1, 1])  # -1: nothing
+    expected[0] = CACHE[0]
+    expected[1, :, 1] = values[1]
+    np.testing.assert_array_equal(found, expected)
+    assert np.isnan(paged([4, 1])[1]).all(), "nothing is known if other memory is written"
+
+
+def test_paged_update_cache_finds_pages_by_a_table() -> None:
+    values, found = paged([5, 2], table=[[0, 1], [0, -1]])
+    expected = CACHE.copy()
+    expected[1, :, 1], expected[0, :, 2] = values
+    np.testing.assert_array_equal(found, expected)
+    assert np.isnan(paged([5, 4], table=[[0, 1], [0, -1]])[1]).all(), "position 4 has no page"
+
+
+def test_rows_share_a_cache() -> None:
+    values, found = paged([0, 2, 0], share=True, cache=CACHE[:1])
+    expected = CACHE[:1].copy()
+    expected[0, :, 2], expected[0, :, 0] = values[1], values[2]
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(EmulationError, match="values for 3 rows of a cache of 2: expected 1"):
+        paged([0, 2, 0], share=True)
+
+
+def test_a_chip_writes_the_whole_tile_again_from_registers_of_16_bits() -> None:
+    cache = np.full((1, 1, 64, 1), 1 + 2.0**-9, np.float32)
+    _, found = paged([40], cache=cache, numerics=chip("wormhole"))
+    expected = cache.copy()
+    expected[0, 0, 32:], expected[0, 0, 40] = 1, 0
+    np.testing.assert_array_equal(found, expected)
+
+
+def filled(table: list[list[int]], which: list[int] | None = None) -> Any:
+    """What is written, [rows, heads, 6, width], and the cache of two pages of four slots."""
+    rows = 1 if which is None else len(which)
+    values = -np.arange(rows * 36, dtype=np.float32).reshape(rows, 3, 6, 2)
+    operands = [jnp.asarray(CACHE), jnp.asarray(values), jnp.asarray(table, jnp.int32)]
+    types = f"tensor<2x3x4x2xf32>, tensor<{rows}x3x6x2xf32>, tensor<{len(table)}x{len(table[0])}xsi32>"
+    if which is not None:
+        operands.append(jnp.asarray(which, jnp.int32))
+        types += f", tensor<{rows}xsi32>"
+    return values, np.asarray(emulated("paged_fill_cache", "", f"({types}) -> tensor<2x3x4x2xf32>", *operands))
+
+
+def test_paged_fill_cache() -> None:
+    values, found = filled([[1, 0]])
+    expected = CACHE.copy()
+    expected[1], expected[0, :, :2] = values[0, :, :4], values[0, :, 4:]
+    np.testing.assert_array_equal(found, expected)
+    values, found = filled([[0, 1], [-1, 0]], which=[1])  # page -1: nothing
+    expected = CACHE.copy()
+    expected[0, :, :2] = values[0, :, 4:]
+    np.testing.assert_array_equal(found, expected)
+    assert np.isnan(filled([[1, 2]])[1]).all(), "there is no page 2"
+    with pytest.raises(EmulationError, match="1 rows of 1 pages of 4 slots for values of"):
+        filled([[1]])
 
 
 def program(main: str, more: str = "") -> EmulatedProgram:

@@ -50,7 +50,7 @@ class Recorded:
         self.jitted = jax.jit(function, **jit_options)
         random = np.random.default_rng(0)
         self.arguments = [
-            jax.device_put(random.normal(size=shape.shape).astype(shape.dtype) * 0.3, shape.sharding)
+            jax.device_put((random.normal(size=shape.shape) * 0.3).astype(shape.dtype), shape.sharding)
             for shape in shapes
         ]
         self.lowered = lower(self.jitted, self.arguments, name=name)
@@ -105,6 +105,22 @@ def test_eight_chips(name: str, spec: P, tt_mesh: Any) -> None:
     case = Recorded(name, tt_mesh, spec=spec)
     (result,) = case.emulator(*case.arguments)
     assert_exact(result, case.jitted(*case.arguments))
+
+
+@pytest.mark.tt(mesh="1x2")
+def test_a_cache_is_written_in_place(tt_mesh: Any) -> None:
+    case = Recorded("caching", tt_mesh, spec=P(None, "model"))
+    (result,) = case.emulator(*case.arguments)
+    expected = case.jitted(*case.arguments)
+    assert_exact(result, expected, 0.0)
+    assert not np.array_equal(expected, case.arguments[0])
+    assert case.first_difference() is None
+    written = case.emulator.program.computing_result(0)
+    assert written is not None
+    assert written.short_name == "paged_update_cache"
+    assert case.emulator.program.written == {0: written}
+    (dearest, *_) = costs(case.emulator, chip("wormhole"), case.arguments)
+    assert dearest.op == written, "float32 goes through registers of 16 bits"
 
 
 @pytest.mark.tt(mesh="1x2")

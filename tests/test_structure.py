@@ -29,8 +29,8 @@ PUBLIC = (
     "pytest_tt.emulator.errors", "pytest_tt.emulator.numerics", "pytest_tt.emulator.run", "pytest_tt.files",
     "pytest_tt.golden", "pytest_tt.packages", "pytest_tt.targets.compiler_options", "pytest_tt.targets.mesh",
     "pytest_tt.targets.systems", "pytest_tt.text", "pytest_tt.tt_compiler.build", "pytest_tt.tt_compiler.card_program",
-    "pytest_tt.tt_compiler.compile", "pytest_tt.tt_compiler.errors", "pytest_tt.tt_compiler.lowering",
-    "pytest_tt.tt_compiler.upstream",
+    "pytest_tt.tt_compiler.compile", "pytest_tt.tt_compiler.errors", "pytest_tt.tt_compiler.locations",
+    "pytest_tt.tt_compiler.lowering", "pytest_tt.tt_compiler.ttnn_module", "pytest_tt.tt_compiler.upstream",
 )  # fmt: skip
 # The rooms of the zoo: a model uses all but `cli`, `evaluation` and `authoring`'s commands; these find models by the
 # registry and know none by name.

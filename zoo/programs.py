@@ -130,6 +130,16 @@ def _counts(kinds: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no collectives"
 
 
+def layers_of(config: Any) -> int | None:
+    """Layers that are alike, which ops are counted over: `num_hidden_layers`, or the blocks of all stages (`depths`).
+
+    None for a config that has neither.
+    """
+    layers = getattr(config, "num_hidden_layers", None)
+    depths = getattr(config, "depths", None)
+    return layers if depths is None else sum(depths)
+
+
 def systems_of(mesh: str) -> tuple[str, ...]:
     """Names of the systems whose usual meshes have `mesh` among them, else of the smallest that has its chips.
 

@@ -98,6 +98,13 @@ class EmulatedCall:
         self._random = next((op for op in _RANDOM if op in card.ops), None)
         numerics = chip(SYSTEMS[card.system].arch)
         self._rounded = Emulator.of(card, self._lowered, simulation.mesh, numerics)
+        for number, op in self._rounded.program.written.items():
+            if lowered.kept[number] not in self._donated:
+                raise EmulationError(
+                    f"it writes into argument {lowered.kept[number]} in place, which the caller keeps: on the card the "
+                    "array that was passed changes", op=op, program=card.name,
+                    hint="donate it (donate_argnums), or write into a copy",
+                )  # fmt: skip
         self._entry = emulated_entry(card.name, card.system, card.mesh, f"{numerics.name} {numerics.arch}")
         self._record()
 

@@ -109,13 +109,12 @@ def first_difference(emulator: Emulator, jaxpr: Any, leaves: Sequence[Any]) -> D
         by_place.setdefault(equation.location.place, []).append(number)
         by_size.setdefault(values[number].size, []).append(number)
     grid = emulator.program.grid
-    main = emulator.program.module.main
+    ops = emulator.program.ops
     users: dict[str, list[Op]] = {}
-    for op in main.ops:
+    for op in ops:
         for operand in op.operands:
-            if op.name != control.DEALLOCATE:
-                users.setdefault(operand, []).append(op)
-    by_value = {name: op for op in main.ops for name in op.results}
+            users.setdefault(operand, []).append(op)
+    by_value = {name: op for op in ops for name in op.results}
     agreed: set[str] = set()
     given: set[int] = set()
     compared = uncompared = 0

@@ -75,6 +75,10 @@ class Numerics:
             return formats.bf16_away(x)
         return formats.stored(formats.e8m6(x) if computed and element.startswith("bfp") else x, element)
 
+    def copied(self, x: Any, element: str) -> Any:
+        """`x`, held as `element`, through a destination register of 16 bits: the unpacker cuts float32 to bfloat16."""
+        return formats.truncate(formats.flush(x), 7) if self._chip and element == "f32" else x
+
     def unary(self, name: str, x: Any, element_in: str, element_out: str) -> Any:
         """The function that TTNN calls `name` of each element. Raises KeyError if there is none.
 

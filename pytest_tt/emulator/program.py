@@ -14,7 +14,7 @@ from pytest_tt.tt_compiler.ttnn_module import TTNNTextError
 from pytest_tt.tt_compiler.ttnn_text import read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_tt.emulator.attributes import Value
     from pytest_tt.emulator.builds import BuildMeaning
@@ -61,20 +61,35 @@ class EmulatedProgram:
         rows, columns = self.module.mesh if len(self.module.mesh) == 2 else (1, *self.module.mesh)
         return rows, columns
 
+    @property
+    def ops(self) -> tuple[Op, ...]:
+        """Those of the main function. What an op writes into in place is its result here."""
+        return tuple(known.op for known in self.functions[self.module.main.name])
+
+    @property
+    def written(self) -> Mapping[int, Op]:
+        """The numbers of the arguments that the program writes into in place, each with the first op that does so."""
+        numbers = {argument.name: number for number, argument in enumerate(self.module.main.arguments)}
+        found: dict[int, Op] = {}
+        for op in self.ops:
+            for name in op.results:
+                if name in numbers:
+                    found.setdefault(numbers[name], op)
+        return found
+
     def computing(self, op: Op) -> Op:
         """The op of the main function that computes what `op` only moves; `op` itself if it computes."""
-        by_value = {name: before for before in self.module.main.ops for name in before.results}
-        while op.short_name in MOVES and op.operands and (before := by_value.get(op.operands[0])) is not None:
-            if before.name in control.ATTRIBUTES:
+        ops = self.ops
+        while op.short_name in MOVES and op.operands:
+            before = _giving(op.operands[0], ops[: ops.index(op)])
+            if before is None or before.name in control.ATTRIBUTES:
                 break
             op = before
         return op
 
     def computing_result(self, number: int) -> Op | None:
-        """The op that computes a result of the program; None for an argument that is given back."""
-        main = self.module.main
-        giving = {name: op for op in main.ops for name in op.results}
-        op = giving.get(main.returned[number])
+        """The op that computes a result of the program; None for an argument that is given back as it came."""
+        op = _giving(self.module.main.returned[number], self.ops)
         return None if op is None else self.computing(op)
 
     @classmethod
@@ -104,6 +119,11 @@ class EmulatedProgram:
         except EmulationError as error:
             raise error.of(name) from None
         return cls(name, system, module, compiler, functions)
+
+
+def _giving(value: str, ops: Sequence[Op]) -> Op | None:
+    """The last of `ops` that gives `value`; None for an argument that none has written into."""
+    return next((op for op in reversed(ops) if value in op.results), None)
 
 
 def _read(function: Function, module: Module, functions: dict[str, tuple[KnownOp, ...]]) -> None:

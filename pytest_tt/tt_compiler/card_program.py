@@ -96,7 +96,12 @@ class CardProgram:
 
         The body of a loop counts once.
         """
-        return _counted(op.short_name for op in self._walk if op.short_name not in _NOT_COUNTED)
+        return _counted(op.short_name for op in self.device_ops)
+
+    @cached_property
+    def device_ops(self) -> tuple[Op, ...]:
+        """The ops that `ops` counts, in the order of the program."""
+        return tuple(op for op in self._walk if op.short_name not in _NOT_COUNTED)
 
     @cached_property
     def collectives(self) -> dict[str, int]:
@@ -128,6 +133,16 @@ class CardProgram:
         return self.memory.peak_bytes
 
     @property
+    def argument_bytes(self) -> int | None:
+        """Bytes of one chip's share of the arguments as they are given, without padding: weights, cache, inputs.
+
+        None if the type of one is not known.
+        """
+        sizes = [argument.type.plain_bytes for argument in self.module.main.arguments if argument.type is not None]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
+    @property
     def dram_bytes(self) -> int:
         """DRAM that programs can use on one chip of the system."""
         return CHIPS[self.system].dram_bytes
@@ -146,6 +161,18 @@ class CardProgram:
     def flops(self) -> int:
         """FLOPs of one call on one chip in matrix products and convolutions; a multiply and an add are two."""
         return sum(bound.times * bound.flops for bound in self.bounds)
+
+    @property
+    def moved_bytes(self) -> int | None:
+        """Bytes that the ops of one call must read from the DRAM of one chip and write to it; None if not known."""
+        sizes = [None if bound.dram_bytes is None else bound.times * bound.dram_bytes for bound in self.bounds]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
+    @property
+    def link_bytes(self) -> int:
+        """Bytes that one chip must receive of others in one call."""
+        return sum(bound.times * bound.link_bytes for bound in self.bounds)
 
     @property
     def roofline_s(self) -> float | None:

@@ -82,6 +82,12 @@ class Tensor:
         """Number of elements, without padding."""
         return prod(self.shape)
 
+    @property
+    def plain_bytes(self) -> int | None:
+        """Bytes of the elements, without padding. None if their type is not known."""
+        size = _ELEMENT_BYTES.get(self.element)
+        return None if size is None else size * self.size
+
 
 @dataclass(frozen=True, slots=True)
 class Op:

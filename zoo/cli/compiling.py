@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_tt.cli.command import Command, UnusableError
 from pytest_tt.files import write_atomically
 from pytest_tt.targets.mesh import MeshShape
-from pytest_tt.text import second_text, short_bytes, table
-from zoo.programs import LENGTH, ROWS, problems_of, programs_of
+from pytest_tt.text import short_bytes
+from zoo.cli import compiled_record, source_lines
+from zoo.cli.compiled_row import Row, row_of, text_of
+from zoo.programs import LENGTH, ROWS, programs_of
 
 if TYPE_CHECKING:
     import argparse
@@ -24,12 +26,6 @@ if TYPE_CHECKING:
     from zoo.programs import ModelProgram
     from zoo.registry import Model
 
-HEADER = (
-    "model", "variant", "program", "compiles", "fits", "host ops", "ops", "a layer", "collectives", "peak DRAM",
-    "at best",
-)  # fmt: skip
-RIGHT = (5, 6, 7, 9, 10)
-
 LEGEND = """\
 by {compiler}, for {system}, mesh {mesh}; rows: {rows}, of {length} tokens, decode with twice as many in the cache
 ops: of one call, on each chip. peak DRAM: of a chip, which has {dram} for programs
@@ -37,73 +33,16 @@ at best: bound by a chip's arithmetic, its DRAM and what it receives; nothing he
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What the compiler made of a program. All from `fits` on is None where it made nothing.
-
-    rows: of the batch; length: tokens of a row or a prompt, or slots of the cache. problems: why it does not compile,
-    what Tenstorrent's own compiler does not take, what runs on the host, collectives that the model does not declare,
-    that it does not fit. ops_per_layer: None for models without layers that are alike. dram_peak_bytes, dram_bytes: of
-    a chip, and what it has. roofline_s: seconds that a call takes at best.
-    """
-
-    model: str
-    variant: str
-    program: str
-    rows: int
-    length: int | None
-    compiles: bool
-    problems: tuple[str, ...] = ()
-    fits: bool | None = None
-    host_ops: Mapping[str, int] | None = None
-    ops: Mapping[str, int] | None = None
-    ops_per_layer: float | None = None
-    collectives: Mapping[str, int] | None = None
-    dram_peak_bytes: int | None = None
-    dram_bytes: int | None = None
-    roofline_s: float | None = None
-    compiler: str | None = None
-
-
-def row_of(model: Model, variant: str, program: ModelProgram, made: CardProgram | Exception) -> Row:
-    """The row of a program, of which the compiler `made` something or said why not."""
-    row = Row(
-        model=model.name,
-        variant=variant,
-        program=program.name,
-        rows=program.rows,
-        length=program.length,
-        compiles=not isinstance(made, Exception),
-    )
-    if isinstance(made, Exception):
-        return replace(row, problems=(" ".join(str(made).split()),))
-    problems = problems_of(program, made)
-    if made.fits is False:
-        problems.append(
-            f"needs {short_bytes(made.dram_peak_bytes)} a chip, {made.system} has {short_bytes(made.dram_bytes)}"
-        )
-    layers = getattr(model.config(variant), "num_hidden_layers", None)
-    return replace(
-        row,
-        problems=tuple(problems),
-        fits=made.fits,
-        host_ops=made.host_ops,
-        ops=made.ops,
-        ops_per_layer=None if layers is None else sum(made.ops.values()) / layers,
-        collectives=made.collectives,
-        dram_peak_bytes=made.dram_peak_bytes,
-        dram_bytes=made.dram_bytes,
-        roofline_s=made.roofline_s,
-        compiler=str(made.compiler),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """What programs are compiled for: rows of a batch, tokens of a row; and options of TT's compiler."""
+    """What programs are compiled for: rows of a batch, tokens of a row; and options of TT's compiler.
+
+    by_line: whether the rows say what each line of source costs.
+    """
 
     rows: int = ROWS
     length: int = LENGTH
     options: Mapping[str, str] = field(default_factory=dict)
+    by_line: bool = False
 
 
 def rows_of(chosen: Iterable[tuple[Model, str]], system: str, mesh: str, sizes: Sizes) -> Iterator[Row]:
@@ -125,7 +64,7 @@ def rows_of(chosen: Iterable[tuple[Model, str]], system: str, mesh: str, sizes: 
             made: CardProgram | TTCompileError = future.result()
         except TTCompileError as error:
             made = error
-        return row_of(model, variant, program, made)
+        return row_of(model, variant, program, made, by_line=sizes.by_line)
 
     with ThreadPoolExecutor(1) as compiler:
         for model, variant in chosen:
@@ -137,37 +76,6 @@ def rows_of(chosen: Iterable[tuple[Model, str]], system: str, mesh: str, sizes: 
                     yield next_row()
         while waiting:
             yield next_row()
-
-
-def text_of(rows: Iterable[Row]) -> str:
-    """The table for people, and below it what is wrong."""
-    rows = list(rows)
-    cells = [
-        (
-            row.model,
-            row.variant,
-            row.program,
-            "yes" if row.compiles else "no",
-            {True: "yes", False: "no", None: "-"}[row.fits],
-            "-" if row.host_ops is None else str(sum(row.host_ops.values())),
-            "-" if row.ops is None else str(sum(row.ops.values())),
-            "-" if row.ops_per_layer is None else f"{row.ops_per_layer:.0f}",
-            "-" if row.collectives is None else _counts(row.collectives),
-            short_bytes(row.dram_peak_bytes),
-            _time(row.roofline_s),
-        )
-        for row in rows
-    ]
-    told = [f"{row.variant} {row.program}: {problem}" for row in rows for problem in row.problems]
-    return "\n".join([table([HEADER, *cells], RIGHT), *told])
-
-
-def _time(seconds: float | None) -> str:
-    return "< 1 µs" if seconds is not None and seconds < 1e-6 else second_text(seconds)
-
-
-def _counts(collectives: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in collectives.items()) or "none"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -182,6 +90,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="for all systems: write the tables of the models' READMEs that say where each published variant fits",
     )
+    where.add_argument(
+        "--check",
+        action="store_true",
+        help="compare with zoo/compiled.json: exit with 1 where a program has more ops, ops on the host or collectives "
+        "than is recorded, or moves or takes more bytes (default: all programs that are recorded)",
+    )
+    where.add_argument(
+        "--record",
+        action="store_true",
+        help="write zoo/compiled.json: these models, beside what else is recorded (default: all that are recorded)",
+    )
     parser.add_argument("--mesh", metavar="ROWSxCOLS", help="default: the system's widest usual one")
     parser.add_argument(
         "--rows", type=int, default=ROWS, help="of a batch; more if the mesh asks (default: %(default)s)"
@@ -192,6 +111,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="of TT's compiler; can be repeated"
+    )
+    parser.add_argument(
+        "--by-line",
+        action="store_true",
+        help="for each program also its ops by name, and the lines of source that they come from, those that cause the "
+        "most moves first: reshapes, permutes, other layouts, typecasts",
     )
     parser.add_argument("--json", action="store_true", help="a list of rows for programs, with all that is known")
 
@@ -206,9 +131,16 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.readme:
             write_readmes(arguments.models)
             return 0
+        if arguments.check or arguments.record:
+            return _recorded(arguments.models, record=arguments.record)
         system = get_system(arguments.system)
         mesh = mesh_for(system, arguments.mesh)
-        sizes = Sizes(rows=arguments.rows, length=arguments.length, options=options_of(arguments.option))
+        sizes = Sizes(
+            rows=arguments.rows,
+            length=arguments.length,
+            options=options_of(arguments.option),
+            by_line=arguments.by_line,
+        )
         if min(sizes.rows, sizes.length) < 1:
             raise ValueError(f"--rows {sizes.rows}, --length {sizes.length}: expected 1 or more of both")
         found = list(watched(chosen_by(arguments.models, mesh), system.name, mesh, sizes))
@@ -225,6 +157,10 @@ def run(arguments: argparse.Namespace) -> int:
             length=sizes.length,
             dram=short_bytes(system.dram_bytes_per_chip),
         )
+        for row in found:
+            if row.lines is not None and row.ops is not None:
+                title = f"{row.model} {row.variant} {row.program}"
+                print(source_lines.text_of(title, row.lines, row.layers, row.ops, row.roofline_s), end="\n\n")
         print(f"{text_of(found)}\n\n{told}")
     return int(any(row.problems for row in found))
 
@@ -274,6 +210,41 @@ def write_readmes(names: Sequence[str]) -> None:
         after = fit_table.replaced(before, fit_table.text_of(model, peaks, compiler or ""))
         write_atomically(path, after)
         print(f"{name}: {'unchanged' if after == before else 'changed'}")
+
+
+def _recorded(names: Sequence[str], *, record: bool) -> int:
+    """Compare with the record, or write it. Returns 1 if something is worse than recorded."""
+    path = compiled_record.PATH
+    before = compiled_record.Record.read(path)
+    now = compiled_record.Record.of_here()
+    other = before.other_than(now)
+    if other and not record:
+        print(f"NOTHING IS COMPARED: {other}")
+        return 0
+    # Another compiler makes other programs of all of them.
+    chosen = list(dict.fromkeys([*names, *(before.variants if other or not names else ())]))
+    if not chosen:
+        raise ValueError("nothing is recorded yet: name the models, MODEL:VARIANT")
+    found: list[tuple[Row, str, str]] = []
+    for system, mesh in compiled_record.PLACES:  # the largest first: simulated chips in use cannot become more
+        claimed = [word for word in chosen if mesh in _model_of(word).sharding.meshes]
+        if claimed:
+            rows = watched(chosen_by(claimed, mesh), system, mesh, Sizes())
+            found += [(row, system, mesh) for row in rows]
+    now = now.with_rows(found)
+    if record:
+        write_atomically(path, before.updated(now).text())
+        print(f"{len(found)} programs recorded in zoo/{path.name}, by {now.compiler}")
+        return 0
+    worse, better = compiled_record.differences(before, now)
+    print("\n".join([*worse, *better]) or f"all {len(found)} programs as recorded, by {now.compiler}")
+    return int(bool(worse))
+
+
+def _model_of(word: str) -> Model:
+    from zoo import registry
+
+    return registry.model(word.partition(":")[0])
 
 
 def mesh_for(system: System, given: str | None) -> str:

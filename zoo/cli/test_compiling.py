@@ -18,8 +18,10 @@ from pytest_tt.tt_compiler.errors import TTCompileError
 from zoo import registry
 from zoo.__main__ import main
 from zoo.authoring import fit_table
-from zoo.cli import compiling
-from zoo.cli.compiling import Row, Sizes, chosen_by, mesh_for, options_of, row_of, text_of
+from zoo.cli import compiled_record, compiling
+from zoo.cli.compiled_record import Record
+from zoo.cli.compiled_row import Row, row_of, text_of
+from zoo.cli.compiling import Sizes, chosen_by, mesh_for, options_of
 from zoo.programs import ModelProgram
 
 if TYPE_CHECKING:
@@ -41,8 +43,13 @@ ROW = Row(
     fits=True,
     host_ops={},
     ops={"matmul": 24, "add": 12},
+    layers=12,
     ops_per_layer=3.0,
+    moves={},
     collectives={"all-reduce": 25},
+    moved_bytes=2 * GIB,
+    link_bytes=4096,
+    argument_bytes=GIB // 2,
     dram_peak_bytes=GIB,
     dram_bytes=12 * GIB,
     roofline_s=0.0123,
@@ -55,7 +62,8 @@ def made(**changes: Any) -> Any:
     good: dict[str, Any] = {
         "system": "n150", "fits": True, "host_ops": {}, "ops": {"matmul": 24, "add": 12}, "unknown": (),
         "collectives": {}, "dram_peak_bytes": GIB, "dram_bytes": 12 * GIB, "roofline_s": 0.0123, "upstream": (),
-        "compiler": "a compiler 1.0",
+        "compiler": "a compiler 1.0", "device_ops": (), "bounds": (),
+        "moved_bytes": 2 * GIB, "link_bytes": 4096, "argument_bytes": GIB // 2,
     }  # fmt: skip
     return SimpleNamespace(**good | changes)
 
@@ -64,12 +72,14 @@ def test_row_of_what_was_made() -> None:
     program = ModelProgram("decode", None, (), 8, 256, {})
     row = row_of(GPT2, "gpt2", program, made())
     assert row == replace(ROW, collectives={})
+    assert row_of(GPT2, "gpt2", program, made(), by_line=True) == replace(row, lines=())
     row = row_of(GPT2, "gpt2", program, made(fits=False, dram_peak_bytes=13 * GIB, host_ops={"concat": 1}))
     assert row.problems == ("on the host: 1 concat", "needs 13.0 GiB a chip, n150 has 12.0 GiB")
     row = row_of(GPT2, "gpt2", program, TTCompileError("no lowering", op="stablehlo.fft", hint="no fft"))
     assert (row.compiles, row.fits, row.ops) == (False, None, None)
     assert row.problems == ("TT's compiler: stablehlo.fft: no lowering instead: no fft",)
     assert row_of(registry.model("mlp"), "sum", program, made()).ops_per_layer is None
+    assert row_of(registry.model("resnet"), "resnet-50", program, made()).ops_per_layer == 36 / 16
 
 
 def test_table() -> None:
@@ -180,6 +190,60 @@ def test_tables_of_readmes(
     assert asked[0][3] == "8x4", "the largest mesh first: chips in use cannot become more"
 
 
+@pytest.fixture
+def record(asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A record that is not written yet; the compiler that makes it has no version of its own."""
+    path = tmp_path / "compiled.json"
+    monkeypatch.setattr(compiled_record, "PATH", path)
+    monkeypatch.setattr(Record, "of_here", lambda: Record("a compiler 1.0", "0.10"))
+    return path
+
+
+def test_recorded(
+    asked: list[tuple[str, ...]], record: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compile", "--record", "gpt2:gpt2", "mlp"]) == 0
+    assert capsys.readouterr().out == "12 programs recorded in zoo/compiled.json, by a compiler 1.0\n"
+    assert [(variant, system, mesh) for _, variant, system, mesh, _ in asked[:5]] == [
+        ("gpt2", "t3k", "1x8"), ("dense", "t3k", "1x8"), ("megatron", "t3k", "1x8"), ("sum", "t3k", "1x8"),
+        ("gpt2", "n300", "1x2"),
+    ]  # fmt: skip
+    asked.clear()
+    assert main(["compile", "--check"]) == 0
+    assert capsys.readouterr().out == "all 12 programs as recorded, by a compiler 1.0\n"
+    assert {variant for _, variant, *_ in asked} == {"gpt2", "dense", "megatron", "sum"}
+
+    def longer(chosen: Any, system: str, *_: Any) -> Iterator[Row]:
+        yield replace(ROW, ops={"matmul": 48 if system == "n150" else 12}, dram_peak_bytes=4 * GIB)
+
+    monkeypatch.setattr(compiling, "rows_of", longer)
+    assert main(["compile", "--check", "gpt2:gpt2"]) == 1
+    worse, *better = capsys.readouterr().out.splitlines()
+    assert worse.startswith("gpt2:gpt2 decode on n150 1x1: 36 -> 48 device ops")
+    assert [line.partition(": ")[0] for line in better] == [
+        f"gpt2:gpt2 decode on {where}" for where in ("t3k 1x8", "n300 1x2")
+    ]
+
+
+def test_another_compiler_compares_nothing(
+    asked: list[tuple[str, ...]], record: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["compile", "--record"])
+    assert ended.value.code == 2
+    assert "nothing is recorded yet: name the models, MODEL:VARIANT" in capsys.readouterr().err
+    assert main(["compile", "--record", "mlp:sum", "gpt2:gpt2"]) == 0
+    monkeypatch.setattr(Record, "of_here", lambda: Record("a compiler 2.0", "0.10"))
+    capsys.readouterr()
+    asked.clear()
+    assert main(["compile", "--check"]) == 0
+    told = "compiled.json was made by a compiler 1.0, here is a compiler 2.0: python -m zoo compile --record"
+    assert capsys.readouterr().out == f"NOTHING IS COMPARED: {told}\n"
+    assert asked == []
+    assert main(["compile", "--record", "mlp:sum"]) == 0
+    assert {variant for _, variant, *_ in asked} == {"gpt2", "sum"}, "another compiler records all anew"
+
+
 def test_choices() -> None:
     assert [variant for _, variant in chosen_by(["mlp:sum"], "1x2")] == ["sum"]
     assert {model.name for model, _ in chosen_by([], "1x16")} == {"qwen2_5"}
@@ -215,7 +279,7 @@ def compiled(*words: str) -> tuple[list[dict[str, Any]], int]:
 
 
 def test_by_the_compiler() -> None:
-    rows, _ = compiled("gpt2:tiny", "mlp:megatron", "--system", "n300")
+    rows, _ = compiled("gpt2:tiny", "mlp:megatron", "--system", "n300", "--by-line")
     assert [(row["variant"], row["program"], row["problems"]) for row in rows] == [
         ("tiny", "forward", []),
         ("tiny", "prefill", []),
@@ -228,6 +292,8 @@ def test_by_the_compiler() -> None:
         assert sum(row["ops"].values()) > 5
         assert 0 < row["roofline_s"] < 1e-3
         assert 0 < row["dram_peak_bytes"] < 16 * 2**20
+        assert sum(sum(line["ops"].values()) for line in row["lines"]) == sum(row["ops"].values())
+        assert any(line["line"].startswith(f"zoo/{row['model']}/model.py:") for line in row["lines"] if line["line"])
 
 
 @pytest.mark.skipif(not os.environ.get(registry.SLOW), reason=f"takes long: {registry.SLOW}=1")

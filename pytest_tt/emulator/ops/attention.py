@@ -33,19 +33,20 @@ def _attended(
     """softmax(query keyᵀ scale + mask) value, of [batch, heads, rows, size].
 
     Several heads of `query` share one of `key` and `value`. `mask` is added, `seen` says by bool what takes part.
-    `sink` holds a number per head that is one more summand of its softmax.
+    `sink` holds a number per head, scaled as the scores, that is one more summand of its softmax (tt-mlir's
+    SDPADecompositionPattern.cpp).
     """
     shared = query.shape[1] // key.shape[1]
     key, value = (jnp.repeat(x, shared, axis=1) for x in (key, value))
     elements, config = step.elements, _CONFIG if "compute_config" not in step.attributes else step.config
-    scale = number(step, "scale", 1 / math.sqrt(query.shape[-1]))
-    scores = step.numerics.matmul(query, jnp.swapaxes(key, -1, -2), elements[:2], config) * jnp.float32(scale)
+    scale = _scale(step, query)
+    scores = step.numerics.matmul(query, jnp.swapaxes(key, -1, -2), elements[:2], config) * scale
     if mask is not None:
         scores = scores + mask
     if seen is not None:
         scores = jnp.where(seen, scores, -jnp.inf)
     if sink is not None:
-        scores = jnp.concatenate([scores, jnp.broadcast_to(sink, (*scores.shape[:-1], 1))], -1)
+        scores = jnp.concatenate([scores, jnp.broadcast_to(sink * scale, (*scores.shape[:-1], 1))], -1)
     weights = step.numerics.softmax(scores, scores.ndim - 1, elements[0], config)
     if sink is not None:
         weights = weights[..., :-1]
@@ -79,7 +80,8 @@ def scaled_dot_product_attention(step: Step, *operands: jax.Array) -> jax.Array:
 def scaled_dot_product_attention_decode(step: Step, *operands: jax.Array) -> jax.Array:
     """Of the one position of each row of the batch: query [1, batch, heads, size], the cache [batch, heads, …].
 
-    Causal: the positions after `cur_pos` take no part; else `mask` [batch, 1, heads, positions] says it.
+    Causal: the positions after `cur_pos` take no part; else `mask` [batch, 1, heads, positions] says it. It is scaled
+    too, as this kernel alone does: softmax(scale (query keyᵀ + mask)) (tt-mlir's SDPADecodeDecompositionPattern.cpp).
     """
     query, key, value, mask, position, sink = spread(step, operands, 6)
     assert query is not None
@@ -101,11 +103,15 @@ def scaled_dot_product_attention_decode(step: Step, *operands: jax.Array) -> jax
         seen = inside if seen is None else seen & inside
     heads = jnp.swapaxes(query, 0, 1).swapaxes(1, 2)  # [batch, heads, 1, size]
     if mask is not None:
-        mask = jnp.swapaxes(mask, 1, 2)
+        mask = jnp.swapaxes(mask, 1, 2) * _scale(step, query)
     if sink is not None:
         sink = sink[:, :1].reshape(1, -1, 1, 1)
     out = _attended(step, heads, key, value, mask, seen, sink)
     return jnp.transpose(out, (2, 0, 1, 3))
+
+
+def _scale(step: Step, query: jax.Array) -> jax.Array:
+    return jnp.float32(number(step, "scale", 1 / math.sqrt(query.shape[-1])))
 
 
 def _window(step: Step) -> int | None:

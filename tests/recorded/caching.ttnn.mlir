@@ -1,0 +1,82 @@
+#dram = #ttnn.buffer_type<dram>
+#l1 = #ttnn.buffer_type<l1>
+#loc6 = loc("cache")
+#loc7 = loc("new")
+#loc8 = loc("first")
+#system_desc = #ttcore.system_desc<[{role = host, target_triple = "x86_64-pc-linux"}], [{arch = <wormhole_b0>, grid = 8x8, coord_translation_offsets = 18x18, l1_size = 1499136, num_dram_channels = 12, dram_channel_size = 1073741824, noc_l1_address_align_bytes = 16, pcie_address_align_bytes = 32, noc_dram_address_align_bytes = 32, l1_unreserved_base = 103840, erisc_l1_unreserved_base = 98304, dram_unreserved_base = 2968640, dram_unreserved_end = 1073162048, supported_data_types = [<f32>, <f16>, <bf16>, <bfp_f8>, <bfp_bf8>, <bfp_f4>, <bfp_bf4>, <bfp_f2>, <bfp_bf2>, <u32>, <u16>, <u8>, <si32>], supported_tile_sizes = [ 4x16,  16x16,  32x16,  4x32,  16x32,  32x32], dst_physical_size_tiles = 16, num_cbs = 64, num_compute_threads = 1, num_datamovement_threads = 2, dram_grid = 1x12, dram_bank_to_logical_worker_noc0 = [(7, 3), (0, 0), (4, 0), (5, 0), (0, 4), (3, 7), (1, 4), (7, 4), (6, 4), (2, 4), (4, 4), (5, 4)], dram_bank_to_logical_worker_noc1 = [(7, 3), (0, 0), (4, 0), (5, 0), (0, 4), (3, 7), (1, 4), (7, 4), (6, 4), (2, 4), (4, 4), (5, 4)]}, {arch = <wormhole_b0>, grid = 8x8, coord_translation_offsets = 18x18, l1_size = 1499136, num_dram_channels = 12, dram_channel_size = 1073741824, noc_l1_address_align_bytes = 16, pcie_address_align_bytes = 32, noc_dram_address_align_bytes = 32, l1_unreserved_base = 103840, erisc_l1_unreserved_base = 98304, dram_unreserved_base = 2968640, dram_unreserved_end = 1073162048, supported_data_types = [<f32>, <f16>, <bf16>, <bfp_f8>, <bfp_bf8>, <bfp_f4>, <bfp_bf4>, <bfp_f2>, <bfp_bf2>, <u32>, <u16>, <u8>, <si32>], supported_tile_sizes = [ 4x16,  16x16,  32x16,  4x32,  16x32,  32x32], dst_physical_size_tiles = 16, num_cbs = 64, num_compute_threads = 1, num_datamovement_threads = 2, dram_grid = 1x12, dram_bank_to_logical_worker_noc0 = [(7, 3), (0, 0), (4, 0), (5, 0), (0, 4), (3, 7), (1, 4), (7, 4), (6, 4), (2, 4), (4, 4), (5, 4)], dram_bank_to_logical_worker_noc1 = [(7, 3), (0, 0), (4, 0), (5, 0), (0, 4), (3, 7), (1, 4), (7, 4), (6, 4), (2, 4), (4, 4), (5, 4)]}], [0, 1], [1 : i32, 0 : i32], [ 0x0x0x0], [<[0, 0, 0], [1, 0, 0]>, <[0, 0, 1], [1, 0, 1]>]>
+#ttnn_layout = #ttnn.ttnn_layout<(d0) -> (0, d0), <1x1>, memref<1x1x!ttcore.tile<32x32, si32>, #dram>, <interleaved>>
+#ttnn_layout1 = #ttnn.ttnn_layout<(d0, d1, d2, d3) -> (d0 * 128 + d1 * 64 + d2, d3), <1x1>, memref<12x1x!ttcore.tile<32x32, f32>, #dram>, <interleaved>>
+#ttnn_layout2 = #ttnn.ttnn_layout<(d0, d1, d2, d3) -> (d0 * 6 + d1 * 3 + d2, d3), <1x1>, memref<6x32xf32, #dram>, <interleaved>>
+#ttnn_layout3 = #ttnn.ttnn_layout<(d0) -> (0, d0), <1x1>, memref<1x3xsi32, #dram>, <interleaved>>
+#ttnn_layout4 = #ttnn.ttnn_layout<(d0, d1, d2, d3) -> (d0 * 64 + d1 * 32 + d2, d3), <1x1>, memref<2x1x!ttcore.tile<32x32, f32>, #dram>, <interleaved>>
+#ttnn_layout5 = #ttnn.ttnn_layout<(d0, d1, d2, d3) -> (d0 * 96 + d1 * 32 + d2, d3), <1x1>, memref<3x1x!ttcore.tile<32x32, f32>, #dram>, <interleaved>>
+#ttnn_layout6 = #ttnn.ttnn_layout<(d0, d1, d2, d3) -> (d0 * 96 + d1 * 32 + d2, d3), <3x1>, memref<1x1x!ttcore.tile<32x32, f32>, #l1>, <height_sharded>, core_ranges = <[#ttnn.core_range<(0,0), (2,0)>]>>
+module @jit_run attributes {mhlo.num_partitions = 2 : i32, mhlo.num_replicas = 1 : i32, ttcore.meshes = #ttcore.meshes<[<"mesh" = 1x2>]>} {
+  ttcore.device_module {
+    builtin.module @jit_run attributes {mhlo.num_partitions = 2 : i32, mhlo.num_replicas = 1 : i32, ttcore.meshes = #ttcore.meshes<[<"mesh" = 1x2>]>, ttcore.system_desc = #system_desc, ttnn.l1_const_eval_usage = 1024 : ui64} {
+      ttcore.device @default_device = <workerGrid = #ttcore.grid<8x8, virt_to_physical_map = (d0, d1) -> (0, d0, d1), physical_to_virt_map = (d0, d1, d2) -> (d1, d2)>, dramGrid = #ttcore.grid<1x12>, l1Map = (d0, d1, d2)[s0] -> (0, d0, d1, d2 + s0), dramMap = (d0, d1, d2)[s0, s1, s2, s3, s4, s5, s6] -> (0, 0, (((d0 * s1) * (s2 * (s3 * s6)) + d1 * (s2 * (s3 * s6)) + d2) floordiv s4) mod 12, ((((d0 * s1) * (s2 * (s3 * s6)) + d1 * (s2 * (s3 * s6)) + d2) floordiv s4) floordiv 12) * s4 + ((d0 * s1) * (s2 * (s3 * s6)) + d1 * (s2 * (s3 * s6)) + d2) mod s4 + s5), meshShape = 1x2, chipIds = [0, 1]> loc(#loc)
+      func.func private @main_const_eval_0() -> tensor<3xsi32, #ttnn_layout> attributes {tt.function_type = "const_eval"} {
+        %0 = "ttnn.get_device"() <{mesh_offset = #ttnn<mesh_offset 0x0>, mesh_shape = #ttnn<mesh_shape 1x2>}> : () -> !ttnn.device loc(#loc26)
+        %1 = "ttnn.zeros"(%0) <{shape = #ttnn.shape<1>}> : (!ttnn.device) -> tensor<1xsi32, #ttnn_layout> loc(#loc26)
+        %2 = "ttnn.full"(%0) <{fill_value = 20 : i32, shape = #ttnn.shape<1>}> : (!ttnn.device) -> tensor<1xsi32, #ttnn_layout> loc(#loc27)
+        %3 = "ttnn.arange"(%0) <{end = 3 : si64, start = 0 : si64, step = 1 : si64}> : (!ttnn.device) -> tensor<3xsi32, #ttnn_layout> loc(#loc28)
+        %4 = "ttnn.multiply"(%2, %3) <{activations = [], input_tensor_a_activations = [], input_tensor_b_activations = []}> : (tensor<1xsi32, #ttnn_layout>, tensor<3xsi32, #ttnn_layout>) -> tensor<3xsi32, #ttnn_layout> loc(#loc27)
+        "ttnn.deallocate"(%3) <{force = false}> : (tensor<3xsi32, #ttnn_layout>) -> () loc(#loc27)
+        "ttnn.deallocate"(%2) <{force = false}> : (tensor<1xsi32, #ttnn_layout>) -> () loc(#loc27)
+        %5 = "ttnn.add"(%1, %4) <{activations = [], input_tensor_a_activations = [], input_tensor_b_activations = []}> : (tensor<1xsi32, #ttnn_layout>, tensor<3xsi32, #ttnn_layout>) -> tensor<3xsi32, #ttnn_layout> loc(#loc26)
+        "ttnn.deallocate"(%4) <{force = false}> : (tensor<3xsi32, #ttnn_layout>) -> () loc(#loc26)
+        "ttnn.deallocate"(%1) <{force = false}> : (tensor<1xsi32, #ttnn_layout>) -> () loc(#loc26)
+        return %5 : tensor<3xsi32, #ttnn_layout> loc(#loc)
+      } loc(#loc)
+      func.func public @main(%arg0: tensor<3x2x64x32xf32, #ttnn_layout1> {ttcore.argument_type = #ttcore.argument_type<input>, ttcore.kv_cache, ttcore.local_shape = #ttcore<local_shape local_shape = tensor<3x2x64x32xf32>>, ttcore.shard_status = #ttcore.shard_status<presharded>} loc("cache"), %arg1: tensor<1x2x3x32xf32, #ttnn_layout2> {ttcore.argument_type = #ttcore.argument_type<input>, ttcore.local_shape = #ttcore<local_shape local_shape = tensor<1x2x3x32xf32>>, ttcore.shard_status = #ttcore.shard_status<presharded>} loc("new"), %arg2: tensor<3xsi32, #ttnn_layout3> {ttcore.argument_type = #ttcore.argument_type<input>, ttcore.local_shape = #ttcore<local_shape local_shape = tensor<3xi32>>, ttcore.shard_status = #ttcore.shard_status<presharded>} loc("first")) -> (tensor<3x2x64x32xf32, #ttnn_layout1> {jax.result_info = "result", ttcore.local_shape = #ttcore<local_shape local_shape = tensor<3x2x64x32xf32>>, ttcore.shard_status = #ttcore.shard_status<presharded>}) attributes {tt.function_type = "forward_device"} {
+        %0 = ttcore.load_cached(@main_const_eval_0, []) : () -> tensor<3xsi32, #ttnn_layout> loc(#loc)
+        %1 = "ttnn.to_layout"(%arg2) : (tensor<3xsi32, #ttnn_layout3>) -> tensor<3xsi32, #ttnn_layout> loc(#loc8)
+        "ttnn.deallocate"(%arg2) <{force = false}> : (tensor<3xsi32, #ttnn_layout3>) -> () loc(#loc8)
+        %2 = "ttnn.add"(%1, %0) <{activations = [], input_tensor_a_activations = [], input_tensor_b_activations = []}> : (tensor<3xsi32, #ttnn_layout>, tensor<3xsi32, #ttnn_layout>) -> tensor<3xsi32, #ttnn_layout> loc(#loc29)
+        "ttnn.deallocate"(%1) <{force = false}> : (tensor<3xsi32, #ttnn_layout>) -> () loc(#loc29)
+        "ttnn.deallocate"(%0) <{force = false}> : (tensor<3xsi32, #ttnn_layout>) -> () loc(#loc29)
+        %3 = "ttnn.to_layout"(%arg1) : (tensor<1x2x3x32xf32, #ttnn_layout2>) -> tensor<1x2x3x32xf32, #ttnn_layout4> loc(#loc7)
+        "ttnn.deallocate"(%arg1) <{force = false}> : (tensor<1x2x3x32xf32, #ttnn_layout2>) -> () loc(#loc7)
+        %4 = "ttnn.permute"(%3) <{permutation = array<i64: 0, 2, 1, 3>}> : (tensor<1x2x3x32xf32, #ttnn_layout4>) -> tensor<1x3x2x32xf32, #ttnn_layout5> loc(#loc31)
+        "ttnn.deallocate"(%3) <{force = false}> : (tensor<1x2x3x32xf32, #ttnn_layout4>) -> () loc(#loc31)
+        %5 = "ttnn.to_memory_config"(%4) : (tensor<1x3x2x32xf32, #ttnn_layout5>) -> tensor<1x3x2x32xf32, #ttnn_layout6> loc(#loc31)
+        "ttnn.deallocate"(%4) <{force = false}> : (tensor<1x3x2x32xf32, #ttnn_layout5>) -> () loc(#loc31)
+        %6 = "ttnn.to_layout"(%2) : (tensor<3xsi32, #ttnn_layout>) -> tensor<3xsi32, #ttnn_layout3> loc(#loc29)
+        "ttnn.deallocate"(%2) <{force = false}> : (tensor<3xsi32, #ttnn_layout>) -> () loc(#loc29)
+        "ttnn.paged_update_cache"(%arg0, %5, %6) <{share_cache = false}> : (tensor<3x2x64x32xf32, #ttnn_layout1>, tensor<1x3x2x32xf32, #ttnn_layout6>, tensor<3xsi32, #ttnn_layout3>) -> () loc(#loc31)
+        "ttnn.deallocate"(%6) <{force = false}> : (tensor<3xsi32, #ttnn_layout3>) -> () loc(#loc31)
+        "ttnn.deallocate"(%5) <{force = false}> : (tensor<1x3x2x32xf32, #ttnn_layout6>) -> () loc(#loc31)
+        return %arg0 : tensor<3x2x64x32xf32, #ttnn_layout1> loc(#loc)
+      } loc(#loc)
+    } loc(#loc)
+  } loc(#loc)
+} loc(#loc)
+#loc = loc(unknown)
+#loc1 = loc("/home/user/programs.py":287:28 to :66)
+#loc2 = loc("/home/user/pytest_tt/targets/jax_private.py":240:15 to :59)
+#loc3 = loc("/home/user/pytest_tt/tt_compiler/lowering.py":80:18 to :57)
+#loc4 = loc("/home/user/pytest_tt/tt_compiler/lowering.py":69:11 to :97)
+#loc5 = loc("/home/user/record.py":45:22 to :63)
+#loc9 = loc("/home/user/programs.py":287:20 to :66)
+#loc10 = loc("/home/user/programs.py":280:19 to :112)
+#loc11 = loc("/home/user/programs.py":288:18 to :94)
+#loc12 = loc("caching.<locals>.run"(#loc1))
+#loc13 = loc("lower_for"(#loc2))
+#loc14 = loc("lower_traced"(#loc3))
+#loc15 = loc("lower"(#loc4))
+#loc16 = loc("<module>"(#loc5))
+#loc17 = loc("caching.<locals>.run"(#loc9))
+#loc18 = loc("caching.<locals>.in_place"(#loc10))
+#loc19 = loc("caching.<locals>.run"(#loc11))
+#loc20 = loc(callsite(#loc15 at #loc16))
+#loc21 = loc(callsite(#loc14 at #loc20))
+#loc22 = loc(callsite(#loc13 at #loc21))
+#loc23 = loc(callsite(#loc12 at #loc22))
+#loc24 = loc(callsite(#loc17 at #loc22))
+#loc25 = loc(callsite(#loc19 at #loc22))
+#loc26 = loc("jit(run)/add"(#loc23))
+#loc27 = loc("jit(run)/mul"(#loc23))
+#loc28 = loc("jit(run)/iota"(#loc23))
+#loc29 = loc("jit(run)/add"(#loc24))
+#loc30 = loc(callsite(#loc18 at #loc25))
+#loc31 = loc("jit(run)/cond/branch_0_fun/ffi_call"(#loc30))
