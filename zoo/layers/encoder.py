@@ -118,19 +118,23 @@ def on_each_chip(
 
 def split_heads(
     x: jax.Array, kernels: Sequence[jax.Array], biases: Sequence[jax.Array], *, tokens: int
-) -> tuple[jax.Array, ...]:
-    """`x` [batch * tokens, hidden] times each of `kernels`, plus its bias: [batch, head, tokens, head_dim] each.
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Scaled queries, keys and values of `x` [batch * tokens, hidden], each [batch, head, tokens, head_dim].
 
-    One product: the chip joins the kernels once, because they are parameters.
+    `kernels` [hidden, head, head_dim] and `biases` [head, head_dim] are joined and scaled, so that it is one product.
+    The chip does that to parameters once; scores it would scale at each call.
     """
-    kernel, bias = jnp.concatenate(kernels, axis=1), jnp.concatenate(biases, axis=0)
-    hidden, heads, size = kernel.shape
-    y = x @ kernel.reshape(hidden, heads * size) + bias.reshape(heads * size)
-    y = y.reshape(-1, tokens, heads, size).swapaxes(1, 2)
+    hidden, heads, size = kernels[0].shape
+    # As matrices: the chip pads the last two axes to 32, and so few heads would become 32.
+    query, key, value = (kernel.reshape(hidden, heads * size) for kernel in kernels)
+    kernel = jnp.concatenate([query * size**-0.5, key, value], axis=1)
+    query, key, value = (bias.reshape(heads * size) for bias in biases)
+    y = x @ kernel + jnp.concatenate([query * size**-0.5, key, value])
+    y = y.reshape(-1, tokens, 3 * heads, size).swapaxes(1, 2)
     # Without the barrier TT's compiler slices first, and then swaps the axes of each slice.
     y = jax.lax.optimization_barrier(y)
-    ends = np.cumsum([kernel.shape[1] for kernel in kernels])[:-1]
-    return tuple(jnp.split(y, ends, axis=1))
+    query, key, value = jnp.split(y, 3, axis=1)
+    return query, key, value
 
 
 class Heads(nn.Module):
@@ -202,10 +206,7 @@ class Layer(nn.Module):
             (P("batch"), (P(None, "model"),) * 3, (P("model"),) * 3),
             (P("batch", "model"),) * 3,
         )
-        # The chip scales parameters once, scores at each call.
-        kernels = (query[0] * size**-0.5, key[0], value[0])
-        biases = (query[1] * size**-0.5, key[1], value[1])
-        queries, keys, values = split(x, kernels, biases)
+        queries, keys, values = split(x, (query[0], key[0], value[0]), (query[1], key[1], value[1]))
         seen = attention(queries, keys, values, bias).swapaxes(1, 2).reshape(-1, heads, size)
         result: jax.Array = RowParallel(hidden, config.mesh, name="attention")(seen)
         return result
