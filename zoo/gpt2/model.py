@@ -199,9 +199,12 @@ def projected(x: jax.Array, parts: Projections, size: int, queries: int | None) 
         (kernel, bias), *others = parts
         kernels = (kernel * size**-0.5, *(kernel for kernel, _ in others))
         biases = (bias * size**-0.5, *(bias for _, bias in others))
-        y = heads_of(x @ jnp.concatenate(kernels, axis=1) + jnp.concatenate(biases))
-        # Without the barrier TT's compiler slices first, and then swaps the axes of each slice.
-        return tuple(jnp.split(jax.lax.optimization_barrier(y), 3, axis=2 if queries is None else 1))
+        y = x @ jnp.concatenate(kernels, axis=1) + jnp.concatenate(biases)
+        # Barriers cost nothing there. Without them TT's compiler takes the bias out of the product, or slices first and
+        # then swaps the axes of each slice.
+        if queries is None:
+            return tuple(jnp.split(heads_of(jax.lax.optimization_barrier(y)), 3, axis=2))
+        return tuple(jnp.split(jax.lax.optimization_barrier(heads_of(y)), 3, axis=1))
 
     def apart(x: jax.Array, parts: Projections) -> tuple[jax.Array, ...]:
         q, k, v = (heads_of(x @ kernel + bias) for kernel, bias in parts)
