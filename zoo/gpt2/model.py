@@ -3,8 +3,8 @@
 Sizes are what the program has, so heads, the MLP's width and the logits may be padded to what a mesh divides
 (`zoo.gpt2.sharding`). Only the token embedding knows of chips, because its rows lie on all of them; the head is tied to
 it. Only what the TT compiler takes is used: Python loops, positions as data. Tokens of all rows are rows of one matrix
-[batch * queries, hidden]: of a product of three axes TT's compiler makes one of two, and reshapes around it. Kernels are
-flax's [in, out].
+[batch * queries, hidden]: of a product of three axes TT's compiler makes one of two, and reshapes around it. Kernels
+are flax's [in, out].
 """
 
 from __future__ import annotations

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 def fused(name: str, plain: Callable[..., jax.Array], *arrays: jax.Array, **attributes: Any) -> jax.Array:
-    """``plain(*arrays, **attributes)`` as StableHLO's composite `name`; elsewhere than on a card, what `plain` computes.
+    """``plain(*arrays, **attributes)`` as StableHLO's composite `name`; in the simulation it is what `plain` computes.
 
-    Derivatives are those of `plain`: jax has none of a composite.
+    Derivatives are those of `plain`: jax has none of a composite. On several chips the arrays must be whole on each, or
+    its own part inside ``jax.shard_map``: TT's compiler does not spread a composite.
     """
 
     @jax.custom_jvp
