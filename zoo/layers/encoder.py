@@ -17,6 +17,8 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import PartitionSpec as P
 
+from zoo.layers.fused import fused
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -66,8 +68,7 @@ def gelu(x: jax.Array) -> jax.Array:
     def plain(x: jax.Array) -> jax.Array:
         return x * 0.5 * (1.0 + jax.lax.erf(x * 0.5**0.5))
 
-    result: jax.Array = jax.lax.composite(plain, name="tenstorrent.gelu")(x)
-    return result
+    return fused("tenstorrent.gelu", plain, x)
 
 
 class LayerNorm(nn.Module):
@@ -89,14 +90,15 @@ class LayerNorm(nn.Module):
             variance = jnp.mean(rest * rest, axis=-1, keepdims=True)
             return (rest * jax.lax.rsqrt(variance + epsilon) * scale + bias).astype(x.dtype)
 
-        result: jax.Array = jax.lax.composite(plain, name="tenstorrent.layer_norm")(
+        return fused(
+            "tenstorrent.layer_norm",
+            plain,
             x,
             self.param("scale", nn.initializers.ones_init(), units),
             self.param("bias", nn.initializers.zeros_init(), units),
             epsilon=np.float32(self.epsilon),
             normalized_shape=np.array(units, np.int64),
         )
-        return result
 
 
 def layer_norm(config: EncoderConfig, name: str) -> nn.Module:
