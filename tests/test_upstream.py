@@ -29,6 +29,7 @@ def bfloat16(x, n): return x.astype(jnp.bfloat16)
 def loop(x, n): return jax.lax.fori_loop(0, n[0], lambda i, y: y + i, x)
 def branches(x, n): return jax.lax.cond(n[0] > 0, jnp.sin, jnp.cos, x)
 def update(x, n): return jax.lax.dynamic_update_slice(x, x[:1], (n[0], 0))
+def by_platform(x, n): return jax.lax.platform_dependent(x, cpu=jnp.sin, default=jnp.cos)
 def half(x, n): return x.astype(jnp.float16)
 def rounded(x, n): return jnp.round(x)
 def shifted(x, n): return n >> 1
@@ -50,6 +51,7 @@ FOUND = {
     "bfloat16": (),
     "loop": ("while",),
     "branches": ("case",),
+    "by_platform": (),
     "update": ("dynamic_update_slice",),
     "half": ("type f16",),
     "rounded": ("round_nearest_even",),

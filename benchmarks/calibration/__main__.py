@@ -26,6 +26,9 @@ def main() -> int:
     parser.add_argument("--cases", action="store_true", help="a row per case")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {_PAGE.name}")
     options = parser.parse_args()
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")  # TT's plugin, where it is installed, would look for a card
     recorded = read()
     known = list(dict.fromkeys(one.name for one in recorded))
     if unknown := [name for name in options.names if name not in known]:

@@ -20,6 +20,7 @@ from pytest_tt.emulator import differences
 from pytest_tt.emulator.builds import meaning_of
 from pytest_tt.emulator.errors import ChipsDisagreeError, EmulationError, place_of
 from pytest_tt.emulator.numerics import EXACT, chip
+from pytest_tt.emulator.pairs import is_key, split
 from pytest_tt.emulator.run import Emulator
 from pytest_tt.results.card import emulated_entry
 from pytest_tt.targets.systems import SYSTEMS
@@ -142,7 +143,8 @@ class EmulatedCall:
             self._record(dearest=[_dear(cost) for cost in costs if cost.growth > _NOTHING])
         spare = [Spare(leaf) if number in self._donated else leaf for number, leaf in enumerate(leaves)]
         expected, tree = jax.tree.flatten(simulate())
-        self._judge(spare, Discrepancy.of(exact, expected), Discrepancy.of(rounded, expected))
+        known = _comparable(expected)
+        self._judge(spare, Discrepancy.of(_comparable(exact), known), Discrepancy.of(_comparable(rounded), known))
         return jax.tree.unflatten(tree, rounded)
 
     def _judge(self, spare: Sequence[Any], exact: Discrepancy, rounded: Discrepancy) -> None:
@@ -197,6 +199,11 @@ class Spare:
     def array(self) -> Any:
         """It, where it was."""
         return jax.device_put(self._value, self._sharding)
+
+
+def _comparable(results: Sequence[Any]) -> list[Any]:
+    """Keys of random numbers as their words."""
+    return [split(result) if is_key(result.dtype) else result for result in results]
 
 
 def _dear(cost: Cost) -> dict[str, Any]:

@@ -8,10 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from pytest_tt.tt_compiler.hints import hint_for
 from pytest_tt.tt_compiler.locations import Location
 from pytest_tt.tt_compiler.stablehlo_text import StableHLOText
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # What the lists below were read from: ops of StableHLO's 117 without a pattern in
 # lib/Conversion/StableHLOToTTIR/StableHLOToTTIRPatterns.cpp; CPUHoistNonLowerableSHLOOps.cpp for those on the host.
@@ -39,6 +43,9 @@ REFUSED_TYPES = re.compile(r"tensor<(?:\d+x)*(f64|f16|f8\w+|complex<\w+>)>")
 
 _OP = re.compile(r"\bstablehlo\.([a-z_\-]+)")
 _MAIN = re.compile(r"func\.func public @main\((.*?)\) -> ", re.DOTALL)
+_CONSTANT = re.compile(r"(%\w+) = stablehlo\.constant\b")
+_CASE = re.compile(r'(%\w+)(?::\d+)? = "stablehlo\.case"\((%\w+)\)')
+_RETURN = re.compile(r"stablehlo\.return (%\w+)")
 _SCALAR = re.compile(r"%\w+: tensor<[a-z]\w*>")
 
 
@@ -76,8 +83,9 @@ def verdict(stablehlo: str) -> tuple[Finding, ...]:
         raise ValueError("no 'func.func public @main' in the text: pass what jax.jit(f).lower(...).as_text() gives")
     text = StableHLOText(stablehlo)
     found: dict[tuple[str, str | None], Finding] = {}
+    chosen = _chosen_ahead(text.lines)
     for number, line in enumerate(text.lines):
-        if line.startswith("#") or line.lstrip().startswith("return"):
+        if line.startswith("#") or line.lstrip().startswith("return") or number in chosen:
             continue
         for name in _refused_in(line):
             location = text.location(number)
@@ -92,6 +100,27 @@ def verdict(stablehlo: str) -> tuple[Finding, ...]:
 def refused(stablehlo: str) -> tuple[str, ...]:
     """The names of `verdict`, each once, sorted; empty if upstream takes all."""
     return tuple(sorted({finding.name for finding in verdict(stablehlo)}))
+
+
+def _chosen_ahead(lines: Sequence[str]) -> set[int]:
+    """The lines of each `case` whose branch is a constant: StableHLO's simplification, which upstream runs first, puts
+    the branch in its place. jax makes such of `lax.platform_dependent`."""
+    found: set[int] = set()
+    constants: set[str] = set()
+    for number, line in enumerate(lines):
+        if "func.func" in line:
+            constants.clear()
+        if constant := _CONSTANT.search(line):
+            constants.add(constant[1])
+        elif (case := _CASE.search(line)) and case[2] in constants:
+            found.add(number)
+            end = " " * (len(line) - len(line.lstrip())) + "})"
+            until = next((at for at in range(number, len(lines)) if lines[at].startswith(end)), len(lines))
+            body = lines[number + 1 : until]
+            within = {constant[1] for inner in body if (constant := _CONSTANT.search(inner))}
+            if all(given[1] in within for inner in body if (given := _RETURN.search(inner))):
+                constants.add(case[1])
+    return found
 
 
 def _refused_in(line: str) -> list[str]:

@@ -1,6 +1,6 @@
 """What TT's compiler makes of programs that it computes wrongly, or was thought to, and of what to write instead.
 
-python tests/recorded/faults.py record      # compile them: the texts are in faults/
+python tests/recorded/faults.py record      # compile them: the texts are in faults/; or only those that are named
 python tests/recorded/faults.py             # execute the texts, exactly, against XLA: a line of JSON for each
 """
 
@@ -20,13 +20,16 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from jax import lax  # noqa: E402
+from jax.experimental.xla_metadata import set_xla_metadata  # noqa: E402
 from jax.sharding import NamedSharding  # noqa: E402
 from jax.sharding import PartitionSpec as P  # noqa: E402
 from recorded.reading import BUILD  # noqa: E402
 
 import pytest_tt  # noqa: E402
 from benchmarks import emulating  # noqa: E402
+from benchmarks.emulated import REFUSED, Emulated  # noqa: E402
 from benchmarks.programs import Argument, Program, f32, i32  # noqa: E402
+from pytest_tt.emulator.errors import EmulationError  # noqa: E402
 from pytest_tt.emulator.numerics import EXACT, chip  # noqa: E402
 from pytest_tt.emulator.run import Emulator  # noqa: E402
 from pytest_tt.tt_compiler import card_program  # noqa: E402
@@ -42,6 +45,8 @@ X = f32(32, 64)
 SPREAD = X.spread(None, "model")
 COLUMNS = (None, "model")
 ZERO = np.float32(0)
+SCALE = np.float32(0.25)
+CACHE, NEW, ONE = f32(2, 4, 32, 32), f32(1, 4, 2, 32), f32(2, 4, 1, 32)
 
 
 def whole(x: jax.Array, mesh: Any) -> jax.Array:
@@ -59,6 +64,40 @@ def cumsum_in_parts(x: jax.Array, mesh: Any) -> jax.Array:
 
     spec = P(None, "model")
     return jax.shard_map(on_a_chip, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)(x)
+
+
+def doubled(x: jax.Array, mesh: Any) -> jax.Array:
+    """Each chip doubles its part."""
+    spec = P(None, "model")
+    return jax.shard_map(lambda part: 2 * part, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)(x)
+
+
+def split_then_doubled(x: jax.Array, mesh: Any) -> jax.Array:
+    """Split first, in an op of its own."""
+    return doubled(lax.with_sharding_constraint(x, NamedSharding(mesh, P(None, "model"))), mesh)
+
+
+def written(cache: jax.Array, new: jax.Array, at: jax.Array) -> jax.Array:
+    """The cache, [batch, heads, slots, width], with `new` in the slot of each row: on the card in place."""
+
+    def in_place(*operands: jax.Array) -> jax.Array:
+        kind = jax.ShapeDtypeStruct(cache.shape, cache.dtype)
+        with set_xla_metadata(batch_offset="0"):
+            return jax.ffi.ffi_call("tt.update_cache", kind, input_output_aliases={0: 0})(*operands)
+
+    def selected(cache: jax.Array, new: jax.Array, at: jax.Array) -> jax.Array:
+        here = jnp.arange(cache.shape[2]) == at[:, None]
+        return jnp.where(here[:, None, :, None], new.transpose(2, 1, 0, 3), cache)
+
+    return lax.platform_dependent(cache, new, at, tt=in_place, default=selected)
+
+
+def attention(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
+    return jax.nn.softmax(query @ key.swapaxes(2, 3) * SCALE + bias) @ value
+
+
+def attention_scaled_last(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
+    return jax.nn.softmax((query @ key.swapaxes(2, 3) + bias / SCALE) * SCALE) @ value
 
 
 def order_by_two_keys(first: jax.Array, second: jax.Array) -> jax.Array:
@@ -84,6 +123,12 @@ PROGRAMS = (
     spread("cumsum_instead", cumsum_in_parts, SPREAD),
     spread("update", lambda x, u, i: lax.dynamic_update_slice(x, u, (0, i[0])), SPREAD, f32(32, 1), i32(1)),
     spread("update_instead", lambda x, u, i: jnp.where(jnp.arange(64) == i[0], u, x), SPREAD, f32(32, 1), i32(1)),
+    spread("whole", doubled, X),
+    spread("whole_instead", split_then_doubled, X),
+    single("old_cache", lambda c, x, i: (written(c, x, i), c * 2), CACHE, NEW, i32(2)),
+    single("old_cache_instead", lambda c, x, i: (c * 2, written(c, x, i)), CACHE, NEW, i32(2)),
+    single("one_query", attention, ONE, CACHE, CACHE, f32(2, 4, 1, 32)),
+    single("one_query_instead", attention_scaled_last, ONE, CACHE, CACHE, f32(2, 4, 1, 32)),
     spread("iota", lambda x: x + lax.broadcasted_iota(jnp.float32, x.shape, 1), SPREAD),
     spread("slice", lambda x: x[:, 8:40] * 2, SPREAD),
     spread("dynamic_slice_spread", lambda x, i: lax.dynamic_slice(x, (0, i[0] + 40), (32, 16)), SPREAD, i32(1), out=()),
@@ -118,14 +163,19 @@ def execute(devices: list[jax.Device]) -> None:
         if program.name.startswith("nan_mask"):
             given[0] = given[0].at[0, :8].set(jnp.nan)
             numerics = chip("wormhole")
-        result = emulating.compared(Emulator.of(card, lowered, mesh, numerics), lowered, given, function)
+        try:
+            result = emulating.compared(Emulator.of(card, lowered, mesh, numerics), lowered, given, function)
+        except EmulationError as error:
+            result = Emulated(REFUSED, reason=error.sentence)
         print(json.dumps({"name": program.name, **asdict(result)}), flush=True)
 
 
-def record(devices: list[jax.Device]) -> None:
+def record(devices: list[jax.Device], *names: str) -> None:
     from pytest_tt.tt_compiler.compile import compile_program
 
     for program in PROGRAMS:
+        if names and program.name not in names:
+            continue
         text = compile_program(lower(*program.lowerable(devices)), system=program.system).ttnn
         for place, name in ((HERE, "/home/user"), (ROOT, "/home/user"), (Path(sys.prefix), "/home/user/venv")):
             text = text.replace(str(place), name)
@@ -136,4 +186,7 @@ def record(devices: list[jax.Device]) -> None:
 
 if __name__ == "__main__":
     pytest_tt.open_chips("1x2", backend="sim")
-    (record if sys.argv[1:] == ["record"] else execute)(jax.devices("tt"))
+    if sys.argv[1:2] == ["record"]:
+        record(jax.devices("tt"), *sys.argv[2:])
+    else:
+        execute(jax.devices("tt"))

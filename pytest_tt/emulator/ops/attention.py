@@ -111,7 +111,7 @@ def scaled_dot_product_attention_decode(step: Step, *operands: jax.Array) -> jax
 
 
 def _scale(step: Step, query: jax.Array) -> jax.Array:
-    return jnp.float32(number(step, "scale", 1 / math.sqrt(query.shape[-1])))
+    return jnp.asarray(number(step, "scale", 1 / math.sqrt(query.shape[-1])), jnp.float32)
 
 
 def _window(step: Step) -> int | None:
