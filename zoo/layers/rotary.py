@@ -60,7 +60,8 @@ def matrices(cosine: jax.Array, sine: jax.Array, dtype: jnp.dtype, scale: float 
     # Row: what goes in; column: what comes out. The first half gets minus the second times its sine.
     turned = np.roll(same, half, axis=1) * np.repeat([-1.0, 1.0], half).astype(np.float32)
     cosine, sine = (jnp.concatenate([part, part], axis=-1)[..., None, :] for part in (cosine, sine))
-    return (same * cosine + turned * sine).astype(dtype)
+    made: jax.Array = (same * cosine + turned * sine).astype(dtype)
+    return made
 
 
 def rotated(x: jax.Array, matrices: jax.Array) -> jax.Array:
