@@ -2,25 +2,30 @@
 
 Sizes are what the program has: heads, the MLP's width and the vocabulary may be padded to what a mesh divides
 (`zoo.qwen2_5.sharding`). Only the embedding knows of chips, because its rows lie on all of them. Only what the TT
-compiler takes is used: Python loops, writes into the cache by select, positions as data, no sharded iota.
+compiler takes is used: Python loops, positions as data, no sharded iota. Tokens of all sentences are rows of one
+matrix [batch * queries, hidden]: of a product of three axes TT's compiler makes one of two, and reshapes around it.
 
 Weights are [out, in], as PyTorch stores them, and not flax's [in, out]: nothing is transposed while a checkpoint is
-loaded, and products of one or two rows read them in order. Products take numbers of `Qwen2Config.dtype` and give
-float32; norms, rotation, softmax and the residual sums stay in float32.
+loaded, and products of one or two rows read them in order. Activations, the residual sum and the cache are numbers of
+`Qwen2Config.dtype`, as TT's chips have them between operations; products are summed, norms and softmax computed, in
+float32.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from functools import reduce
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
+from jax.sharding import PartitionSpec as P
 
+from zoo.layers import rotary
+from zoo.layers.cache import write
+from zoo.layers.rotary import matrices, rotated
 from zoo.text.embedding import Embedding, spread_axes
 
 if TYPE_CHECKING:
@@ -183,10 +188,19 @@ CONFIGS = {
 
 
 def product(x: jax.Array, weight: jax.Array) -> jax.Array:
-    """`x` [..., in] times `weight` [out, in]: [..., out] float32."""
-    contracted = (((x.ndim - 1,), (1,)), ((), ()))
-    x = x.astype(weight.dtype)
-    return jax.lax.dot_general(x, weight, contracted, preferred_element_type=summed(x)).astype(jnp.float32)
+    """`x` [rows, in] times `weight` [out, in]: [rows, out] in the dtype of `x`, summed in float32."""
+
+    def plain(x: jax.Array, weight: jax.Array) -> jax.Array:
+        return jax.lax.dot_general(x, weight, (((1,), (1,)), ((), ())))
+
+    def two_rows(x: jax.Array, weight: jax.Array) -> jax.Array:
+        """XLA's CPU compiler multiplies one row of bfloat16 ten times slower than two."""
+        return plain(jnp.pad(x, ((0, 1), (0, 0))), weight)[:1]
+
+    if x.shape[0] == 1 and x.dtype == jnp.bfloat16:
+        found: jax.Array = jax.lax.platform_dependent(x, weight, cpu=two_rows, default=plain)
+        return found
+    return plain(x, weight)
 
 
 def summed(factor: jax.Array) -> jnp.dtype:
@@ -197,18 +211,21 @@ def summed(factor: jax.Array) -> jnp.dtype:
 class Linear(nn.Module):
     """A matrix [out, in], and a bias where there is one."""
 
+    inputs: int
     features: int
     dtype: str
-    bias: bool = False
+    biased: bool = False
 
-    @nn.compact
+    def setup(self) -> None:
+        dtype = jnp.dtype(self.dtype)
+        self.weight = self.param("weight", nn.initializers.normal(0.02), (self.features, self.inputs), dtype)
+        if self.biased:
+            self.bias = self.param("bias", nn.initializers.zeros, (self.features,), dtype)
+
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [..., in] to [..., out] float32."""
-        shape = (self.features, x.shape[-1])
-        y = product(x, self.param("weight", nn.initializers.normal(0.02), shape, jnp.dtype(self.dtype)))
-        if self.bias:
-            y += self.param("bias", nn.initializers.zeros, (self.features,), jnp.dtype(self.dtype))
-        return y
+        """`x` [rows, in] to [rows, out]."""
+        y = product(x, self.weight)
+        return y + self.bias if self.biased else y
 
 
 class RMSNorm(nn.Module):
@@ -218,9 +235,11 @@ class RMSNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [..., hidden] float32 to the same."""
+        """`x` [..., hidden] to the same."""
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
-        return x * jax.lax.rsqrt((x * x).mean(axis=-1, keepdims=True) + self.epsilon) * scale
+        wide = x.astype(jnp.float32)
+        wide = wide * jax.lax.rsqrt((wide * wide).mean(axis=-1, keepdims=True) + self.epsilon) * scale
+        return wide.astype(x.dtype)
 
 
 class Attention(nn.Module):
@@ -230,35 +249,90 @@ class Attention(nn.Module):
 
     def setup(self) -> None:
         config = self.config
-        keys = config.num_key_value_heads * config.head_dim
-        self.q = Linear(config.num_attention_heads * config.head_dim, config.dtype, bias=True)
-        self.k, self.v = Linear(keys, config.dtype, bias=True), Linear(keys, config.dtype, bias=True)
-        self.o = Linear(config.hidden_size, config.dtype)
+        queries, keys = (n * config.head_dim for n in (config.num_attention_heads, config.num_key_value_heads))
+        self.q, self.k, self.v = (
+            Linear(config.hidden_size, features, config.dtype, biased=True) for features in (queries, keys, keys)
+        )
+        self.o = Linear(queries, config.hidden_size, config.dtype)
 
     def __call__(
         self,
         x: jax.Array,
-        rotation: tuple[jax.Array, jax.Array],
+        rotation: jax.Array,
         allowed: jax.Array,
         cache: tuple[jax.Array, jax.Array] | None = None,
-        write: jax.Array | None = None,
+        positions: jax.Array | None = None,
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """`x` [batch, queries, hidden], `allowed` bool, broadcast to [batch, kv heads, group, queries, keys].
+        """`x` [batch * queries, hidden], `rotation` [batch, queries, head_dim, head_dim] of `matrices`.
 
-        Gives the same shape as `x`, and keys and values [batch, kv heads, keys, head_dim]: of `x`, or the `cache` with
-        those of the first query of `x` where `write`, bool [batch, 1, keys, 1], is true.
+        `allowed` bool [batch or 1, 1, group * queries, keys]. Gives the same shape as `x`, and keys and values [batch,
+        kv heads, keys, head_dim]: of `x`, or the `cache` with those of `x`, one query a row, at `positions` [batch].
         """
-        config, (batch, queries, _) = self.config, x.shape
-        dtype, kv_heads = jnp.dtype(config.dtype), config.num_key_value_heads
-        q = self.q(x).reshape(batch, queries, kv_heads, -1, config.head_dim).transpose(0, 2, 3, 1, 4)
-        k, v = (part(x).reshape(batch, queries, kv_heads, -1).swapaxes(1, 2) for part in (self.k, self.v))
-        q, k, v = rotated(q, rotation).astype(dtype), rotated(k, rotation).astype(dtype), v.astype(dtype)
-        if cache is not None and write is not None:
-            k, v = jnp.where(write, k[:, :, :1], cache[0]), jnp.where(write, v[:, :, :1], cache[1])
-        scores = jnp.einsum("bkgqd,bktd->bkgqt", q, k, preferred_element_type=summed(q)).astype(jnp.float32)
-        weights = nn.softmax(jnp.where(allowed, scores * config.head_dim**-0.5, MASKED)).astype(dtype)
-        mixed = jnp.einsum("bkgqt,bktd->bkgqd", weights, v, preferred_element_type=summed(v))
-        return self.o(mixed.transpose(0, 3, 1, 2, 4).reshape(batch, queries, -1)), (k, v)
+        config, axes, rows = self.config, self.config.axes, self.config.rows
+        in_linear = tuple((part.weight, part.bias) for part in (self.q, self.k, self.v))
+        column, part = (P(axes, None), P(axes)), P(rows, axes, None, None)
+        steps = () if cache is None or positions is None else (cache, positions)
+        call = self._on_a_chip
+        if config.summed_axes and not self.is_initializing():
+            call = jax.shard_map(
+                call,
+                mesh=config.mesh,
+                in_specs=(
+                    P(rows),
+                    P(rows),
+                    P(rows if allowed.shape[0] > 1 else None),
+                    ((column,) * 3, P(None, axes)),
+                    *(((part, part), P(rows)) if steps else ()),
+                ),
+                out_specs=(P(rows), (part, part)),
+                check_vma=False,
+            )
+        found: tuple[jax.Array, tuple[jax.Array, jax.Array]] = call(
+            x, rotation, allowed, (in_linear, self.o.weight), *steps
+        )
+        return found
+
+    def _on_a_chip(
+        self, x: jax.Array, rotation: jax.Array, allowed: jax.Array, weights: Any, *steps: Any
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        """`__call__` with a chip's heads; the sum over chips is the result."""
+        ((q_part, k_part, v_part), behind), size = weights, self.config.head_dim
+        kv_heads = k_part[1].shape[0] // size
+        heads, group = q_part[1].shape[0] // size, q_part[1].shape[0] // k_part[1].shape[0]
+        batch, queries = rotation.shape[:2]
+        # One product: the weights are joined once, ahead of the calls. The barriers keep TT's compiler from taking the
+        # product, or the transposed keys, apart again.
+        weight, bias = (jnp.concatenate(parts) for parts in zip(q_part, k_part, v_part, strict=True))
+        y = jax.lax.optimization_barrier(product(x, weight) + bias)
+        # The card writes tokens of all rows into the cache at once: a step's rows are its tokens.
+        places = (1, batch) if steps else (batch, queries)
+        y = y.reshape(*places, -1, size)
+        turned = rotated(y[:, :, : heads + kv_heads], rotation.reshape(*places, size, size))
+        parts = turned[:, :, :heads], turned[:, :, heads:], y[:, :, heads + kv_heads :]
+        if steps:
+            (keys, values), positions = steps
+            q = parts[0].reshape(batch, kv_heads, group, size)
+            k, v = (write(old, new.swapaxes(1, 2), positions) for old, new in ((keys, parts[1]), (values, parts[2])))
+        else:
+            q, k, v = (part.swapaxes(1, 2) for part in parts)
+            q, k = q.reshape(batch, kv_heads, group * queries, size), jax.lax.optimization_barrier(k)
+        mixed = grouped_attention(q, k, v, allowed)
+        if not steps:
+            mixed = mixed.reshape(batch, heads, queries, size).swapaxes(1, 2)
+        return reduce(jax.lax.psum, self._sums(), product(mixed.reshape(x.shape[0], -1), behind)), (k, v)
+
+    def _sums(self) -> tuple[str, ...]:
+        return () if self.is_initializing() else self.config.summed_axes
+
+
+def grouped_attention(q: jax.Array, k: jax.Array, v: jax.Array, allowed: jax.Array) -> jax.Array:
+    """What queries `q` [batch, kv heads, group * queries, head_dim] see of `k` and `v` [batch, kv heads, keys, size].
+
+    Products of `q` and `k` are scaled scores already. Scores and softmax are float32.
+    """
+    scores = jnp.einsum("bkqd,bktd->bkqt", q, k, preferred_element_type=summed(q)).astype(jnp.float32)
+    weights = nn.softmax(jnp.where(allowed, scores, MASKED)).astype(v.dtype)
+    return jnp.einsum("bkqt,bktd->bkqd", weights, v)
 
 
 class MLP(nn.Module):
@@ -269,14 +343,15 @@ class MLP(nn.Module):
     def setup(self) -> None:
         config = self.config
         self.gate, self.up = (
-            Linear(config.intermediate_size, config.dtype),
-            Linear(config.intermediate_size, config.dtype),
+            Linear(config.hidden_size, config.intermediate_size, config.dtype),
+            Linear(config.hidden_size, config.intermediate_size, config.dtype),
         )
-        self.down = Linear(config.hidden_size, config.dtype)
+        self.down = Linear(config.intermediate_size, config.hidden_size, config.dtype)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [batch, length, hidden] to the same."""
-        return self.down(nn.silu(self.gate(x)) * self.up(x))
+        """`x` [rows, hidden] to the same."""
+        # Behind the barrier it is another input, so that TT's compiler does not make one product that it slices.
+        return self.down(nn.silu(self.gate(x)) * self.up(jax.lax.optimization_barrier(x)))
 
 
 class Block(nn.Module):
@@ -291,13 +366,13 @@ class Block(nn.Module):
     def __call__(
         self,
         x: jax.Array,
-        rotation: tuple[jax.Array, jax.Array],
+        rotation: jax.Array,
         allowed: jax.Array,
         cache: tuple[jax.Array, jax.Array] | None = None,
-        write: jax.Array | None = None,
+        positions: jax.Array | None = None,
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """As `Attention`."""
-        attended, cache = self.attention(self.input_norm(x), rotation, allowed, cache, write)
+        attended, cache = self.attention(self.input_norm(x), rotation, allowed, cache, positions)
         x = x + attended
         return x + self.mlp(self.post_attention_norm(x)), cache
 
@@ -321,18 +396,18 @@ class Qwen2(nn.Module):
         self.layers = [Block(config) for _ in range(config.num_hidden_layers)]
         self.norm = RMSNorm(config.rms_norm_eps)
         if not config.tie_word_embeddings:
-            self.head = Linear(config.padded_vocab_size, config.dtype)
+            self.head = Linear(config.hidden_size, config.padded_vocab_size, config.dtype)
 
     def __call__(self, input_ids: jax.Array, attention_mask: jax.Array, position_ids: jax.Array) -> jax.Array:
         """Logits [batch, length, padded_vocab_size] of every position; those from `vocab_size` on are of the padding.
 
         All arguments are [batch, length]; where `attention_mask` is 0 there is padding, which nothing attends to.
         """
-        allowed = causal(input_ids.shape[1]) & (attention_mask != 0)[:, None, None, None, :]
-        x, rotation = self._embedded(input_ids), rotations(position_ids, self.config)
+        allowed = causal(input_ids.shape[1]) & (attention_mask != 0)[:, None, None, :]
+        x, rotation = self._embedded(input_ids), self._rotation(position_ids)
         for block in self.layers:
-            x, _ = block(x, rotation, allowed)
-        return self._logits(x)
+            x, _ = block(x, rotation, self._grouped(allowed))
+        return self._logits(x).reshape(*input_ids.shape, -1)
 
     def prefill(self, input_ids: jax.Array, last: jax.Array, slots: int) -> tuple[jax.Array, Cache]:
         """Logits [batch, padded_vocab_size] after each row's last token, and a cache of `slots` positions (static).
@@ -340,17 +415,18 @@ class Qwen2(nn.Module):
         `input_ids` [batch, length] padded on the right, `last` [batch] the position of each row's last token. What
         padding leaves in the cache is never read: `decode` overwrites a slot before it allows it.
         """
-        length = input_ids.shape[1]
-        x, rotation = self._embedded(input_ids), rotations(jnp.arange(length)[None, :], self.config)
+        batch, length = input_ids.shape
+        x, rotation = self._embedded(input_ids), self._rotation(jnp.arange(length)[None, :])
+        rotation = jnp.broadcast_to(rotation, (batch, *rotation.shape[1:]))
         cache = []
         for block in self.layers:
-            x, (k, v) = block(x, rotation, causal(length))
+            x, (k, v) = block(x, rotation, self._grouped(causal(length)[None, None]))
             room = ((0, 0), (0, 0), (0, slots - length), (0, 0))
             cache.append((jnp.pad(k, room), jnp.pad(v, room)))
         # Rows by their number would be a gather from each row's own table; this sum is exact.
         chosen = jnp.arange(length)[None, :] == last[:, None]
-        x = jnp.where(chosen[:, :, None], x, 0.0).sum(axis=1, keepdims=True)
-        return self._logits(self._alone(x))[:, 0], tuple(cache)
+        x = jnp.where(chosen[:, :, None], x.reshape(batch, length, -1), 0.0).sum(axis=1)
+        return self._logits(x), tuple(cache)
 
     def decode(self, tokens: jax.Array, positions: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
         """Logits [batch, padded_vocab_size] after one more token in each row, and the cache with it.
@@ -358,31 +434,28 @@ class Qwen2(nn.Module):
         `tokens` [batch] at `positions` [batch], which are their slots in the cache as well.
         """
         slots = jnp.arange(cache[0][0].shape[2])[None, :]
-        write = (slots == positions[:, None])[:, None, :, None]
-        allowed = (slots <= positions[:, None])[:, None, None, None, :]
-        x, rotation = self._alone(self._embedded(tokens[:, None])), rotations(positions[:, None], self.config)
+        allowed = (slots <= positions[:, None])[:, None, None, :]
+        x, rotation = self._embedded(tokens[:, None]), self._rotation(positions[:, None])
         written = []
         for block, layer in zip(self.layers, cache, strict=True):
-            x, layer = block(x, rotation, allowed, layer, write)
+            x, layer = block(x, rotation, allowed, layer, positions)
             written.append(layer)
-        return self._logits(x)[:, 0], tuple(written)
+        return self._logits(x), tuple(written)
 
     def _embedded(self, ids: jax.Array) -> jax.Array:
-        return self.embed(ids).astype(jnp.float32)
+        return self.embed(ids).reshape(-1, self.config.hidden_size)
+
+    def _rotation(self, positions: jax.Array) -> jax.Array:
+        cosine, sine = rotations(positions, self.config)
+        return matrices(cosine, sine, jnp.dtype(self.config.dtype), scale=self.config.head_dim**-0.25)
+
+    def _grouped(self, allowed: jax.Array) -> jax.Array:
+        """`allowed` [..., queries, keys] for each query head of a group, [..., group * queries, keys]."""
+        return jnp.tile(allowed, (1, 1, self.config.num_attention_heads // self.config.num_key_value_heads, 1))
 
     def _logits(self, x: jax.Array) -> jax.Array:
-        x = self.norm(x)
-        return product(x, self.embed.embedding) if self.config.tie_word_embeddings else self.head(x)
-
-    def _alone(self, x: jax.Array) -> jax.Array:
-        """`x` [batch, 1, hidden], with a query of zeros behind the one where a chip would have a single row.
-
-        Since XLA's CPU compiler sums bfloat16 in float32 it multiplies one row ten times slower than two, which real
-        chips do at once: their tiles have 32 rows.
-        """
-        single = x.shape[0] // self.config.copies == 1
-        slow = single and SUMS_FLOAT32 and self.config.dtype == "bfloat16"
-        return jnp.pad(x, ((0, 0), (0, 1), (0, 0))) if slow else x
+        weight = self.embed.embedding if self.config.tie_word_embeddings else self.head.weight
+        return product(self.norm(x), weight).astype(jnp.float32)
 
 
 def causal(length: int) -> jax.Array:
@@ -391,43 +464,11 @@ def causal(length: int) -> jax.Array:
     return places[:, None] >= places[None, :]
 
 
-def rotated(x: jax.Array, rotation: tuple[jax.Array, jax.Array]) -> jax.Array:
-    """`x` [batch, ..., queries, head_dim] with its two halves turned as pairs, by cosines and sines of `rotations`."""
-    first, second = jnp.split(x, 2, axis=-1)
-    between = tuple(range(1, x.ndim - 2))
-    cosine, sine = (jnp.expand_dims(part, between) for part in rotation)
-    return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
-
-
 def rotations(positions: jax.Array, config: Qwen2Config) -> tuple[jax.Array, jax.Array]:
-    """Cosines and sines of each position's angles, each [batch, queries, head_dim / 2] float32.
-
-    `positions` int32 [batch, queries]. The angle is looked up in two parts, a multiple of `step` and the rest, and
-    added by the sum formulas: one table of every position would be megabytes of constants in the program.
-    """
-    step, coarse, fine = rotation_tables(config.rope_theta, config.head_dim, config.max_position_embeddings)
-    shift = jnp.int32(step.bit_length() - 1)
-    (cosine, sine), (cosine_rest, sine_rest) = (
-        jnp.split(jnp.take(table, at, axis=0, mode="clip"), 2, axis=-1)
-        for table, at in (
-            (coarse, jax.lax.shift_right_logical(positions, jnp.broadcast_to(shift, positions.shape))),
-            (fine, positions & jnp.int32(step - 1)),
-        )
+    """Cosines and sines of each position's angles, each [..., head_dim / 2] float32; `positions` int32 [...]."""
+    return rotary.rotations(
+        positions,
+        theta=config.rope_theta,
+        head_dim=config.head_dim,
+        max_positions=config.max_position_embeddings,
     )
-    return cosine * cosine_rest - sine * sine_rest, sine * cosine_rest + cosine * sine_rest
-
-
-@lru_cache(maxsize=8)
-def rotation_tables(theta: float, head_dim: int, positions: int) -> tuple[int, np.ndarray, np.ndarray]:
-    """A power of two `step`; cosines beside sines at its multiples up to `positions`, and at 0 to `step` - 1.
-
-    Tables are [rows, head_dim], computed on the host in float64 and rounded to float32 once.
-    """
-    step = 1 << math.ceil(math.log2(positions) / 2)
-    frequencies = theta ** (-np.arange(0, head_dim, 2, dtype=np.float64) / head_dim)
-
-    def table(places: np.ndarray) -> np.ndarray:
-        angles = places[:, None] * frequencies
-        return np.concatenate([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
-
-    return step, table(np.arange(-(-positions // step)) * step), table(np.arange(step))

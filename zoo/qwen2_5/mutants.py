@@ -15,6 +15,7 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.authoring.mutants import Leaves, Mutant, Mutants, changed, epsilon_of, lying, registered, swapped
 from zoo.checkpoints.synthetic import uniform
+from zoo.layers import rotary
 from zoo.qwen2_5 import model as qwen2
 from zoo.qwen2_5.model import CONFIGS, Attention, Block, RMSNorm
 
@@ -82,9 +83,9 @@ def _written(shift: int) -> Mutant:
     """New keys and values `shift` slots behind their own."""
 
     def change(
-        attention: Any, call: Any, x: Any, rotation: Any, allowed: Any, cache: Any = None, write: Any = None
+        attention: Any, call: Any, x: Any, rotation: Any, allowed: Any, cache: Any = None, positions: Any = None
     ) -> Any:
-        return call(x, rotation, allowed, cache, None if write is None else jnp.roll(write, shift, axis=2))
+        return call(x, rotation, allowed, cache, None if positions is None else positions + shift)
 
     return _intercepted(Attention, change, TEXT)
 
@@ -93,10 +94,10 @@ def _seen(change_of: Callable[[np.ndarray], np.ndarray]) -> Mutant:
     """Other slots of the cache than those up to the token's own."""
 
     def change(
-        attention: Any, call: Any, x: Any, rotation: Any, allowed: Any, cache: Any = None, write: Any = None
+        attention: Any, call: Any, x: Any, rotation: Any, allowed: Any, cache: Any = None, positions: Any = None
     ) -> Any:
-        seen = allowed if write is None else jnp.asarray(change_of(np.asarray(allowed)))
-        return call(x, rotation, seen, cache, write)
+        seen = allowed if positions is None else jnp.asarray(change_of(np.asarray(allowed)))
+        return call(x, rotation, seen, cache, positions)
 
     return _intercepted(Attention, change, TEXT)
 
@@ -113,17 +114,18 @@ def _patched(name: str, function: Any, case: str | None = None) -> Mutant:
     return Mutant(patch=lambda: mock.patch.object(qwen2, name, function), case=case)
 
 
-def _neighbours(x: jax.Array, rotation: tuple[jax.Array, jax.Array]) -> jax.Array:
+def _neighbours(cosine: jax.Array, sine: jax.Array, dtype: jnp.dtype, scale: float) -> jax.Array:
     """Neighbours turned as pairs, as in GPT-J, in place of the halves."""
-    first, second = x[..., ::2], x[..., 1::2]
-    cosine, sine = (jnp.expand_dims(part, tuple(range(1, x.ndim - 2))) for part in rotation)
-    return jnp.stack([first * cosine - second * sine, second * cosine + first * sine], axis=-1).reshape(x.shape)
+    halves = rotary.matrices(cosine, sine, dtype, scale)
+    places = np.arange(halves.shape[-1]).reshape(2, -1).T.ravel()
+    return halves[..., places, :][..., places]
 
 
-def _keys_backwards(x: jax.Array, rotation: tuple[jax.Array, jax.Array], turn: Any = qwen2.rotated) -> Any:
-    """Keys [batch, heads, keys, size] turned the other way than queries, which have one axis more."""
-    cosine, sine = rotation
-    return turn(x, (cosine, -sine if x.ndim == 4 else sine))
+def _keys_backwards(x: jax.Array, matrices: jax.Array, turn: Any = rotary.rotated) -> Any:
+    """Keys, the last heads of `x`, turned the other way than queries."""
+    keys = x.shape[-2] * CONFIG.num_key_value_heads // (CONFIG.num_attention_heads + CONFIG.num_key_value_heads)
+    backwards = turn(x[..., -keys:, :], matrices.swapaxes(-1, -2))
+    return jnp.concatenate([turn(x[..., :-keys, :], matrices), backwards], axis=-2)
 
 
 def _late_steps(positions: jax.Array, config: Any, rotations: Any = qwen2.rotations) -> Any:
@@ -175,7 +177,7 @@ def _angles_in_bfloat16(positions: jax.Array, config: Any) -> Any:
 BY_NAME: dict[str, Mutant] = {
     "rotation's base 10,000": Mutant(config=lambda config: replace(config, rope_theta=1e4)),
     "rotation's base 500,000": Mutant(config=lambda config: replace(config, rope_theta=5e5)),
-    "rotation of neighbours, not of halves": _patched("rotated", _neighbours),
+    "rotation of neighbours, not of halves": _patched("matrices", _neighbours),
     "no rotation": _positions(np.zeros_like),
     "keys rotated backwards": _patched("rotated", _keys_backwards),
     "positions twice as far apart": _positions(lambda old: 2 * old),

@@ -147,10 +147,11 @@ def cache_specs(config: Qwen2Config) -> tuple[tuple[P, P], ...]:
 def collectives(config: Qwen2Config, mesh: Mesh | AbstractMesh, inputs: Mapping[str, Any]) -> dict[str, int]:
     """Kind to count, of one forward pass, prefill or step: two sums a layer, those of the embedding; the logits.
 
-    The embedding is summed along one axis of the mesh after the other, all else by XLA's partitioner at once.
+    The embedding and attention are summed along one axis of the mesh after the other, the MLP and the logits by XLA's
+    partitioner at once.
     """
-    axes = len(config.summed_axes)
-    return {"all-reduce": 2 * config.num_hidden_layers + axes, "all-gather": 1} if axes else {}
+    axes, layers = len(config.summed_axes), config.num_hidden_layers
+    return {"all-reduce": (axes + 1) * layers + axes, "all-gather": 1} if axes else {}
 
 
 def card_collectives(config: Qwen2Config, mesh: Mesh | AbstractMesh, inputs: Mapping[str, Any]) -> dict[str, int]:
