@@ -86,7 +86,8 @@ def test_derivatives(weights: dict[str, Any], tt_mesh: Any) -> None:
 
     def gradient(config: Any, params: Any) -> dict[str, Any]:
         def loss(params: Any) -> jax.Array:
-            logits = GPT2(config).apply(params, ids, np.ones_like(ids), places)[..., : TINY.vocab_size]
+            logits: Any = GPT2(config).apply(params, ids, np.ones_like(ids), places)
+            logits = logits[..., : TINY.vocab_size]
             return -jnp.take_along_axis(jax.nn.log_softmax(logits), ids[..., None], axis=-1).mean()
 
         found = jax.jit(jax.grad(loss, allow_int=True))(params)

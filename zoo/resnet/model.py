@@ -68,11 +68,9 @@ CONFIGS = {
 
 
 class BatchNorm(nn.Module):
-    """Batch norm with recorded statistics as what it does to a channel: ``x * multiplier + offset``.
+    """Batch norm with recorded statistics as what it does to a channel: ``x * multiplier + offset``."""
 
-    `deviation` is sqrt(recorded variance + EPSILON), computed when a checkpoint is loaded. Were EPSILON added here,
-    TT's compiler would make one function of all kernels' products, as they share the constant, and need 5 GB at once.
-    """
+    epsilon: float
 
     @nn.compact
     def __call__(self, channels: int) -> tuple[jax.Array, jax.Array]:
@@ -81,8 +79,8 @@ class BatchNorm(nn.Module):
         scale = self.param("scale", ones, (channels,), jnp.float32)
         bias = self.param("bias", zeros, (channels,), jnp.float32)
         mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32).value
-        deviation = self.variable("batch_stats", "deviation", jnp.ones, (channels,), jnp.float32).value
-        multiplier = scale / deviation
+        var = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32).value
+        multiplier = scale * jax.lax.rsqrt(var + self.epsilon)
         return multiplier, bias - mean * multiplier
 
 
@@ -130,7 +128,7 @@ class ConvNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """`x` [batch, height, width, channels], to `features` channels; height and width are divided by `stride`."""
-        multiplier, offset = BatchNorm(name="normalization")(self.features)
+        multiplier, offset = BatchNorm(EPSILON, name="normalization")(self.features)
         pad = self.kernel // 2
         padding = ((pad, pad), (pad, pad))
         convolution = Convolution(self.features, self.kernel, self.stride, padding, self.relu, name="convolution")

@@ -11,8 +11,9 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import PartitionSpec as P
 
-from zoo.authoring.mutants import Leaves, Mutant, Mutants, changed, lying, registered
-from zoo.resnet.model import EPSILON, BatchNorm, Block, ConvNorm, Convolution, ResNetConfig
+from zoo.authoring.mutants import Leaves, Mutant, Mutants, changed, epsilon_of, lying, registered
+from zoo.resnet import model as resnet
+from zoo.resnet.model import BatchNorm, Block, ConvNorm, Convolution, ResNetConfig
 from zoo.vision.images import Preparation
 
 if TYPE_CHECKING:
@@ -102,11 +103,12 @@ def _apart(normed: Callable[[ConvNorm, Any, Any], Any]) -> Mutant:
 
 def _normed(x: Any, norm: Any) -> Any:
     """Batch norm as its paper has it, in the dtype of `x` and of the variables."""
-    return (x - norm["mean"]) / norm["deviation"] * norm["scale"] + norm["bias"]
+    unit = (x - norm["mean"]) * (1 / jnp.sqrt(norm["var"] + jnp.asarray(resnet.EPSILON, norm["var"].dtype)))
+    return unit * norm["scale"] + norm["bias"]
 
 
 def _statistics_of_batch(module: ConvNorm, x: Any, norm: Any) -> Any:
-    return _normed(x, {**norm, "mean": x.mean((0, 1, 2)), "deviation": jnp.sqrt(x.var((0, 1, 2)) + EPSILON)})
+    return _normed(x, {**norm, "mean": x.mean((0, 1, 2)), "var": x.var((0, 1, 2))})
 
 
 def _norm_in_bfloat16(module: ConvNorm, x: Any, norm: Any) -> Any:
@@ -170,12 +172,8 @@ def _activation(function: Any) -> Mutant:
     return Mutant(patch=lambda: mock.patch.object(nn, "relu", function))
 
 
-def _epsilon(value: float, place: str = "") -> Mutant:
-    """Another epsilon, in the norm at `place` alone or in all."""
-    return changed(
-        f"{place}/normalization/deviation" if place else "normalization/deviation",
-        lambda deviation: np.sqrt(np.square(deviation, dtype=np.float64) - EPSILON + value).astype(deviation.dtype),
-    )
+def _epsilon(value: float) -> Mutant:
+    return Mutant(patch=lambda: mock.patch.object(resnet, "EPSILON", value))
 
 
 def _images(change: Callable[[Any], Any]) -> Mutant:
@@ -219,9 +217,9 @@ BY_NAME: dict[str, Mutant] = {
     "one layer too few": Mutant(config=_shallower),
     "batch norm's epsilon 1e-3": _epsilon(1e-3),
     "batch norm's epsilon 1e-6": _epsilon(1e-6),
-    "recorded mean and deviation swapped": _swapped("batch_stats/mean", "batch_stats/deviation"),
+    "recorded mean and variance swapped": _swapped("batch_stats/mean", "batch_stats/var"),
     "recorded mean and bias swapped": _swapped("batch_stats/mean", "params/bias"),
-    "variance taken for the deviation": changed("normalization/deviation", np.square),
+    "recorded variance taken for the deviation": changed("normalization/var", np.square),
     "no recorded mean": changed("normalization/mean", np.zeros_like),
     "no scale in the norms": changed("normalization/scale", np.ones_like),
     "no bias in the norms": changed("normalization/bias", np.zeros_like),
@@ -250,7 +248,11 @@ BY_NAME: dict[str, Mutant] = {
     "images with channels first, reshaped": _images(lambda x: x.transpose(0, 3, 1, 2).reshape(x.shape)),
     "blue, green, red": _images(lambda x: x[..., ::-1]),
     "images not normalised": _images(lambda x: x * _STD + _MEAN),
-    **{f"epsilon {value:.0e} in {place} alone": _epsilon(value, place) for place in NORMS for value in (1e-3, 1e-6)},
+    **{
+        f"epsilon {value:.0e} in {place} alone": epsilon_of(f"{place}/normalization", value)
+        for place in NORMS
+        for value in (1e-3, 1e-6)
+    },
     "epsilon 1e-3 in a net of basic layers": replace(_epsilon(1e-3), case="tiny-basic"),
     "ReLU before the sum in a net of basic layers": replace(_of(ConvNorm, _relu_before_sum), case="tiny-basic"),
     "no shortcut in a net of basic layers": replace(_without_shortcut(kept=True), case="tiny-basic"),

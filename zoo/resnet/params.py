@@ -13,7 +13,7 @@ from zoo.checkpoints.config_check import refusals
 from zoo.checkpoints.loading import KeyMap, Rule, Unused, convert_tensors
 from zoo.checkpoints.synthetic import integers, uniform
 from zoo.resnet.config_keys import KEYS
-from zoo.resnet.model import EPSILON, REDUCTION, ResNet, ResNetConfig
+from zoo.resnet.model import REDUCTION, ResNet, ResNetConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ _NORM = {
     "weight": ("params", "scale"),
     "bias": ("params", "bias"),
     "running_mean": ("batch_stats", "mean"),
-    "running_var": ("batch_stats", "deviation"),
+    "running_var": ("batch_stats", "var"),
 }
 
 
@@ -43,12 +43,6 @@ def _transposed(weight: np.ndarray, config: ResNetConfig) -> np.ndarray:
     return weight.T
 
 
-def _deviation(variance: np.ndarray, config: ResNetConfig) -> np.ndarray:
-    """What batch norm divides by, float32."""
-    deviation: np.ndarray = np.sqrt(variance.astype(np.float32) + np.float32(EPSILON))
-    return deviation
-
-
 def key_map(config: ResNetConfig) -> KeyMap:
     """Which tensor of a checkpoint of ResNetForImageClassification becomes which parameter."""
     rules = [
@@ -59,8 +53,7 @@ def key_map(config: ResNetConfig) -> KeyMap:
         rules.append(Rule(rf"{pattern}\.convolution\.weight", f"params/{module}/convolution/kernel", _kernel))
         for suffix, (collection, leaf) in _NORM.items():
             path = f"{collection}/{module}/normalization/{leaf}"
-            convert = _deviation if leaf == "deviation" else None
-            rules.append(Rule(rf"{pattern}\.normalization\.{suffix}", path, convert))
+            rules.append(Rule(rf"{pattern}\.normalization\.{suffix}", path))
     return KeyMap(rules=tuple(rules), unused=(Unused(r".*\.num_batches_tracked", "steps of training, counted"),))
 
 
