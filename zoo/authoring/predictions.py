@@ -89,6 +89,14 @@ def recorded(model: Model) -> tuple[str, list[Prediction]]:
     return content["compiler"], [Prediction(**entry) for entry in content["predictions"]]
 
 
+def with_recorded(model: Model, compiler: str, found: Sequence[Prediction]) -> list[Prediction]:
+    """`found`, and what is recorded of the model's other goldens by the same compiler, in the order of its goldens."""
+    before, others = recorded(model)
+    asked = {one.case for one in found}
+    kept = [one for one in others if one.case not in asked and one.case in model.goldens and before == compiler]
+    return sorted([*found, *kept], key=lambda one: list(model.goldens).index(one.case))
+
+
 def record_of(compiler: str, found: Iterable[Prediction]) -> str:
     """What the file of the record holds."""
     lines = [json.dumps(asdict(one)) for one in found]

@@ -49,6 +49,16 @@ def test_record_and_readme_agree(tmp_path: Path) -> None:
         predictions.replaced("# mlp\n", "")
 
 
+def test_what_is_recorded_of_other_goldens_is_kept(tmp_path: Path) -> None:
+    model = replace(registry.model("mlp"), folder=tmp_path)
+    predictions.path_of(model).write_text(predictions.record_of("compiler 1", FOUND))
+    other = replace(FOUND[0], case="sum")
+    assert predictions.with_recorded(model, "compiler 1", [other]) == [*FOUND, other]
+    again = replace(FOUND[0], pcc=0.5)
+    assert predictions.with_recorded(model, "compiler 1", [again]) == [again]
+    assert predictions.with_recorded(model, "compiler 2", [other]) == [other], "of another compiler"
+
+
 @pytest.mark.parametrize("name", registry.names())
 def test_records_of_the_zoo(name: str) -> None:
     model = registry.model(name)
@@ -63,7 +73,7 @@ def test_records_of_the_zoo(name: str) -> None:
         (["mlpp"], "mlpp: expected one of bert, cnn"),
         (["mlp:wide"], "mlp:wide: expected one of dense, megatron, sum"),
         (["mlp", "--system", "n300"], "--system and --mesh: expected both, or neither"),
-        (["mlp:sum", "--record"], "--record: expected whole models, and no --system"),
+        (["mlp", "--system", "n300", "--mesh", "1x2", "--record"], "--record: expected no --system"),
     ],
 )
 def test_what_predict_refuses(words: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", help="with --mesh: only these chips (default: those of the READMEs' tables)")
     parser.add_argument("--mesh", metavar="ROWSxCOLS", help="with --system")
     parser.add_argument(
-        "--record", action="store_true", help="write predicted.json and the README's table of whole models"
+        "--record", action="store_true", help="write predicted.json and the README's table; others' rows are kept"
     )
 
 
@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UnusableError("--system and --mesh: expected both, or neither")
     if arguments.system is not None:
         places = ((arguments.system, arguments.mesh),)
-    if arguments.record and (arguments.system is not None or any(":" in word for word in arguments.models)):
-        raise UnusableError("--record: expected whole models, and no --system")
+    if arguments.record and arguments.system is not None:
+        raise UnusableError("--record: expected no --system")
     if arguments.record:
         for model, _ in chosen:  # now, not after minutes
             try:
@@ -134,6 +134,7 @@ def _record(name: str, compiler: str, found: Sequence[Prediction]) -> None:
 
     model = registry.model(name)
     readme = model.files / "README.md"
+    found = predictions.with_recorded(model, compiler, found)
     text = predictions.replaced(readme.read_text(encoding="utf-8"), predictions.text_of(model, compiler, found))
     write_atomically(predictions.path_of(model), predictions.record_of(compiler, found))
     write_atomically(readme, text)
