@@ -57,6 +57,18 @@ def test_functions_of_positive_values(name: str) -> None:
     np.testing.assert_allclose(one(name, x), getattr(np, name)(x) if expected is None else expected, rtol=1e-6)
 
 
+def test_a_chip_has_no_subnormal_numbers() -> None:
+    """XLA's code for CPUs has none either, which the chip's numerics rely on; what takes bits alone does it itself."""
+    small = np.float32([1e-39, -1e-39, 2.0**-126, -(2.0**-126)])
+    expected = np.float32([0.0, -0.0, *small[2:]])
+    products = jax.jit(lambda x: x @ jnp.diag(jnp.full(4, 2.0**120)))(small[None])[0]
+    np.testing.assert_array_equal(products, expected * np.float32(2.0**120))
+    for values in (CHIP.store(jnp.asarray(small), "f32"), jax.jit(jnp.multiply)(small, np.ones(4, np.float32))):
+        np.testing.assert_array_equal(np.asarray(values).view(np.uint32), expected.view(np.uint32))
+    kept = np.float32([np.inf, -np.inf, np.nan, 1.0])
+    np.testing.assert_array_equal(CHIP.store(jnp.asarray(kept), "f32"), kept)
+
+
 def test_leaky_relu_has_its_slope() -> None:
     np.testing.assert_allclose(one("leaky_relu", X, "parameter = 0.5 : f32"), np.where(X > 0, X, X / 2))
 

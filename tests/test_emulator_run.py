@@ -107,6 +107,16 @@ def test_eight_chips(name: str, spec: P, tt_mesh: Any) -> None:
     assert_exact(result, case.jitted(*case.arguments))
 
 
+@pytest.mark.tt(mesh="2x4")
+def test_under_shard_map_each_chips_values_are_compared(tt_mesh: Any) -> None:
+    spec = P("batch", "model")
+    assert Recorded("collectives", tt_mesh, spec=spec).first_difference() is None
+    wrong = Recorded("collectives", tt_mesh, spec=spec, edit=lambda text: text.replace("type<sum>", "type<max>", 1))
+    found = wrong.first_difference()
+    assert (found.op.name, found.equation.primitive[:4], found.compared) == ("ttnn.all_reduce", "psum", 0)
+    assert found.op.location.frame.line == line_of('y = lax.psum(x, "model") + ')
+
+
 @pytest.mark.tt(mesh="1x2")
 def test_a_cache_is_written_in_place(tt_mesh: Any) -> None:
     case = Recorded("caching", tt_mesh, spec=P(None, "model"))

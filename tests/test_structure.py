@@ -35,8 +35,8 @@ PUBLIC = (
 # The rooms of the zoo: a model uses all but `cli`, `evaluation` and `authoring`'s commands; these find models by the
 # registry and know none by name.
 ZOO = (
-    "checkpoints", "text", "vision", "references", "registry", "programs", "emulated", "discovery", "authoring",
-    "evaluation", "cli",
+    "checkpoints", "layers", "text", "vision", "references", "registry", "programs", "emulated", "discovery",
+    "authoring", "evaluation", "cli",
 )  # fmt: skip
 
 

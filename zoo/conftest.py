@@ -38,7 +38,7 @@ def pytest_tt_model(item: pytest.Item) -> str | None:
 
 @pytest.fixture
 def quick_compile() -> Iterator[None]:
-    """XLA optimizes little, which takes most of its time: for tests that compare no number of a program."""
+    """XLA optimizes little, which takes most of its time: for tests that compare no number, or a demo's few digits."""
     import jax
 
     jax.config.update("jax_disable_most_optimizations", True)

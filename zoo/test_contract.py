@@ -7,6 +7,7 @@ import math
 import os
 import re
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from jax.sharding import AbstractMesh
 
     from pytest_tt.tt_compiler.card_program import CardProgram
-    from zoo.registry import Model
+    from zoo.registry import Architecture, Model
 
 COMPARED = "1x8"
 """A mesh on which large variants are compiled for each system that usually has it."""
@@ -52,6 +53,12 @@ def weights_of(model: Model, case: str) -> tuple[Mapping[str, Any], str]:
             pytest.skip(str(error))
         _last[key] = (weights, digest(weights))
     return _last[key]
+
+
+@cache
+def shapes_of(architecture: Architecture, config: Any) -> Any:
+    """The shapes of the parameters of `config`, as tracing a module takes long; not to be changed."""
+    return architecture.shapes(config)
 
 
 def described(tree: Any) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -99,16 +106,17 @@ def test_golden(zoo_model: Model, zoo_case: str, tt_run: Any, tt_mesh: Any, tt_j
     model, case = zoo_model, zoo_model.goldens[zoo_case]
     architecture, sharding, config = model.architecture, model.sharding, model.config_of(zoo_case)
     fitted = sharding.fit(config, tt_mesh)
+    shapes = shapes_of(architecture, fitted)
     checker = tt_golden.at(model.golden_folder)
     golden = checker.load(zoo_case, reference=case.reference)
     weights, weights_digest = weights_of(model, zoo_case)
 
     params = place_params(model, config, tt_mesh, weights)
-    assert described(params) == described(architecture.shapes(fitted))
+    assert described(params) == described(shapes)
     spec_of = sharding.param_spec_of(fitted, tt_mesh)
     for path, leaf in tree_by_path(params).items():
         assert lies_as(leaf.sharding, tt_mesh, spec_of(path), leaf.ndim), path
-    assert held(params) == dict.fromkeys(tt_mesh.devices.flat, bytes_per_chip(model, config, tt_mesh))
+    assert held(params) == dict.fromkeys(tt_mesh.devices.flat, bytes_per_chip(model, config, tt_mesh, shapes))
 
     inputs, input_specs = dict(golden.inputs), sharding.input_specs(fitted, tt_mesh)
     output_specs = sharding.output_specs(fitted, tt_mesh)
@@ -149,14 +157,14 @@ def test_golden_files(zoo_model: Model, zoo_golden_folder: list[Model]) -> None:
 def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:
     """Shapes and shardings agree, for the sizes too that no golden is of. Nothing is computed, no chip is needed."""
     architecture, sharding, config = zoo_model.architecture, zoo_model.sharding, zoo_model.config(zoo_variant)
-    shapes = {config: architecture.shapes(config)}  # tracing the large ones takes seconds
+    shapes = {config: shapes_of(architecture, config)}
     names = set(described(shapes[config]))
     # One layer has the outputs of all of them, and is traced in a moment.
     one = config if architecture.layer is None else replace(config, num_hidden_layers=1)
-    outputs = architecture.output_shapes(one, architecture.shapes(one))
+    outputs = architecture.output_shapes(one, shapes_of(architecture, one))
     for text in sharding.meshes:
         mesh, fitted = placement_record.fitted_to(zoo_model, config, text)
-        params = shapes[fitted] = shapes.get(fitted) or architecture.shapes(fitted)
+        params = shapes[fitted] = shapes_of(architecture, fitted)
         assert set(described(params)) == names, f"{text}: fit changes the names"
         check_fit(params, sharding.param_specs(fitted, mesh), mesh)
         assert set(sharding.output_specs(fitted, mesh)) == set(outputs), text
@@ -224,7 +232,7 @@ def test_initialised_on_the_host(zoo_model: Model, zoo_small: str, tt_mesh: Any,
     arguments = [inputs[name] for name in inspect.signature(module.__call__).parameters if name in inputs]
     assert len(arguments) == len(inputs)
     params = cpu_init_params(module, *arguments, shardings=sharding.param_specs(fitted, tt_mesh))
-    assert described(params) == described(architecture.shapes(fitted))
+    assert described(params) == described(shapes_of(architecture, fitted))
     assert all(np.isfinite(leaf).all() for leaf in flatten(params).values())
     assert all(leaf.devices() == set(tt_mesh.devices.flat) for leaf in jax.tree.leaves(params))
 
@@ -232,7 +240,7 @@ def test_initialised_on_the_host(zoo_model: Model, zoo_small: str, tt_mesh: Any,
 def test_checkpoint_becomes_the_parameters(zoo_model: Model, zoo_checkpoint: str, tt_mesh: Any, tmp_path: Path) -> None:
     """What upstream names and shapes, the key map turns into all of the parameters and nothing else."""
     architecture, config = zoo_model.architecture, zoo_model.config(zoo_checkpoint)
-    shapes = architecture.shapes(config)
+    shapes = shapes_of(architecture, config)
     tensors = dict(zoo_model.synthetic_checkpoint(zoo_checkpoint))
     for name, tensor in zoo_model.synthetic_checkpoint(zoo_checkpoint):
         np.testing.assert_array_equal(tensor, tensors[name])
@@ -242,7 +250,7 @@ def test_checkpoint_becomes_the_parameters(zoo_model: Model, zoo_checkpoint: str
 
     save_checkpoint(tmp_path, tensors.items(), shards=3)
     loaded = load_params(zoo_model, zoo_checkpoint, tt_mesh, tmp_path)
-    assert described(loaded) == described(architecture.shapes(zoo_model.sharding.fit(config, tt_mesh)))
+    assert described(loaded) == described(shapes_of(architecture, zoo_model.sharding.fit(config, tt_mesh)))
     placed = flatten(place_params(zoo_model, config, tt_mesh, params))
     for path, leaf in flatten(loaded).items():
         np.testing.assert_array_equal(leaf, placed[path], err_msg=path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
 
 from benchmarks.constructs.construct import Group, construct
 from benchmarks.programs import f32, i32
@@ -50,6 +51,26 @@ def adam(p: jax.Array, g: jax.Array, m: jax.Array, v: jax.Array, count: jax.Arra
     return p - 1e-3 * (m / (1 - 0.9**count)) / (jnp.sqrt(v / (1 - 0.999**count)) + 1e-8), m, v, count + 1
 
 
+def biased_attention(q: jax.Array, k: jax.Array, v: jax.Array, bias: jax.Array) -> jax.Array:
+    """Of (batch, heads, length, features), with a bias of the scores."""
+    return jax.nn.softmax(q @ k.mT / 8 + bias) @ v
+
+
+def cache_in_place(cache: jax.Array, new: jax.Array, at: jax.Array) -> jax.Array:
+    """A slot of each row of a cache of keys, (batch, heads, slots, features), written by TT's own op."""
+
+    def in_place(*operands: jax.Array) -> jax.Array:
+        with set_xla_metadata(batch_offset="0"):
+            return jax.ffi.ffi_call("tt.update_cache", cache, input_output_aliases={0: 0})(*operands)
+
+    def selected(cache: jax.Array, new: jax.Array, at: jax.Array) -> jax.Array:
+        here = jnp.arange(cache.shape[2]) == at[:, None]
+        return jnp.where(here[:, None, :, None], new.transpose(2, 1, 0, 3), cache)
+
+    return lax.platform_dependent(cache, new, at, tt=in_place, default=selected)
+
+
+CACHE = f32(2, 4, 64, 32)
 W = f32(32, 64)
 
 LAYERS = Group(
@@ -58,6 +79,9 @@ LAYERS = Group(
     (
         construct("layer_norm", layer_norm, X, f32(64), f32(64)),
         construct("rms_norm", rms_norm, X, f32(64)),
+        construct("attention_with_bias", biased_attention, CACHE, CACHE, CACHE, f32(2, 4, 64, 64)),
+        construct("attention_of_one_query", biased_attention, f32(2, 4, 1, 32), CACHE, CACHE, f32(2, 4, 1, 64)),
+        construct("cache_in_place", cache_in_place, CACHE, f32(1, 4, 2, 32), i32(2)),
         construct("batch_norm", batch_norm, X, f32(64), f32(64)),
         construct("rotary", rotary, X),
         construct(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import commands
+import compiled
 import constructs
 import formats
 import interface
@@ -28,6 +29,7 @@ PAGES = {
     "status_file": formats.status_file,
     "commands": commands.commands,
     "constructs": constructs.constructs,
+    "compiled_models": compiled.compiled,
 }
 
 

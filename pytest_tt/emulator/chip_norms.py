@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def softmax(x: Any, axis: int, config: ComputeConfig, stable: bool) -> Any:
     """Over `axis`; without `stable` the largest element is not subtracted."""
     wide = config.fp32_dest_acc
-    x = jnp.moveaxis(formats.flush(x), axis, -1)
+    x = jnp.moveaxis(x, axis, -1)
     x = formats.truncate(x, 10 if wide else 7)
     if stable:
         x = matrix_unit.add(x, -x.max(-1, keepdims=True), wide)

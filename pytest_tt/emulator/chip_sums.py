@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 
-from pytest_tt.emulator import formats, matrix_unit
+from pytest_tt.emulator import matrix_unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def _columns(x: Any, element: str, config: ComputeConfig) -> Any:
 
 def _tiles(x: Any) -> Any:
     """The last axis added up tile by tile to 32 elements."""
-    x = formats.flush(jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % _TILE)]))
+    x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % _TILE)])
     return x.reshape(*x.shape[:-1], -1, _TILE).sum(-2)
 
 

@@ -120,12 +120,13 @@ def first_difference(emulator: Emulator, jaxpr: Any, leaves: Sequence[Any]) -> D
     compared = uncompared = 0
     for op, shares in emulator.observe(leaves):
         of = _of(op, known, by_place)
-        candidates = [number for number in of if _ways(values[number].shape, shares.shape[2:], grid)]
+        candidates = [number for number in of if _fits(known[number], values[number], shares, grid)]
         same = [
             number
             for size in {shares[0, 0].size * times for times in (1, grid[0], grid[1], grid[0] * grid[1])}
             for number in by_size.get(size, ())
-            if _near(values[number], shares) and _error(values[number], shares, grid) <= agrees
+            if _near(known[number], values[number], shares)
+            and _error(known[number], values[number], shares, grid) <= agrees
         ]
         given.update(same)
         agreed.update(op.results if same else ())
@@ -136,11 +137,12 @@ def first_difference(emulator: Emulator, jaxpr: Any, leaves: Sequence[Any]) -> D
         elif same:
             compared += 1
         else:
-            best = min(candidates, key=lambda number: _error(values[number], shares, grid))
+            errors = {number: _error(known[number], values[number], shares, grid) for number in candidates}
+            best = min(candidates, key=errors.__getitem__)
             missing = tuple(known[n] for n in known[best].operands if n not in given and known[n].operands)
             named = emulator.program.computing(op)
             return Difference(
-                named, known[best], _error(values[best], shares, grid), missing, compared, uncompared,
+                named, known[best], errors[best], missing, compared, uncompared,
                 _between(op, named, by_value, agreed),
             )  # fmt: skip
     return None
@@ -207,9 +209,18 @@ def _ways(whole: tuple[int, ...], share: tuple[int, ...], grid: tuple[int, int])
     return found
 
 
-def _near(whole: Any, shares: Any) -> bool:
+def _fits(equation: Equation, value: Any, shares: Any, grid: tuple[int, int]) -> bool:
+    """Whether the shares can be what the chips have of the equation's value."""
+    return value.shape == shares.shape if equation.by_chip else bool(_ways(value.shape, shares.shape[2:], grid))
+
+
+def _near(equation: Equation, whole: Any, shares: Any) -> bool:
     """Whether a few elements of the first chip's share are near to those of `whole`, where it begins in any case."""
     share = shares[0, 0]
+    if equation.by_chip:
+        if whole.shape != shares.shape:
+            return False
+        whole = whole[0, 0]
     if whole.ndim != share.ndim or any(size > of for size, of in zip(share.shape, whole.shape, strict=True)):
         return False
     if not share.size:
@@ -221,20 +232,29 @@ def _near(whole: Any, shares: Any) -> bool:
     return bool((near | (actual == expected) | (np.isnan(actual) & np.isnan(expected))).all())
 
 
-def _error(whole: Any, shares: Any, grid: tuple[int, int]) -> float:
+def _error(equation: Equation, whole: Any, shares: Any, grid: tuple[int, int]) -> float:
     """Relative L2 of the shares ``[rows, columns, …]`` to `whole`, split in the way that fits best; that of the chip
     which is farthest away. Infinite if it cannot be split so."""
-    best = float("inf")
     scale = float(np.linalg.norm(whole.astype(np.float64))) or 1.0
+    chips = list(product(range(grid[0]), range(grid[1])))
+    if equation.by_chip:
+        same = whole.shape == shares.shape
+        return max(_apart(whole[chip], shares[chip], scale) for chip in chips) if same else float("inf")
+    best = float("inf")
     for way in _ways(whole.shape, shares.shape[2:], grid):
         worst = 0.0
-        for row, column in product(range(grid[0]), range(grid[1])):
-            held = (position((row, column), order, grid) for order in way)
+        for chip in chips:
+            held = (position(chip, order, grid) for order in way)
             part = tuple(slice(at * size, (at + 1) * size) for at, size in zip(held, shares.shape[2:], strict=True))
-            expected, actual = whole[part].astype(np.float64), shares[row, column].astype(np.float64)
-            norm = float(np.linalg.norm(expected)) or scale
-            unlike = ~((actual == expected) | (np.isnan(actual) & np.isnan(expected)))
-            apart = np.where(unlike, actual - expected, 0)
-            worst = max(worst, float(np.linalg.norm(apart)) / norm if np.isfinite(apart).all() else float("inf"))
+            worst = max(worst, _apart(whole[part], shares[chip], scale))
         best = min(best, worst)
     return best
+
+
+def _apart(expected: Any, actual: Any, scale: float) -> float:
+    """Relative L2 of what a chip has, to `scale` where it should have zeros; infinite where only one is not finite."""
+    expected, actual = expected.astype(np.float64), actual.astype(np.float64)
+    norm = float(np.linalg.norm(expected)) or scale
+    unlike = ~((actual == expected) | (np.isnan(actual) & np.isnan(expected)))
+    apart = np.where(unlike, actual - expected, 0)
+    return float(np.linalg.norm(apart)) / norm if np.isfinite(apart).all() else float("inf")

@@ -1,4 +1,8 @@
-"""Number formats of tensors and registers: what is left of a float32 when it is stored as one. All give float32."""
+"""Number formats of tensors and registers: what is left of a float32 when it is stored as one. All give float32.
+
+XLA's code for CPUs takes subnormal operands as zeros and gives zeros for subnormal results, as the chip does. Only what
+takes the bits of a number, or hands a number on, needs `flush`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
 _SIGN = 0x80000000
 _EXPONENT = 0x7F800000
 _MANTISSA = 0x007FFFFF
+_SMALLEST = 2.0**-126
 _BLOCK = 16
 
 
@@ -28,8 +33,8 @@ def floats(words: Any) -> Any:
 
 def flush(x: Any) -> Any:
     """`x` with zeros of the same sign where it is subnormal: no unit of the chip computes with subnormal numbers."""
-    words = bits(x)
-    return floats(jnp.where((words & jnp.uint32(_EXPONENT)) == 0, words & jnp.uint32(_SIGN), words))
+    # Without bits: XLA compiles a program that flushes each result by them in twice the time.
+    return jnp.where(jnp.abs(x) < jnp.float32(_SMALLEST), x * 0, x)
 
 
 def truncate(x: Any, mantissa: int) -> Any:

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from pytest_tt.emulator.program import EmulatedProgram, KnownOp
     from pytest_tt.tt_compiler.ttnn_module import Op, Tensor
 
-_MOVES = frozenset(f"ttnn.{name}" for name in ("typecast", "to_dtype", "to_layout", "to_memory_config", "from_device"))
+_CONVERT = ("from_device", "to_dtype", "to_layout", "to_memory_config", "typecast")
 """Ops that convert what they are given, and compute nothing."""
+_KEEP = (
+    *_CONVERT, "all_gather", "assign", "clone", "concat", "mesh_partition", "permute", "repeat", "repeat_interleave",
+    "reshape", "slice_static", "to_device", "transpose",
+)  # fmt: skip
+"""Ops whose result holds elements of their operands: in tensors of the same type nothing is rounded."""
 AXES = ("rows", "columns")
 """The axes of the mesh of chips: cluster axis 0 and 1 of the compiler's collectives."""
 
@@ -102,7 +107,11 @@ class Machine:
         element = element_of(kind)
         if element in INTEGERS:
             return value.astype(INTEGERS[element])
-        return self.numerics.store(value.astype(jnp.float32), element, computed=op.name not in _MOVES)
+        value = value.astype(jnp.float32)
+        given = {element_of(each) for each in op.operand_types if each is not None}
+        if op.short_name in _KEEP and given == {element} and not element.startswith("bfp"):
+            return value  # not so of blocks: the largest of a block may have come into another one
+        return self.numerics.store(value, element, computed=op.short_name not in _CONVERT)
 
     def _case(self, op: Op, operands: list[Any]) -> list[Any]:
         """Two branches: the second where the value is true; more: by number, moved into the range."""

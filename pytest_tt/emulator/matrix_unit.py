@@ -39,7 +39,7 @@ def registers(a: Any, b: Any, elements: Sequence[str], config: ComputeConfig) ->
     `b` comes into SrcA, whose last bit of TF32 no phase takes.
     """
     held = [10 if element == "f32" and config.fp32_dest_acc else 7 for element in elements[:2]]
-    return formats.truncate(formats.flush(a), held[0]), formats.truncate(formats.flush(b), min(held[1], 9))
+    return formats.truncate(a, held[0]), formats.truncate(b, min(held[1], 9))
 
 
 def split(a: Any, b: Any) -> tuple[Any, Any, Any, Any]:
@@ -128,7 +128,7 @@ def multiply(a: Any, b: Any, phases: int, wide: bool = False) -> Any:
 
 
 def _held(x: Any, wide: bool) -> Any:
-    return formats.truncate(formats.flush(x), 10 if wide else 7)
+    return formats.truncate(x, 10 if wide else 7)
 
 
 def _away(x: Any) -> Any:

@@ -70,9 +70,9 @@ class Numerics:
             return x
         if not self._chip:
             return formats.stored(x, element)
-        x = formats.flush(x)
         if computed and element == "bf16":
             return formats.bf16_away(x)
+        x = formats.flush(x)
         return formats.stored(formats.e8m6(x) if computed and element.startswith("bfp") else x, element)
 
     def copied(self, x: Any, element: str) -> Any:
@@ -98,13 +98,12 @@ class Numerics:
         if not self._chip or not jnp.issubdtype(a.dtype, jnp.floating):
             return exact(a, b)
         if "f32" in elements[:2]:
-            a, b = formats.flush(a), formats.flush(b)
-            return vector_unit.power(a, b, True) if name == "pow" else exact(a, b)
+            return vector_unit.power(formats.flush(a), formats.flush(b), True) if name == "pow" else exact(a, b)
         if name in ("add", "subtract"):
             return matrix_unit.add(a, b if name == "add" else -b)
         if name == "multiply" and all(element.startswith("bfp") for element in elements[:2]):
             return matrix_unit.multiply(a, b, 4)
-        value = vector_unit.power(a, b, False) if name == "pow" else exact(formats.flush(a), formats.flush(b))
+        value = vector_unit.power(a, b, False) if name == "pow" else exact(a, b)
         return vector_unit.narrow(name, self.arch or "", a + b, value)
 
     def factors(self, a: Any, b: Any, elements: Sequence[str], config: ComputeConfig) -> list[tuple[Any, Any]]:

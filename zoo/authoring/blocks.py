@@ -131,11 +131,13 @@ def first_difference(
     worst, largest, place = "", 0.0, 0
     for path in (path for path in ours if path in pairs):
         name = pairs[path]
-        expected = _laid_out_as(ours[path].shape, theirs[name])
+        actual = ours[path]
+        if mask is not None and len(actual) == mask.size and theirs[name].shape[:2] == mask.shape:
+            actual = actual.reshape(*mask.shape, *actual.shape[1:])  # rows of ours are the tokens of all sentences
+        expected = _laid_out_as(actual.shape, theirs[name])
         if expected is None:
             problem = f"ours has shape {ours[path].shape}, the reference's {theirs[name].shape}"
             return Difference(path, name, kinds.get(name, ""), place, None, problem)
-        actual = ours[path]
         if mask is not None and actual.shape[:2] == mask.shape:
             actual, expected = actual[mask != 0], expected[mask != 0]
         comparison = compare({path: actual}, {path: expected})

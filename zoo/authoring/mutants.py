@@ -6,9 +6,11 @@ here make those that many models have.
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from unittest import mock
 
 import numpy as np
 
@@ -16,8 +18,9 @@ from zoo.checkpoints.weights import nested
 from zoo.parts.sharding import tree_by_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from types import ModuleType
 
     from jax.sharding import PartitionSpec
 
@@ -67,6 +70,24 @@ class Mutants:
     within_hw_bounds: Collection[str] | None = None
     """Names of those that move outputs by less than bfloat16 arithmetic may: simulated chips compute in float32 and
     must catch these too. None: not known."""
+
+
+def meaning(modules: Sequence[ModuleType], **names: Any) -> Mutant:
+    """A mutant of code: `names` mean something else in each of `modules` that has them. ValueError if none has one."""
+    missing = [name for name in names if not any(hasattr(module, name) for module in modules)]
+    if missing:
+        raise ValueError(f"{', '.join(missing)}: no name of {', '.join(module.__name__ for module in modules)}")
+
+    @contextmanager
+    def patch() -> Iterator[None]:
+        with ExitStack() as stack:
+            for module in modules:
+                for name, value in names.items():
+                    if hasattr(module, name):
+                        stack.enter_context(mock.patch.object(module, name, value))
+            yield
+
+    return Mutant(patch=patch)
 
 
 def changed(ending: str, change: Callable[[np.ndarray], np.ndarray]) -> Mutant:

@@ -1,8 +1,4 @@
-"""The whole model: BERT's encoder, its masked language model head, its pooler, and sentence embeddings on top.
-
-Kernels of queries, keys and values are [hidden, head, head_dim] and that behind the attention [head, head_dim, hidden],
-so that heads are an axis which a mesh spreads and pads; all others are flax's [in, out].
-"""
+"""The whole model: BERT's encoder, its masked language model head, its pooler, and sentence embeddings on top."""
 
 from __future__ import annotations
 
@@ -11,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
+from zoo.layers import encoder, masked_lm
 from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jax.sharding import AbstractMesh
-
-MASKED = -1e9
-"""Added to the score of a padded token, and the bias of the vocabulary's padding: exp of it is exactly 0 in float32 and
-in bfloat16. The smallest float32 would become -inf on a chip that computes in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +89,9 @@ TINY = BertConfig(
 CONFIGS = {config.name: config for config in (BASE, LARGE, MINILM, TINY)}
 
 
-def gelu(x: jax.Array) -> jax.Array:
-    """GELU by the error function, as BERT's ``gelu`` is.
-
-    jax.nn.gelu writes it with erfc. The TT compiler knows erf as one operation, and erfc not at all.
-    """
-    return x * 0.5 * (1.0 + jax.lax.erf(x * 0.5**0.5))
-
-
 def tanh(x: jax.Array) -> jax.Array:
     """The pooler's activation."""
     return jnp.tanh(x)
-
-
-def attention_bias(mask: jax.Array, dtype: Any) -> jax.Array:
-    """`mask` [batch, tokens], 1 for tokens and 0 for padding, as what is added to scores [batch, head, query, key]."""
-    return ((1.0 - mask.astype(jnp.float32)) * MASKED).astype(dtype)[:, None, None, :]
-
-
-def attention(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
-    """Scaled dot products over all tokens, both ways; all [batch, tokens, head, head_dim] but `bias`."""
-    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) * query.shape[-1] ** -0.5
-    return jnp.einsum("bhqk,bkhd->bqhd", nn.softmax(scores + bias, axis=-1), value)
 
 
 def first_token(hidden: jax.Array) -> jax.Array:
@@ -124,51 +99,49 @@ def first_token(hidden: jax.Array) -> jax.Array:
     return hidden[:, 0]
 
 
-def mean_of_tokens(hidden: jax.Array, mask: jax.Array) -> jax.Array:
-    """Mean of `hidden` [batch, tokens, hidden] over the tokens that `mask` [batch, tokens] has as 1."""
-    weights = mask.astype(jnp.float32)
-    return jnp.einsum("bsh,bs->bh", hidden, weights) / jnp.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+def sum_of_tokens(hidden: jax.Array, mask: jax.Array) -> jax.Array:
+    """Sum of `hidden` [batch, tokens, hidden] over the tokens that `mask` [batch, tokens] has as 1.
+
+    It has the direction of their mean, and no more is left of it where it is normalised.
+    """
+    return jnp.einsum("bsh,bs->bh", hidden, mask.astype(jnp.float32))
 
 
 def normalised(x: jax.Array) -> jax.Array:
-    """Rows of `x` divided by their L2 norm; a row of zeros stays."""
-    return x / jnp.maximum(jnp.sqrt(jnp.sum(x * x, axis=-1, keepdims=True)), 1e-12)
+    """Rows of `x` [batch, hidden] with an L2 norm of 1; a row of zeros stays.
+
+    One operation of TT's compiler: to divide by the root of the mean square is to normalise, up to a factor.
+    """
+
+    def plain(x: jax.Array, scale: jax.Array, *, epsilon: Any, normalized_shape: Any) -> jax.Array:
+        return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + epsilon) * scale
+
+    size = x.shape[-1]
+    scale = jnp.full((size,), size**-0.5, x.dtype)
+    result: jax.Array = jax.lax.composite(plain, name="tenstorrent.rms_norm")(
+        x, scale, epsilon=np.float32(1e-24), normalized_shape=np.array([size], np.int64)
+    )
+    return result
 
 
-def layer_norm(config: BertConfig, name: str) -> nn.LayerNorm:
-    """Layer normalisation that takes the variance of what is left after the mean: E[x^2] - E[x]^2 loses digits."""
-    return nn.LayerNorm(epsilon=config.layer_norm_eps, use_fast_variance=False, name=name)
-
-
-class Layer(nn.Module):
-    """Attention and MLP, each followed by the sum with its input and a normalisation of it."""
-
-    config: BertConfig
-
-    @nn.compact
-    def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
-        """`x` [batch, tokens, hidden] and `bias` of `attention_bias` to [batch, tokens, hidden]."""
-        config = self.config
-        heads = (config.num_attention_heads, config.head_dim)
-        query, key, value = (nn.DenseGeneral(heads, name=name)(x) for name in ("query", "key", "value"))
-        seen = attention(query, key, value, bias)
-        seen = nn.DenseGeneral(config.hidden_size, axis=(-2, -1), name="attention")(seen)
-        x = layer_norm(config, "attention_norm")(x + seen)
-        inner = gelu(nn.Dense(config.intermediate_size, name="up")(x))
-        y: jax.Array = layer_norm(config, "norm")(x + nn.Dense(config.hidden_size, name="down")(inner))
-        return y
-
-
-class Decoder(nn.Module):
-    """Hidden states to one logit a token of the vocabulary, by the table of word embeddings and a bias of its own."""
+class Types(nn.Module):
+    """The embedding of token types: of so few rows a choice is cheaper than a look-up."""
 
     config: BertConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array, table: jax.Array) -> jax.Array:
-        """`x` [batch, tokens, hidden], `table` [words, hidden] to [batch, tokens, words]: `padded_vocab_size`."""
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.config.padded_vocab_size,))
-        return jnp.einsum("bsh,vh->bsv", x, table) + bias
+    def __call__(self, ids: jax.Array, position: jax.Array) -> jax.Array:
+        """`ids` and `position` [tokens, hidden] of each token to the sum of both embeddings [tokens, hidden].
+
+        NaN for ids that are not types.
+        """
+        table = self.param(
+            "embedding", nn.initializers.normal(0.02), (self.config.type_vocab_size, self.config.hidden_size)
+        )
+        total = jnp.full_like(position, jnp.nan)
+        for index in range(self.config.type_vocab_size):
+            total = jnp.where(ids[:, None] == index, position + table[index], total)
+        return total
 
 
 class Bert(nn.Module):
@@ -194,22 +167,23 @@ class Bert(nn.Module):
             raise ValueError(
                 f"{tokens} tokens, but {config.name} knows {config.max_position_embeddings} positions: cut the text"
             )
-        word = Embedding(config.vocab_size, config.padded_vocab_size, config.hidden_size, mesh=config.mesh, name="word")
-        x = word(input_ids)
-        x += nn.Embed(config.type_vocab_size, config.hidden_size, name="type")(token_type_ids)
-        x += self.param("position", nn.initializers.normal(0.02), (config.max_position_embeddings, config.hidden_size))[
-            :tokens
-        ]
-        x = layer_norm(config, "norm")(x)
-        bias = attention_bias(attention_mask, x.dtype)
+        batch, hidden = input_ids.shape[0], config.hidden_size
+        word = Embedding(config.vocab_size, config.padded_vocab_size, hidden, mesh=config.mesh, name="word")
+        position = self.param("position", nn.initializers.normal(0.02), (config.max_position_embeddings, hidden))
+        # What is computed of parameters alone, the chip computes once: the rows of all tokens, for each type.
+        position = jnp.broadcast_to(position[:tokens], (batch, tokens, hidden)).reshape(-1, hidden)
+        x = word(input_ids.reshape(-1)) + Types(config, name="type")(token_type_ids.reshape(-1), position)
+        x = encoder.layer_norm(config, "norm")(x)
+        bias = encoder.attention_bias(attention_mask)
         for index in range(config.num_hidden_layers):
-            x = Layer(config, name=f"layer_{index}")(x, bias)
-        outputs = {"hidden": x, "sentence": normalised(mean_of_tokens(x, attention_mask))}
+            x = encoder.Layer(config, name=f"layer_{index}")(x, bias)
+        states = x.reshape(batch, tokens, hidden)
+        outputs = {"hidden": states, "sentence": normalised(sum_of_tokens(states, attention_mask))}
         if self.is_initializing() or self.has_variable("params", "pooler"):
-            outputs["pooled"] = tanh(nn.Dense(config.hidden_size, name="pooler")(first_token(x)))
+            outputs["pooled"] = tanh(nn.Dense(hidden, name="pooler")(first_token(states)))
         if config.masked_lm:
-            y = gelu(nn.Dense(config.hidden_size, name="transform")(x))
-            outputs["logits"] = Decoder(config, name="decoder")(layer_norm(config, "transform_norm")(y), word.embedding)
+            found = masked_lm.logits(config, x, word.embedding, initializing=self.is_initializing())
+            outputs["logits"] = found.reshape(batch, tokens, -1)
         return outputs
 
 

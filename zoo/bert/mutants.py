@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -21,22 +19,25 @@ from zoo.authoring.mutants import (
     epsilon_of,
     heads_mixed,
     lying,
+    meaning,
     moved,
     other_table,
     registered,
     swapped,
 )
 from zoo.bert import model as bert
-from zoo.bert.model import LARGE, MINILM, TINY, BertConfig, attention_bias, layer_norm, mean_of_tokens
+from zoo.bert.model import LARGE, MINILM, TINY, BertConfig, sum_of_tokens
 from zoo.bert.params import synthetic_params
 from zoo.bert.reference import one_layer
+from zoo.layers import encoder
+from zoo.layers.encoder import attention, attention_bias, layer_norm
 
 CASE = "tiny"
 
 
 def wrong(**names: Any) -> Mutant:
-    """Names of ``zoo.bert.model`` that mean something else."""
-    return Mutant(patch=partial(mock.patch.multiple, bert, **names))
+    """Names of the model's modules that mean something else."""
+    return meaning((bert, encoder), **names)
 
 
 def eps(value: float) -> Mutant:
@@ -49,28 +50,19 @@ def without_bias(module: str) -> Mutant:
     return changed(f"{module}/bias", np.zeros_like)
 
 
-class PreNormLayer(nn.Module):
+class PreNormLayer(encoder.Layer):
     """Normalisation of what goes into attention and MLP, as in GPT-2, not of what comes out."""
-
-    config: BertConfig
 
     @nn.compact
     def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
         """As ``Layer``."""
-        config, heads = self.config, (self.config.num_attention_heads, self.config.head_dim)
-        y = layer_norm(config, "attention_norm")(x)
-        query, key, value = (nn.DenseGeneral(heads, name=name)(y) for name in ("query", "key", "value"))
-        seen = bert.attention(query, key, value, bias)
-        x = x + nn.DenseGeneral(config.hidden_size, axis=(-2, -1), name="attention")(seen)
-        y = bert.gelu(nn.Dense(config.intermediate_size, name="up")(layer_norm(config, "norm")(x)))
-        y = nn.Dense(config.hidden_size, name="down")(y)
-        result: jax.Array = x + y
-        return result
+        x = x + self.attended(layer_norm(self.config, "attention_norm")(x), bias)
+        y: jax.Array = x + self.mlp(layer_norm(self.config, "norm")(x))
+        return y
 
 
 def scaled_by(exponent: float) -> Mutant:
     """Scores multiplied by head_dim ** `exponent`, where -0.5 is right."""
-    attention = bert.attention
 
     def scaled(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
         return attention(query * query.shape[-1] ** (exponent + 0.5), key, value, bias)
@@ -80,10 +72,8 @@ def scaled_by(exponent: float) -> Mutant:
 
 def causal(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
     """Attention to earlier tokens only."""
-    tokens = query.shape[1]
-    later = np.triu(np.full((tokens, tokens), bert.MASKED, np.float32), 1)
-    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) * query.shape[-1] ** -0.5 + bias + later
-    return jnp.einsum("bhqk,bkhd->bqhd", nn.softmax(scores, axis=-1), value)
+    later = np.triu(np.full((query.shape[2],) * 2, encoder.MASKED, np.float32), 1)
+    return attention(query, key, value, bias + later)
 
 
 def unbiased_norm(config: BertConfig, name: str) -> Any:
@@ -99,14 +89,14 @@ def unbiased_norm(config: BertConfig, name: str) -> Any:
     return run
 
 
-def ignore_mask(mask: jax.Array, dtype: Any) -> jax.Array:
+def ignore_mask(mask: jax.Array) -> jax.Array:
     """Padding is attended to."""
-    return attention_bias(jnp.ones_like(mask), dtype)
+    return attention_bias(jnp.ones_like(mask))
 
 
-def mean_of_everything(hidden: jax.Array, mask: jax.Array) -> jax.Array:
-    """The mean over padding too."""
-    return mean_of_tokens(hidden, jnp.ones_like(mask))
+def sum_of_everything(hidden: jax.Array, mask: jax.Array) -> jax.Array:
+    """The sum over padding too."""
+    return sum_of_tokens(hidden, jnp.ones_like(mask))
 
 
 NORMS = (
@@ -151,8 +141,8 @@ BY_NAME: dict[str, Mutant] = {
     "pooler bias missing": without_bias("pooler"),
     "pooler without tanh": wrong(tanh=lambda x: x),
     "pooler of the last token": wrong(first_token=lambda hidden: hidden[:, -1]),
-    "sentence mean over padding": wrong(mean_of_tokens=mean_of_everything),
-    "sentence of [CLS]": wrong(mean_of_tokens=lambda hidden, mask: hidden[:, 0]),
+    "sentence mean over padding": wrong(sum_of_tokens=sum_of_everything),
+    "sentence of [CLS]": wrong(sum_of_tokens=lambda hidden, mask: hidden[:, 0]),
     "sentence not normalised": wrong(normalised=lambda x: x),
     "MLM transform bias missing": without_bias("transform"),
     "MLM LayerNorm bias missing": without_bias("transform_norm"),

@@ -30,12 +30,10 @@ def blocks(config: BertConfig) -> dict[str, str]:
     bert = "bert." if config.masked_lm else ""
     found = {
         "word": f"{bert}embeddings.word_embeddings",
-        "type": f"{bert}embeddings.token_type_embeddings",
         "norm": f"{bert}embeddings.LayerNorm",
     }
     for index in range(config.num_hidden_layers):
         ours, theirs = f"layer_{index}", f"{bert}encoder.layer.{index}"
-        found |= {f"{ours}/{name}": f"{theirs}.attention.self.{name}" for name in ("query", "key", "value")}
         found |= {
             f"{ours}/attention": f"{theirs}.attention.output.dense",
             f"{ours}/attention_norm": f"{theirs}.attention.output",

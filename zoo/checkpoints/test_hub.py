@@ -13,7 +13,6 @@ import sys
 import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache as remember
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ import pytest
 
 from zoo.checkpoints.hub import check
 from zoo.checkpoints.tensor_files import SINGLE, CheckpointError, TensorFiles, save_checkpoint
+from zoo.preloaded import Preloaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,29 +154,20 @@ def serving(root: Path) -> Iterator[Hub]:
 
 
 # The hub's library reads its settings once, when it is imported: hence other processes. They are forked from one that
-# has imported what the library imports, which takes most of its time.
-PRELOADED = """
-import json
+# has imported what the library imports, at first and when it fetches, which takes most of its time.
+IMPORTED = """
 import os
 import sys
-import gc
-import huggingface_hub.file_download
-import zoo.checkpoints.tensor_files
-for name in [name for name in sys.modules if name.partition(".")[0] == "huggingface_hub"]:
+os.environ["HF_HUB_OFFLINE"] = "1"
+from zoo.checkpoints.hub import Source, fetch
+from zoo.checkpoints.tensor_files import CheckpointError
+try:
+    fetch(Source("nobody/nothing", "0" * 40))
+except CheckpointError:
+    pass
+for name in [name for name in sys.modules if name == fetch.__module__ or name.startswith("huggingface_hub")]:
     del sys.modules[name]
-gc.freeze()
-while line := sys.stdin.readline():
-    code, arguments, environment, outputs = json.loads(line)
-    pid = os.fork()
-    if pid == 0:
-        for number, path in enumerate(outputs, 1):
-            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        os.environ.clear()
-        os.environ.update(environment)
-        sys.argv = ["-c", *arguments]
-        exec(code, {"__name__": "__main__"})
-        sys.exit()
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+del fetch
 """
 
 FETCH = """
@@ -204,19 +195,13 @@ except CheckpointError as error:
 """
 
 
-@remember
-def preloaded() -> subprocess.Popen[str]:
-    """The process that `fetch` forks from."""
-    command = [sys.executable, "-W", "ignore", "-c", PRELOADED]  # of forking beside numpy's threads
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+PRELOADED = Preloaded(IMPORTED, ROOT)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def preloaded_ends() -> Iterator[None]:
     yield
-    if preloaded.cache_info().currsize:
-        preloaded().communicate()
-        preloaded.cache_clear()
+    PRELOADED.close()
 
 
 def settings(hub: Hub, cache: Path, **more: str) -> dict[str, str]:
@@ -230,20 +215,14 @@ def fetch(
     hub: Hub, cache: Path, *, repo: str = "made/up", offline: bool = False, connections: int | None = None, **more: str
 ) -> tuple[str, str]:
     """Directory and error text, one of them empty: one line; with the `connections` made until then."""
-    outputs = [cache.with_name(name) for name in ("stdout", "stderr")]
     environment = settings(hub, cache, **more, **({"HF_HUB_OFFLINE": "1"} if offline else {}))
-    server = preloaded()
-    assert server.stdin is not None
-    assert server.stdout is not None
-    print(json.dumps([FETCH, [repo, REVISION], environment, [*map(str, outputs)]]), file=server.stdin, flush=True)
-    code = int(server.stdout.readline())
-    printed, error = (path.read_text(encoding="utf-8") for path in outputs)
-    assert code in (0, 3), error
-    if code == 0:
-        return printed.strip(), error.strip()
-    (line,) = error.splitlines()
+    done = PRELOADED.run(FETCH, repo, REVISION, folder=ROOT, environment=environment)
+    assert done.returncode in (0, 3), done.stderr
+    if done.returncode == 0:
+        return done.stdout.strip(), done.stderr.strip()
+    (line,) = done.stderr.splitlines()
     if connections is not None:
-        assert int(printed) == connections
+        assert int(done.stdout) == connections
     return "", line
 
 

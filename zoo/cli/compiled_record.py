@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from pytest_tt.text import short_bytes
 from zoo import registry
 from zoo.programs import LENGTH, ROWS
 
@@ -42,8 +41,8 @@ class Figures:
 
     ops: device ops, deallocations aside; ops_per_layer: over the layers or blocks, None without any. moved_bytes: read
     and written in DRAM. link_bytes: that a chip receives for each token, or for each row where rows are not of tokens.
-    dram_peak_bytes: of a chip; peak_over_arguments: over the bytes of weights, cache and inputs as they are given, for
-    models with layers. None: the program is refused, or it is not known.
+    roofline_s: seconds at best. dram_peak_bytes: of a chip; peak_over_arguments: over the bytes of weights, cache and
+    inputs as they are given, for models with layers. None: the program is refused, or it is not known.
     """
 
     ops: int | None = None
@@ -56,6 +55,7 @@ class Figures:
     collectives: int = 0
     moved_bytes: int | None = None
     link_bytes: float = 0.0
+    roofline_s: float | None = None
     dram_peak_bytes: int | None = None
     peak_over_arguments: float | None = None
 
@@ -77,6 +77,7 @@ class Figures:
             collectives=sum((row.collectives or {}).values()),
             moved_bytes=row.moved_bytes,
             link_bytes=round((row.link_bytes or 0) / items, 1),
+            roofline_s=None if row.roofline_s is None else float(f"{row.roofline_s:.4g}"),
             dram_peak_bytes=peak,
             peak_over_arguments=round(peak / given, 3) if peak and given and row.layers else None,
         )
@@ -195,7 +196,7 @@ def _grown(name: str, old: Figures, new: Figures) -> list[str]:
         found.append(f"{old.link_bytes} -> {new.link_bytes} bytes on the links for each token or row; {AGAIN}")
     for what, there, here in _sizes(old, new):
         if (here or 0) > RATIO * (there or 0):
-            found.append(f"{what} {short_bytes(there)} -> {short_bytes(here)}; {AGAIN}")
+            found.append(f"{what} {_mib(there)} -> {_mib(here)}; {AGAIN}")
     return found
 
 
@@ -213,8 +214,13 @@ def _shrunk(old: Figures, new: Figures) -> str:
         found.append(f"{old.ops} -> {new.ops} device ops")
     for what, there, here in _sizes(old, new):
         if here is not None and RATIO * here < (there or 0):
-            found.append(f"{what} {short_bytes(there)} -> {short_bytes(here)}")
+            found.append(f"{what} {_mib(there)} -> {_mib(here)}")
     return ", ".join(found)
+
+
+def _mib(size: int | None) -> str:
+    """In one unit, so that a hundredth is seen."""
+    return f"{(size or 0) / 2**20:,.1f} MiB"
 
 
 def _where(name: str) -> str:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 MIB = 2**20
 DECODE = "gpt2:gpt2 decode on n300 1x2"
 FIGURES = Figures(
-    ops=240, ops_per_layer=20.0, collectives=25, link_bytes=64.0, moved_bytes=400 * MIB, dram_peak_bytes=300 * MIB
-)
+    ops=240, ops_per_layer=20.0, collectives=25, link_bytes=64.0, moved_bytes=400 * MIB, roofline_s=0.001235,
+    dram_peak_bytes=300 * MIB,
+)  # fmt: skip
 BEFORE = Record("a compiler 1.0", "0.10", programs={DECODE: FIGURES})
 
 
@@ -30,7 +31,7 @@ def test_figures_of_a_row() -> None:
     row = Row(
         model="gpt2", variant="gpt2", program="decode", rows=8, length=256, compiles=True, host_ops={"concat": 1},
         ops={"matmul": 200, "reshape": 40}, layers=12, ops_per_layer=20.04, moves={"reshapes": 40},
-        collectives={"all-reduce": 24, "all-gather": 1}, moved_bytes=400 * MIB, link_bytes=512,
+        collectives={"all-reduce": 24, "all-gather": 1}, moved_bytes=400 * MIB, link_bytes=512, roofline_s=0.00123456,
         argument_bytes=200 * MIB, dram_peak_bytes=300 * MIB,
     )  # fmt: skip
     figures = Figures.of(row)

@@ -1,8 +1,4 @@
-"""The whole model: DistilBERT's encoder and its masked language model head.
-
-Kernels of queries, keys and values are [hidden, head, head_dim] and that behind the attention [head, head_dim, hidden],
-so that heads are an axis which a mesh spreads and pads; all others are flax's [in, out].
-"""
+"""The whole model: DistilBERT's encoder and its masked language model head."""
 
 from __future__ import annotations
 
@@ -13,16 +9,13 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from zoo.layers import encoder, masked_lm
 from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jax.sharding import AbstractMesh
-
-MASKED = -1e9
-"""Added to the score of a padded token, and the bias of the vocabulary's padding: exp of it is exactly 0 in float32 and
-in bfloat16. The smallest float32 would become -inf on a chip that computes in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,58 +67,6 @@ TINY = DistilBertConfig(
 CONFIGS = {config.name: config for config in (BASE, TINY)}
 
 
-def gelu(x: jax.Array) -> jax.Array:
-    """GELU by the error function: the TT compiler knows erf as one operation, and jax.nn.gelu's erfc not at all."""
-    return x * 0.5 * (1.0 + jax.lax.erf(x * 0.5**0.5))
-
-
-def attention_bias(mask: jax.Array, dtype: Any) -> jax.Array:
-    """`mask` [batch, tokens], 1 for tokens and 0 for padding, as what is added to scores [batch, head, query, key]."""
-    return ((1.0 - mask.astype(jnp.float32)) * MASKED).astype(dtype)[:, None, None, :]
-
-
-def attention(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
-    """Scaled dot products over all tokens, both ways; all [batch, tokens, head, head_dim] but `bias`."""
-    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) * query.shape[-1] ** -0.5
-    return jnp.einsum("bhqk,bkhd->bqhd", nn.softmax(scores + bias, axis=-1), value)
-
-
-def layer_norm(config: DistilBertConfig, name: str) -> nn.LayerNorm:
-    """Layer normalisation that takes the variance of what is left after the mean: E[x^2] - E[x]^2 loses digits."""
-    return nn.LayerNorm(epsilon=config.layer_norm_eps, use_fast_variance=False, name=name)
-
-
-class Layer(nn.Module):
-    """Attention and MLP, each followed by the sum with its input and a normalisation of it."""
-
-    config: DistilBertConfig
-
-    @nn.compact
-    def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
-        """`x` [batch, tokens, hidden] and `bias` of `attention_bias` to [batch, tokens, hidden]."""
-        config = self.config
-        heads = (config.num_attention_heads, config.head_dim)
-        query, key, value = (nn.DenseGeneral(heads, name=name)(x) for name in ("query", "key", "value"))
-        seen = attention(query, key, value, bias)
-        seen = nn.DenseGeneral(config.hidden_size, axis=(-2, -1), name="attention")(seen)
-        x = layer_norm(config, "attention_norm")(x + seen)
-        inner = gelu(nn.Dense(config.intermediate_size, name="up")(x))
-        y: jax.Array = layer_norm(config, "norm")(x + nn.Dense(config.hidden_size, name="down")(inner))
-        return y
-
-
-class Decoder(nn.Module):
-    """Hidden states to one logit a token of the vocabulary, by the table of word embeddings and a bias of its own."""
-
-    config: DistilBertConfig
-
-    @nn.compact
-    def __call__(self, x: jax.Array, table: jax.Array) -> jax.Array:
-        """`x` [batch, tokens, hidden], `table` [words, hidden] to [batch, tokens, words]: `padded_vocab_size`."""
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.config.padded_vocab_size,))
-        return jnp.einsum("bsh,vh->bsv", x, table) + bias
-
-
 class DistilBert(nn.Module):
     """DistilBERT of `config`."""
 
@@ -144,18 +85,17 @@ class DistilBert(nn.Module):
             raise ValueError(
                 f"{tokens} tokens, but {config.name} knows {config.max_position_embeddings} positions: cut the text"
             )
-        word = Embedding(config.vocab_size, config.padded_vocab_size, config.hidden_size, mesh=config.mesh, name="word")
-        x = word(input_ids)
-        x += self.param("position", nn.initializers.normal(0.02), (config.max_position_embeddings, config.hidden_size))[
-            :tokens
-        ]
-        x = layer_norm(config, "norm")(x)
-        bias = attention_bias(attention_mask, x.dtype)
+        batch, hidden = input_ids.shape[0], config.hidden_size
+        word = Embedding(config.vocab_size, config.padded_vocab_size, hidden, mesh=config.mesh, name="word")
+        position = self.param("position", nn.initializers.normal(0.02), (config.max_position_embeddings, hidden))
+        # Of parameters alone: the chip computes the rows of all tokens once.
+        position = jnp.broadcast_to(position[:tokens], (batch, tokens, hidden)).reshape(-1, hidden)
+        x = encoder.layer_norm(config, "norm")(word(input_ids.reshape(-1)) + position)
+        bias = encoder.attention_bias(attention_mask)
         for index in range(config.num_hidden_layers):
-            x = Layer(config, name=f"layer_{index}")(x, bias)
-        y = gelu(nn.Dense(config.hidden_size, name="transform")(x))
-        y = layer_norm(config, "transform_norm")(y)
-        return {"hidden": x, "logits": Decoder(config, name="decoder")(y, word.embedding)}
+            x = encoder.Layer(config, name=f"layer_{index}")(x, bias)
+        logits = masked_lm.logits(config, x, word.embedding, initializing=self.is_initializing())
+        return {"hidden": x.reshape(batch, tokens, hidden), "logits": logits.reshape(batch, tokens, -1)}
 
 
 def forward(module: DistilBert) -> Callable[[Any, Any], dict[str, jax.Array]]:

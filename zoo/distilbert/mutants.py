@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -21,21 +19,24 @@ from zoo.authoring.mutants import (
     epsilon_of,
     heads_mixed,
     lying,
+    meaning,
     moved,
     other_table,
     registered,
     swapped,
 )
 from zoo.distilbert import model as distilbert
-from zoo.distilbert.model import BASE, TINY, DistilBertConfig, attention, attention_bias, gelu, layer_norm
+from zoo.distilbert.model import BASE, TINY
 from zoo.distilbert.params import synthetic_params
+from zoo.layers import encoder
+from zoo.layers.encoder import attention, attention_bias, gelu, layer_norm
 
 CASE = "tiny"
 
 
 def wrong(**names: Any) -> Mutant:
-    """Names of ``zoo.distilbert.model`` that mean something else."""
-    return Mutant(patch=partial(mock.patch.multiple, distilbert, **names))
+    """Names of the model's modules that mean something else."""
+    return meaning((distilbert, encoder), **names)
 
 
 def config(**fields: Any) -> Mutant:
@@ -55,22 +56,15 @@ def sinusoids(table: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(units % 2, np.cos(angles), np.sin(angles)), table.dtype)
 
 
-class PreNormLayer(nn.Module):
+class PreNormLayer(encoder.Layer):
     """Normalisation of what goes into attention and MLP, as in GPT-2, not of what comes out."""
-
-    config: DistilBertConfig
 
     @nn.compact
     def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
         """As ``Layer``."""
-        sizes, heads = self.config, (self.config.num_attention_heads, self.config.head_dim)
-        y = layer_norm(sizes, "attention_norm")(x)
-        query, key, value = (nn.DenseGeneral(heads, name=name)(y) for name in ("query", "key", "value"))
-        seen = attention(query, key, value, bias)
-        x = x + nn.DenseGeneral(sizes.hidden_size, axis=(-2, -1), name="attention")(seen)
-        y = distilbert.gelu(nn.Dense(sizes.intermediate_size, name="up")(layer_norm(sizes, "norm")(x)))
-        result: jax.Array = x + nn.Dense(sizes.hidden_size, name="down")(y)
-        return result
+        x = x + self.attended(layer_norm(self.config, "attention_norm")(x), bias)
+        y: jax.Array = x + self.mlp(layer_norm(self.config, "norm")(x))
+        return y
 
 
 def unscaled(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
@@ -85,13 +79,13 @@ def head_without_gelu(x: jax.Array) -> jax.Array:
 
 def causal(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
     """Attention to earlier tokens only."""
-    later = np.triu(np.full((query.shape[1],) * 2, distilbert.MASKED, np.float32), 1)
+    later = np.triu(np.full((query.shape[2],) * 2, encoder.MASKED, np.float32), 1)
     return attention(query, key, value, bias + later)
 
 
-def ignore_mask(mask: jax.Array, dtype: Any) -> jax.Array:
+def ignore_mask(mask: jax.Array) -> jax.Array:
     """Padding is attended to."""
-    return attention_bias(jnp.ones_like(mask), dtype)
+    return attention_bias(jnp.ones_like(mask))
 
 
 NORMS = (

@@ -18,8 +18,9 @@ from zoo.checkpoints.loading import convert_tensors, load_checkpoint, on_host
 from zoo.checkpoints.placement import place_params, prepared
 from zoo.checkpoints.tensor_files import CheckpointError, save_checkpoint
 from zoo.distilbert import params, reference, sharding
-from zoo.distilbert.model import BASE, MASKED, TINY, DistilBert, forward
+from zoo.distilbert.model import BASE, TINY, DistilBert, forward
 from zoo.distilbert.registration import MODEL
+from zoo.layers.encoder import MASKED
 
 if TYPE_CHECKING:
     from pathlib import Path

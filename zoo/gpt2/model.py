@@ -2,25 +2,32 @@
 
 Sizes are what the program has, so heads, the MLP's width and the logits may be padded to what a mesh divides
 (`zoo.gpt2.sharding`). Only the token embedding knows of chips, because its rows lie on all of them; the head is tied to
-it. Only what the TT compiler takes is used: Python loops, writes into the cache by select, positions as data. Kernels
+it. Only what the TT compiler takes is used: Python loops, positions as data. Tokens of all rows are rows of one matrix
+[batch * queries, hidden]: of a product of three axes TT's compiler makes one of two, and reshapes around it. Kernels
 are flax's [in, out].
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.sharding import PartitionSpec as P
 
+from zoo.layers.cache import write
+from zoo.layers.encoder import LayerNorm, RowParallel, on_each_chip
+from zoo.layers.fused import gelu_tanh
 from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
     from jax.sharding import AbstractMesh
 
-    Cache: TypeAlias = tuple[tuple[jax.Array, jax.Array], ...]
+    Layer: TypeAlias = tuple[jax.Array, jax.Array]
+    Cache: TypeAlias = tuple[Layer, ...]
+    Projections: TypeAlias = tuple[tuple[jax.Array, jax.Array], ...]
 
 MASKED = -1e9
 """Score of what may not be attended to, and logit of the padding: finite in bfloat16 too, and exp of it is 0."""
@@ -99,38 +106,112 @@ class Positions(nn.Module):
         return jnp.take(table, numbers, axis=0, mode="clip")
 
 
+class Dense(nn.Module):
+    """Kernel and bias of a dense layer, whose product is computed elsewhere."""
+
+    inputs: int
+    features: int
+
+    @nn.compact
+    def __call__(self) -> tuple[jax.Array, jax.Array]:
+        """Kernel [inputs, features] and bias [features]."""
+        return (
+            self.param("kernel", nn.initializers.lecun_normal(), (self.inputs, self.features)),
+            self.param("bias", nn.initializers.zeros_init(), (self.features,)),
+        )
+
+
 class Attention(nn.Module):
     """Attention of every head over the positions that `allowed` says, of these rows or of the cache."""
 
     config: GPT2Config
 
     def setup(self) -> None:
-        width = self.config.num_attention_heads * self.config.head_dim
-        self.q, self.k, self.v = (nn.Dense(width) for _ in range(3))
-        self.out = nn.Dense(self.config.hidden_size)
+        config = self.config
+        width = config.num_attention_heads * config.head_dim
+        self.q, self.k, self.v = (Dense(config.hidden_size, width) for _ in range(3))
+        self.out = Dense(width, config.hidden_size)
 
     def __call__(
-        self,
-        x: jax.Array,
-        allowed: jax.Array,
-        cache: tuple[jax.Array, jax.Array] | None = None,
-        write: jax.Array | None = None,
-    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """`x` [batch, queries, hidden], `allowed` bool, broadcast to [batch, heads, queries, keys].
+        self, x: jax.Array, allowed: jax.Array, layer: Layer | None = None, positions: jax.Array | None = None
+    ) -> tuple[jax.Array, Layer]:
+        """`x` [batch * queries, hidden], `allowed` bool [batch or 1, 1, queries, keys].
 
-        Gives the same shape as `x`, and keys and values [batch, heads, keys, head_dim]: of `x`, or the `cache` with
-        those of `x` (one query then) where `write`, bool [batch, 1, keys, 1], is true.
+        Gives the same shape as `x`, and keys and values [batch, heads, keys, head_dim]: of `x`, or those of the cache's
+        `layer` with those of `x`, one query a row, at `positions` [batch].
         """
-        q, k, v = (self._heads(projection(x)) for projection in (self.q, self.k, self.v))
-        if cache is not None and write is not None:
-            k, v = jnp.where(write, k, cache[0]), jnp.where(write, v, cache[1])
-        scores = jnp.einsum("bhqd,bhkd->bhqk", q * self.config.head_dim**-0.5, k)
-        weights = nn.softmax(jnp.where(allowed, scores, MASKED))
-        mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, v).swapaxes(1, 2)
-        return self.out(mixed.reshape(*x.shape[:2], -1)), (k, v)
+        steps = () if layer is None else (layer, positions)
+        column, part, call = (P(None, "model"), P("model")), P("batch", "model"), self._on_a_chip
+        if self.config.mesh is not None and not self.is_initializing():
+            call = jax.shard_map(
+                call,
+                mesh=self.config.mesh,
+                in_specs=(
+                    P("batch"),
+                    P("batch" if allowed.shape[0] > 1 else None),
+                    (column, column, column),
+                    (P("model"), P()),
+                    *(((part, part), P("batch")) if steps else ()),
+                ),
+                out_specs=(P("batch"), (part, part)),
+                check_vma=False,
+            )
+        found: tuple[jax.Array, Layer] = call(x, allowed, (self.q(), self.k(), self.v()), self.out(), *steps)
+        return found
 
-    def _heads(self, x: jax.Array) -> jax.Array:
-        return x.reshape(*x.shape[:2], -1, self.config.head_dim).swapaxes(1, 2)
+    def _on_a_chip(
+        self, x: jax.Array, allowed: jax.Array, parts: Projections, out: tuple[jax.Array, jax.Array], *steps: Any
+    ) -> tuple[jax.Array, Layer]:
+        """`__call__` with a chip's heads; the sum over chips is the result."""
+        size, queries = self.config.head_dim, allowed.shape[2]
+        q, k, v = projected(x, parts, size, None if steps else queries)
+        if steps:
+            caches, positions = steps
+            q = q.reshape(x.shape[0], -1, 1, size)
+            k, v = (write(cache, new.swapaxes(1, 2), positions) for cache, new in zip(caches, (k, v), strict=True))
+        scores = jnp.einsum("bhqd,bhkd->bhqk", q, k)
+        weights = nn.softmax(jnp.where(allowed, scores, MASKED))
+        mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, v)
+        if not steps:
+            mixed = mixed.swapaxes(1, 2)
+        chips = self._chips()
+        # Each chip adds a share of the bias: part of the product there, an operation more behind the sum.
+        y = mixed.reshape(x.shape[0], -1) @ out[0] + out[1] / chips
+        return (jax.lax.psum(y, "model") if chips > 1 else y), (k, v)
+
+    def _chips(self) -> int:
+        mesh = None if self.is_initializing() else self.config.mesh
+        return 1 if mesh is None else mesh.shape["model"]
+
+
+def projected(x: jax.Array, parts: Projections, size: int, queries: int | None) -> tuple[jax.Array, ...]:
+    """Scaled queries, keys and values of `x` [batch * queries, hidden] by `parts`: [batch, heads, queries, size] each.
+
+    `queries` None: of one query a row, [1, batch, heads, size]. On the card by one product, whose kernel it joins once,
+    as it is made of parameters; elsewhere that would be done at each call.
+    """
+
+    def heads_of(y: jax.Array) -> jax.Array:
+        y = y.reshape(*((1, -1) if queries is None else (-1, queries)), y.shape[1] // size, size)
+        return y if queries is None else y.swapaxes(1, 2)
+
+    def joined(x: jax.Array, parts: Projections) -> tuple[jax.Array, ...]:
+        (kernel, bias), *others = parts
+        kernels = (kernel * size**-0.5, *(kernel for kernel, _ in others))
+        biases = (bias * size**-0.5, *(bias for _, bias in others))
+        y = x @ jnp.concatenate(kernels, axis=1) + jnp.concatenate(biases)
+        # Barriers cost nothing there. Without them TT's compiler takes the bias out of the product, or slices first and
+        # then swaps the axes of each slice.
+        if queries is None:
+            return tuple(jnp.split(heads_of(jax.lax.optimization_barrier(y)), 3, axis=2))
+        return tuple(jnp.split(jax.lax.optimization_barrier(heads_of(y)), 3, axis=1))
+
+    def apart(x: jax.Array, parts: Projections) -> tuple[jax.Array, ...]:
+        q, k, v = (heads_of(x @ kernel + bias) for kernel, bias in parts)
+        return q * size**-0.5, k, v
+
+    found: tuple[jax.Array, ...] = jax.lax.platform_dependent(x, parts, tt=joined, default=apart)
+    return found
 
 
 class Block(nn.Module):
@@ -139,22 +220,25 @@ class Block(nn.Module):
     config: GPT2Config
 
     def setup(self) -> None:
-        self.ln_1, self.ln_2 = layer_norm(self.config), layer_norm(self.config)
-        self.attn = Attention(self.config)
-        self.fc, self.proj = nn.Dense(self.config.intermediate_size), nn.Dense(self.config.hidden_size)
+        config = self.config
+        self.ln_1, self.ln_2 = LayerNorm(config.layer_norm_eps), LayerNorm(config.layer_norm_eps)
+        self.attn = Attention(config)
+        self.fc, self.proj = nn.Dense(config.intermediate_size), RowParallel(config.hidden_size, config.mesh)
 
     def __call__(
-        self,
-        x: jax.Array,
-        allowed: jax.Array,
-        cache: tuple[jax.Array, jax.Array] | None = None,
-        write: jax.Array | None = None,
-    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        self, x: jax.Array, allowed: jax.Array, layer: Layer | None = None, positions: jax.Array | None = None
+    ) -> tuple[jax.Array, Layer]:
         """As `Attention`."""
-        attended, cache = self.attn(self.ln_1(x), allowed, cache, write)
+        attended, layer = self.attn(self.ln_1(x), allowed, layer, positions)
         x = x + attended
-        # By its module, not by a name of ours: TT's plugin replaces jax.nn.gelu by one that the chip has.
-        return x + self.proj(jax.nn.gelu(self.fc(self.ln_2(x)), approximate=True)), cache
+        return x + self.mlp(self.ln_2(x)), layer
+
+    def mlp(self, x: jax.Array) -> jax.Array:
+        """The MLP of `x` [rows, hidden]."""
+        spec = P("batch", "model")
+        activated = on_each_chip(gelu_tanh, None if self.is_initializing() else self.config.mesh, spec, spec)
+        y: jax.Array = self.proj(activated(self.fc(x)))
+        return y
 
 
 class Head(nn.Module):
@@ -166,9 +250,9 @@ class Head(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, table: jax.Array) -> jax.Array:
-        """`x` [batch, length, hidden] and `table` [logits, hidden] to [batch, length, logits]."""
+        """`x` [rows, hidden] and `table` [logits, hidden] to [rows, logits]."""
         bias = self.param("bias", nn.initializers.zeros_init(), (self.logits,))
-        return jnp.einsum("blw,vw->blv", x, table) + bias
+        return jnp.einsum("rw,vw->rv", x, table) + bias
 
 
 class GPT2(nn.Module):
@@ -181,7 +265,7 @@ class GPT2(nn.Module):
         self.wte = Embedding(config.vocab_size, config.padded_vocab_size, config.hidden_size, mesh=config.mesh)
         self.wpe = Positions(config.max_position_embeddings, config.hidden_size)
         self.h = [Block(config) for _ in range(config.num_hidden_layers)]
-        self.ln_f = layer_norm(config)
+        self.ln_f = LayerNorm(config.layer_norm_eps)
         self.lm_head = Head(config.padded_vocab_size)
 
     def __call__(self, input_ids: jax.Array, attention_mask: jax.Array, position_ids: jax.Array) -> jax.Array:
@@ -190,10 +274,10 @@ class GPT2(nn.Module):
         All arguments are [batch, length]; where `attention_mask` is 0 there is padding, which nothing attends to.
         """
         allowed = causal(input_ids.shape[1]) & (attention_mask != 0)[:, None, None, :]
-        x = self.wte(input_ids) + self.wpe(position_ids)
+        x = (self.wte(input_ids) + self.wpe(position_ids)).reshape(-1, self.config.hidden_size)
         for block in self.h:
             x, _ = block(x, allowed)
-        return self._logits(x)
+        return self._logits(x).reshape(*input_ids.shape, -1)
 
     def prefill(self, input_ids: jax.Array, last: jax.Array, slots: int) -> tuple[jax.Array, Cache]:
         """Logits [batch, padded_vocab_size] after each row's last token, and a cache of `slots` positions (static).
@@ -201,17 +285,17 @@ class GPT2(nn.Module):
         `input_ids` [batch, length] padded on the right, `last` [batch] the position of each row's last token. What
         padding leaves in the cache is never read: `decode` overwrites a slot before it allows it.
         """
-        length = input_ids.shape[1]
-        x = self.wte(input_ids) + self.wpe(jnp.arange(length))
+        batch, length = input_ids.shape
+        x = (self.wte(input_ids) + self.wpe(jnp.arange(length))).reshape(-1, self.config.hidden_size)
         cache = []
         for block in self.h:
-            x, (k, v) = block(x, causal(length))
+            x, (k, v) = block(x, causal(length)[None, None])
             room = ((0, 0), (0, 0), (0, slots - length), (0, 0))
             cache.append((jnp.pad(k, room), jnp.pad(v, room)))
         # Rows by their number would be a gather from each row's own table; this sum is exact.
         chosen = jnp.arange(length)[None, :] == last[:, None]
-        x = jnp.where(chosen[:, :, None], x, 0.0).sum(axis=1, keepdims=True)
-        return self._logits(x)[:, 0], tuple(cache)
+        x = jnp.where(chosen[:, :, None], x.reshape(batch, length, -1), 0.0).sum(axis=1)
+        return self._logits(x), tuple(cache)
 
     def decode(self, tokens: jax.Array, positions: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
         """Logits [batch, padded_vocab_size] after one more token in each row, and the cache with it.
@@ -219,22 +303,16 @@ class GPT2(nn.Module):
         `tokens` [batch] at `positions` [batch], which are their slots in the cache as well.
         """
         slots = jnp.arange(cache[0][0].shape[2])[None, :]
-        write = (slots == positions[:, None])[:, None, :, None]
         allowed = (slots <= positions[:, None])[:, None, None, :]
-        x = self.wte(tokens[:, None]) + self.wpe(positions[:, None])
+        x = (self.wte(tokens[:, None]) + self.wpe(positions[:, None])).reshape(-1, self.config.hidden_size)
         written = []
         for block, layer in zip(self.h, cache, strict=True):
-            x, layer = block(x, allowed, layer, write)
+            x, layer = block(x, allowed, layer, positions)
             written.append(layer)
-        return self._logits(x)[:, 0], tuple(written)
+        return self._logits(x), tuple(written)
 
     def _logits(self, x: jax.Array) -> jax.Array:
         return self.lm_head(self.ln_f(x), self.wte.embedding)
-
-
-def layer_norm(config: GPT2Config) -> nn.LayerNorm:
-    """Layer norm with the variance from the differences: that of the squares loses digits where the mean is large."""
-    return nn.LayerNorm(config.layer_norm_eps, use_fast_variance=False)
 
 
 def causal(length: int) -> jax.Array:

@@ -55,7 +55,7 @@ def _post_norm(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
     x, *rest = args
     attended, cache = block.attn(x, *rest)
     x = block.ln_1(x + attended)
-    return block.ln_2(x + block.proj(jax.nn.gelu(block.fc(x), approximate=True))), cache
+    return block.ln_2(x + block.mlp(x)), cache
 
 
 def _parallel(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
@@ -65,7 +65,7 @@ def _parallel(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         return call(*args, **kwargs)
     x, *rest = args
     attended, cache = block.attn(block.ln_1(x), *rest)
-    return x + attended + block.proj(jax.nn.gelu(block.fc(block.ln_2(x)), approximate=True)), cache
+    return x + attended + block.mlp(block.ln_2(x)), cache
 
 
 def _no_residual(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
@@ -75,7 +75,7 @@ def _no_residual(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         return call(*args, **kwargs)
     x, *rest = args
     attended, cache = block.attn(block.ln_1(x), *rest)
-    return block.proj(jax.nn.gelu(block.fc(block.ln_2(x + attended)), approximate=True)), cache
+    return block.mlp(block.ln_2(x + attended)), cache
 
 
 def _no_norm(name: str) -> Mutant:
@@ -86,12 +86,12 @@ def _no_norm(name: str) -> Mutant:
 
 
 def _scaled_scores(factor: float) -> Mutant:
-    """Scores of another size: queries multiplied once they are projected."""
+    """Scores of another size: kernel and bias of the queries multiplied."""
 
     def method(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         result = call(*args, **kwargs)
         is_query = context.module.name == "q" and isinstance(context.module.parent, Attention)
-        return result * factor if is_query else result
+        return tuple(leaf * factor for leaf in result) if is_query else result
 
     return _intercepted(method)
 

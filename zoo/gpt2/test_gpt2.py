@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -25,6 +26,7 @@ from zoo.gpt2.reference import golden as reference
 from zoo.gpt2.reference import select
 from zoo.gpt2.registration import MODEL
 from zoo.gpt2.sharding import fit, input_specs, output_specs, param_specs, prepare
+from zoo.parts.sharding import bound
 
 PARAMETERS = {
     "gpt2": 124_439_808,
@@ -74,6 +76,30 @@ def test_numbers_of_chips_that_divide_nothing(
     assert logits.shape[-1] % chips == fitted.num_attention_heads % chips == fitted.intermediate_size % chips == 0
     assert (logits[..., TINY.vocab_size :] == MASKED).all()
     tt_golden(select(TINY, {"logits": logits}), "tiny", reference=lambda: reference("tiny"), weights=weights)
+
+
+@pytest.mark.tt(mesh="2x2")
+def test_derivatives(weights: dict[str, Any], tt_mesh: Any) -> None:
+    """Those of the loss on four chips, for fine-tuning, are those on one."""
+    ids = (np.arange(32, dtype=np.int32).reshape(4, 8) * 7) % TINY.vocab_size
+    places = np.broadcast_to(np.arange(8, dtype=np.int32), ids.shape)
+
+    def gradient(config: Any, params: Any) -> dict[str, Any]:
+        def loss(params: Any) -> jax.Array:
+            logits: Any = GPT2(config).apply(params, ids, np.ones_like(ids), places)
+            logits = logits[..., : TINY.vocab_size]
+            return -jnp.take_along_axis(jax.nn.log_softmax(logits), ids[..., None], axis=-1).mean()
+
+        found = jax.jit(jax.grad(loss, allow_int=True))(params)
+        del found["params"]["wte"]["first_row"]  # whole numbers have none
+        return flatten(found)
+
+    fitted = fit(TINY, tt_mesh)
+    placed = jax.device_put(prepared(prepare(TINY, tt_mesh), weights), bound(param_specs(fitted, tt_mesh), tt_mesh))
+    found, expected = gradient(fitted, placed), gradient(TINY, weights)
+    for name, leaf in expected.items():
+        own = np.asarray(found[name])[tuple(slice(length) for length in leaf.shape)]  # without the padding
+        np.testing.assert_allclose(own, leaf, atol=1e-7 + 1e-5 * float(np.abs(leaf).max()), err_msg=name)
 
 
 @pytest.mark.tt(mesh="1x8")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("quick_compile")  # of numbers, a demo prints few digits
+
 CONFIG = CONFIGS["tiny-28-4"]
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -108,7 +110,6 @@ def test_text_is_written_as_it_comes(
 
 
 @pytest.mark.tt
-@pytest.mark.usefixtures("quick_compile")
 def test_chat(run: Callable[..., list[str]], directory: Path) -> None:
     """The template makes another prompt of the message; bfloat16 halves what lies on the chip, and rounds."""
     plain = run("--prompt", "hi", "--tokens", "1")

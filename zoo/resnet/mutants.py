@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.authoring.mutants import Leaves, Mutant, Mutants, changed, epsilon_of, lying, registered
 from zoo.resnet import model as resnet
-from zoo.resnet.model import Block, ConvNorm, ResNetConfig
+from zoo.resnet.model import BatchNorm, Block, ConvNorm, Convolution, ResNetConfig
 from zoo.vision.images import Preparation
 
 if TYPE_CHECKING:
@@ -70,29 +70,50 @@ def _halved_in_first_stage(module: Block, x: Any, call: Any) -> Any:
     return call(x)
 
 
-def _same_padding(module: nn.Conv, x: Any, call: Any) -> Any:
+def _same_padding(module: Convolution, x: Any, multiplier: Any, offset: Any, call: Any) -> Any:
     _set(module, padding="SAME")
-    return call(x)
+    return call(x, multiplier, offset)
 
 
-def _no_norm_in_shortcut(module: nn.BatchNorm, x: Any, call: Any) -> Any:
-    parent: Any = module.parent
-    return x if parent.name == "shortcut" else call(x)
+def _apart(normed: Callable[[ConvNorm, Any, Any], Any]) -> Mutant:
+    """A mutant of batch norm as an op of its own: `normed` gets the module, what is convolved, the norm's variables.
+
+    ReLU, where there is one, comes after it.
+    """
+
+    def method(module: ConvNorm, x: Any, call: Any) -> Any:
+        def plain(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+            result = call(*args, **kwargs)
+            if isinstance(context.module, BatchNorm) and context.method_name == "__call__":
+                multiplier, offset = result
+                return jnp.ones_like(multiplier), jnp.zeros_like(offset)
+            return result
+
+        relu = module.relu
+        _set(module, relu=False)
+        with nn.intercept_methods(plain):
+            convolved = call(x)
+        variables: Any = module.variables
+        norm = {**variables["params"]["normalization"], **variables["batch_stats"]["normalization"]}
+        y = normed(module, convolved, norm).astype(x.dtype)
+        return nn.relu(y) if relu else y
+
+    return _of(ConvNorm, method)
 
 
-def _statistics_of_batch(module: nn.BatchNorm, x: Any, call: Any) -> Any:
-    mean: Any = module.get_variable("batch_stats", "mean")
-    var: Any = module.get_variable("batch_stats", "var")
-    unit = (x - x.mean((0, 1, 2))) / jnp.sqrt(x.var((0, 1, 2)) + resnet.EPSILON)
-    return call(unit * jnp.sqrt(var + resnet.EPSILON) + mean)
+def _normed(x: Any, norm: Any) -> Any:
+    """Batch norm as its paper has it, in the dtype of `x` and of the variables."""
+    unit = (x - norm["mean"]) * (1 / jnp.sqrt(norm["var"] + jnp.asarray(resnet.EPSILON, norm["var"].dtype)))
+    return unit * norm["scale"] + norm["bias"]
 
 
-def _norm_in_bfloat16(module: nn.BatchNorm, x: Any, call: Any) -> Any:
+def _statistics_of_batch(module: ConvNorm, x: Any, norm: Any) -> Any:
+    return _normed(x, {**norm, "mean": x.mean((0, 1, 2)), "var": x.var((0, 1, 2))})
+
+
+def _norm_in_bfloat16(module: ConvNorm, x: Any, norm: Any) -> Any:
     """All of batch norm in the dtype of what it gets: statistics, scale and bias too."""
-    variables: Any = [("batch_stats", "mean"), ("batch_stats", "var"), ("params", "scale"), ("params", "bias")]
-    mean, var, scale, bias = (jnp.asarray(module.get_variable(*where), x.dtype) for where in variables)
-    unit = (x - mean) * (1 / jnp.sqrt(var + jnp.asarray(resnet.EPSILON, x.dtype)))
-    return unit * scale + bias
+    return _normed(x, {name: jnp.asarray(values, x.dtype) for name, values in norm.items()})
 
 
 def _no_relu(*names: str) -> Mutant:
@@ -106,10 +127,6 @@ def _no_relu(*names: str) -> Mutant:
 
 def _relu_before_sum(module: ConvNorm, x: Any, call: Any) -> Any:
     return call(x) if module.name == "shortcut" else nn.relu(call(x))
-
-
-def _relu_before_norm(module: nn.BatchNorm, x: Any, call: Any) -> Any:
-    return call(nn.relu(x))
 
 
 def _without_shortcut(kept: bool) -> Mutant:
@@ -206,9 +223,9 @@ BY_NAME: dict[str, Mutant] = {
     "no recorded mean": changed("normalization/mean", np.zeros_like),
     "no scale in the norms": changed("normalization/scale", np.ones_like),
     "no bias in the norms": changed("normalization/bias", np.zeros_like),
-    "statistics of the batch": _of(nn.BatchNorm, _statistics_of_batch),
-    "no norm in the shortcut": _of(nn.BatchNorm, _no_norm_in_shortcut),
-    "ReLU before the norm": _of(nn.BatchNorm, _relu_before_norm),
+    "statistics of the batch": _apart(_statistics_of_batch),
+    "no norm in the shortcut": _apart(lambda module, x, norm: x if module.name == "shortcut" else _normed(x, norm)),
+    "ReLU before the norm": _apart(lambda module, x, norm: _normed(nn.relu(x), norm)),
     "no ReLU in the stem": _no_relu("stem"),
     "no ReLU between the convolutions": _no_relu("conv_0", "conv_1"),
     "ReLU before the sum": _of(ConvNorm, _relu_before_sum),
@@ -216,7 +233,7 @@ BY_NAME: dict[str, Mutant] = {
     "GELU instead of ReLU": _activation(nn.gelu),
     "no shortcut where shapes agree": _without_shortcut(kept=True),
     "no shortcut at all": _without_shortcut(kept=False),
-    "convolutions padded on one side (SAME)": _of(nn.Conv, _same_padding),
+    "convolutions padded on one side (SAME)": _of(Convolution, _same_padding),
     "pool padded on one side (SAME)": _pool(lambda x, window, strides, padding: _max_pool(x, window, strides, "SAME")),
     "average instead of maximum pool": _pool(_avg_pool),
     "no pool": _pool(lambda x, window, strides, padding: x[:, ::2, ::2]),
@@ -239,10 +256,10 @@ BY_NAME: dict[str, Mutant] = {
     "epsilon 1e-3 in a net of basic layers": replace(_epsilon(1e-3), case="tiny-basic"),
     "ReLU before the sum in a net of basic layers": replace(_of(ConvNorm, _relu_before_sum), case="tiny-basic"),
     "no shortcut in a net of basic layers": replace(_without_shortcut(kept=True), case="tiny-basic"),
-    "one-sided padding in a net of basic layers": replace(_of(nn.Conv, _same_padding), case="tiny-basic"),
+    "one-sided padding in a net of basic layers": replace(_of(Convolution, _same_padding), case="tiny-basic"),
     "epsilon 1e-6 in resnet-18": replace(_epsilon(1e-6), case="resnet-18"),
     "the 1x1 halves the image in resnet-50": replace(_of(ConvNorm, _stride_as_in_v1), case="resnet-50"),
-    "batch norm in bfloat16": replace(_of(nn.BatchNorm, _norm_in_bfloat16), case="bfloat16"),
+    "batch norm in bfloat16": replace(_apart(_norm_in_bfloat16), case="bfloat16"),
     "resnet-34 registered with depths of resnet-18": registered("resnet-34", depths=(2, 2, 2, 2)),
     "resnet-50 registered with an embedding of 32": registered("resnet-50", embedding_size=32),
     "resnet-101 registered with depths of resnet-50": registered("resnet-101", depths=(3, 4, 6, 3)),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("quick_compile")  # of numbers, a demo prints few digits
+
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:

@@ -42,9 +42,10 @@ class Embedding(nn.Module):
         self.first_row = self.param("first_row", lambda key: jnp.asarray(first_rows(self.rows, chips)))
 
     def __call__(self, ids: jax.Array) -> jax.Array:
-        """`ids` int32 [batch, length] to [batch, length, width] in the table's dtype; NaN for ids that are not tokens.
+        """`ids` int32 [batch, …] to [batch, …, width] in the table's dtype; NaN for ids that are not tokens.
 
-        TypeError, on several chips, if the numbers of the first rows were converted to floats.
+        Of ids with one axis, [batch * length], TT's compiler makes the fewest operations. TypeError, on several chips,
+        if the numbers of the first rows were converted to floats.
         """
         if self.mesh is None or self._chips() == 1 or self.is_initializing():
             rows = jnp.take(self.embedding, ids, axis=0, mode="clip")
@@ -63,8 +64,8 @@ class Embedding(nn.Module):
         found: jax.Array = jax.shard_map(
             look_up,
             mesh=self.mesh,
-            in_specs=(P(axes, None), P(axes), P(self.batch, None)),
-            out_specs=P(self.batch, None, None),
+            in_specs=(P(axes, None), P(axes), P(self.batch)),
+            out_specs=P(self.batch),
         )(self.embedding, self.first_row, ids)
         return found
 
