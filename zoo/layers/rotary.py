@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from zoo.layers.products import einsum
+
 
 def rotations(positions: jax.Array, *, theta: float, head_dim: int, max_positions: int) -> tuple[jax.Array, jax.Array]:
     """Cosines and sines of each position's angles, each [..., head_dim / 2] float32.
@@ -66,4 +68,4 @@ def matrices(cosine: jax.Array, sine: jax.Array, dtype: jnp.dtype, scale: float 
 
 def rotated(x: jax.Array, matrices: jax.Array) -> jax.Array:
     """Heads `x` [..., heads, head_dim] turned by `matrices` [..., head_dim, head_dim] of their positions."""
-    return jnp.einsum("...hd,...de->...he", x, matrices)
+    return einsum("...hd,...de->...he", x, matrices)

@@ -25,6 +25,7 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.layers import rotary
 from zoo.layers.cache import write
+from zoo.layers.products import einsum, joint_product, product, summed
 from zoo.layers.rotary import matrices, rotated
 from zoo.text.embedding import Embedding, spread_axes
 
@@ -40,9 +41,6 @@ SPREADS = {"model": ("model",), "all": ("batch", "model")}
 """Mesh axes that heads, the MLP's width and the vocabulary lie over; rows lie over ``batch`` where that is free."""
 
 DTYPES = ("bfloat16", "float32")
-
-SUMS_FLOAT32 = jax.__version_info__ >= (0, 8, 1)
-"""Whether simulated chips can sum products of bfloat16 in float32; those of older jaxlibs refuse more than one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,27 +185,6 @@ CONFIGS = {
 }
 
 
-def product(x: jax.Array, weight: jax.Array) -> jax.Array:
-    """`x` [rows, in] times `weight` [out, in]: [rows, out] in the dtype of `x`, summed in float32."""
-
-    def plain(x: jax.Array, weight: jax.Array) -> jax.Array:
-        return jax.lax.dot_general(x, weight, (((1,), (1,)), ((), ())))
-
-    def two_rows(x: jax.Array, weight: jax.Array) -> jax.Array:
-        """XLA's CPU compiler multiplies one row of bfloat16 ten times slower than two."""
-        return plain(jnp.pad(x, ((0, 1), (0, 0))), weight)[:1]
-
-    if x.shape[0] == 1 and x.dtype == jnp.bfloat16:
-        found: jax.Array = jax.lax.platform_dependent(x, weight, cpu=two_rows, default=plain)
-        return found
-    return plain(x, weight)
-
-
-def summed(factor: jax.Array) -> jnp.dtype:
-    """The dtype that products of `factor` are summed in."""
-    return jnp.dtype(jnp.float32) if SUMS_FLOAT32 else factor.dtype
-
-
 class Linear(nn.Module):
     """A matrix [out, in], and a bias where there is one."""
 
@@ -300,10 +277,9 @@ class Attention(nn.Module):
         kv_heads = k_part[1].shape[0] // size
         heads, group = q_part[1].shape[0] // size, q_part[1].shape[0] // k_part[1].shape[0]
         batch, queries = rotation.shape[:2]
-        # One product: the weights are joined once, ahead of the calls. The barriers keep TT's compiler from taking the
-        # product, or the transposed keys, apart again.
-        weight, bias = (jnp.concatenate(parts) for parts in zip(q_part, k_part, v_part, strict=True))
-        y = jax.lax.optimization_barrier(product(x, weight) + bias)
+        # The barriers keep TT's compiler from taking the product, or the transposed keys, apart again.
+        joined = joint_product(x, (q_part[0], k_part[0], v_part[0]))
+        y = jax.lax.optimization_barrier(joined + jnp.concatenate((q_part[1], k_part[1], v_part[1])))
         # The card writes tokens of all rows into the cache at once: a step's rows are its tokens.
         places = (1, batch) if steps else (batch, queries)
         y = y.reshape(*places, -1, size)
@@ -332,7 +308,7 @@ def grouped_attention(q: jax.Array, k: jax.Array, v: jax.Array, allowed: jax.Arr
     """
     scores = jnp.einsum("bkqd,bktd->bkqt", q, k, preferred_element_type=summed(q)).astype(jnp.float32)
     weights = nn.softmax(jnp.where(allowed, scores, MASKED)).astype(v.dtype)
-    return jnp.einsum("bkqt,bktd->bkqd", weights, v)
+    return einsum("bkqt,bktd->bkqd", weights, v)
 
 
 class MLP(nn.Module):

@@ -6,11 +6,13 @@ v1.5: where a bottleneck halves the image, its 3x3 convolution does, not the 1x1
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 if TYPE_CHECKING:
@@ -80,8 +82,18 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", zeros, (channels,), jnp.float32)
         mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32).value
         var = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32).value
-        multiplier = scale * jax.lax.rsqrt(var + self.epsilon)
+        multiplier = scale * jax.lax.rsqrt(var + own(self.epsilon, self.path))
         return multiplier, bias - mean * multiplier
+
+
+def own(constant: float, path: Sequence[str]) -> np.float32:
+    """`constant` with last digits of its own for the module at `path`: it differs by less than 4e-5 of itself.
+
+    TT's compiler computes the weights that share a constant in one step, and then holds all of them twice, in tiles and
+    not: 12.7 GiB for ResNet-152, in place of 1.1.
+    """
+    steps = zlib.crc32("/".join(path).encode()) % 256
+    return (np.float32(constant).view(np.int32) + np.int32(steps)).view(np.float32)
 
 
 class Convolution(nn.Module):
