@@ -347,6 +347,7 @@ def compiler(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
     # On `hw` by the plugin, which compiles only.
     session.run("pytest", "tests/test_hw_compiled.py", env={"ZOO_SLOW": "1"})
+    session.run("python", "-m", "zoo", "compile", "--check")
     session.run("python", "-m", "benchmarks.constructs")
     session.run("python", "-m", "benchmarks.backtest")
 
@@ -363,11 +364,16 @@ def emulator(session: nox.Session) -> None:
     # What else there is of the emulator's tests needs no compiler, and is run by every corner.
     tests = ("tests/test_docs.py", "zoo/authoring/test_predictions.py")
     session.run("pytest", *tests, "-k", "not test_docs or emulation")  # the other page is run by session compiler
-    # The smallest model: XLA takes seconds for each program of the others. All of the zoo, or the constructs, by hand:
-    # pytest -p pytest_tt --tt-backend emu --tt-system n300 --tt-mesh 1x2 zoo; python -m benchmarks.emulated_constructs
-    for system, mesh in (("n300", "1x2"), ("t3k", "2x4"), ("p150", "1x1")):
+    # XLA takes seconds for each program, so the small goldens on one system, the smallest model on all. All of the zoo,
+    # or the constructs, by hand: pytest -p pytest_tt --tt-backend emu --tt-system n300 --tt-mesh 1x2 zoo;
+    # python -m benchmarks.emulated_constructs
+    for system, mesh, chosen in (
+        ("n300", "1x2", "mlp or golden and tiny"),
+        ("t3k", "2x4", "mlp"),
+        ("p150", "1x1", "mlp"),
+    ):
         options = ("-p", "pytest_tt", "--tt-backend", "emu", "--tt-system", system, "--tt-mesh", mesh)
-        session.run("pytest", "-n", "2", *options, "zoo/mlp", "zoo/test_contract.py", "-k", "mlp")
+        session.run("pytest", "-n", "2", *options, "zoo/mlp", "zoo/test_contract.py", "-k", chosen)
     session.run("python", "-m", "zoo", "mutants", "mlp")  # session mutants has the others, not emulated
     # Two minutes more, by hand: ZOO_SLOW=1 pytest tests/test_calibration.py, every recorded kernel and program.
 
