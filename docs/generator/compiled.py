@@ -199,22 +199,26 @@ def _step(record: Record) -> str:
 
 
 def _predicted() -> str:
-    rows = []
+    rows: list[tuple[str, ...]] = []
+    without: list[str] = []
     for name in registry.names():
         path = registry.ROOT / name / "predicted.json"
-        if not path.is_file():
-            continue
+        found = json.loads(path.read_text(encoding="utf-8"))["predictions"] if path.is_file() else []
         lowest: dict[str, dict[str, float | None]] = {}
-        for found in json.loads(path.read_text(encoding="utf-8"))["predictions"]:
-            of_case = lowest.setdefault(found["case"], {})
-            weights, pcc = found["weights"], found["pcc"]
+        for one in found:
+            of_case = lowest.setdefault(one["case"], {})
+            weights, pcc = one["weights"], one["pcc"]
             seen = of_case.get(weights, pcc)
             of_case[weights] = None if pcc is None or seen is None else min(seen, pcc)
         rows += [
             (code(name), code(case), _pcc(of_case.get("bfloat16")), _pcc(of_case.get("bfp_bf8")))
             for case, of_case in lowest.items()
         ]
-    return table(("Model", "Golden", "Weights in bfloat16", "Weights in bfp8"), rows)
+        golden = sorted(path.stem for path in (registry.ROOT / name / "golden").glob("*.safetensors"))
+        if missing := [code(case) for case in golden if case not in lowest]:
+            without.append(f"{name} {', '.join(missing)}")
+    told = f"\nWithout a prediction so far: {'; '.join(without)}.\n" if without else ""
+    return table(("Model", "Golden", "Weights in bfloat16", "Weights in bfp8"), rows) + told
 
 
 def _pcc(value: float | None) -> str:
