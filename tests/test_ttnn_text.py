@@ -24,7 +24,7 @@ def test_functions_and_arguments() -> None:
 
 def test_every_line_of_the_recorded_programs_is_read() -> None:
     names = sorted(path.name.partition(".")[0] for path in HERE.glob("*.ttnn.mlir"))
-    assert len(names) == 9
+    assert len(names) == 10
     for name in names:
         module = read(text(name))
         assert module.unread == ()
