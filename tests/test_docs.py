@@ -50,6 +50,7 @@ NEED = {
     "docs/compile.md": {"jax-tt-plugin": 6},
     "docs/compiler_faults.md": {"jax-tt-plugin": 2},
     "docs/emulation.md": {"jax-tt-plugin": 2},
+    "docs/models_on_the_chip.md": {"jax-tt-plugin": 1},
 }
 
 # Pages of which the same is true of all blocks.
