@@ -255,20 +255,19 @@ def test_what_is_wrong_on_a_mesh(what: str, tt_mesh: Any, monkeypatch: pytest.Mo
 
 
 @needs_torch
-def test_a_wrong_activation_in_the_third_block_is_named(tmp_path: Path) -> None:
-    """A copy of DistilBERT whose third layer has ReLU for GELU."""
+def test_a_mask_that_the_third_block_does_not_see_is_named(tmp_path: Path) -> None:
+    """A copy of DistilBERT whose third layer attends to padding."""
     folder = tmp_path / "seeded"
     shutil.copytree(registry.ROOT / "distilbert", folder, ignore=shutil.ignore_patterns("__pycache__"))
     for path in folder.glob("*.py"):
         path.write_text(path.read_text(encoding="utf-8").replace("zoo.distilbert", "seeded"), encoding="utf-8")
     model = folder / "model.py"
-    right, activation = model.read_text(encoding="utf-8"), "inner = gelu("
-    assert right.count(activation) == 1
+    right, arguments = model.read_text(encoding="utf-8"), "(x, bias)\n"
+    assert right.count(arguments) == 1
     code, steps, output = checked("-m", "zoo", "check", str(folder))
     assert steps["blocks"][0] == "ok", output
 
-    wrong = 'inner = (nn.relu if self.name == "layer_2" else gelu)('
-    model.write_text(right.replace(activation, wrong), encoding="utf-8")
+    model.write_text(right.replace(arguments, "(x, bias * (index != 2))\n"), encoding="utf-8")
     code, steps, output = checked("-m", "zoo", "check", str(folder))
     assert code == 1, output
     state, text, more = steps["blocks"]
