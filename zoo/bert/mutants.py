@@ -31,6 +31,7 @@ from zoo.bert.params import synthetic_params
 from zoo.bert.reference import one_layer
 from zoo.layers import encoder
 from zoo.layers.encoder import attention, attention_bias, layer_norm
+from zoo.layers.masks import MASKED
 
 CASE = "tiny"
 
@@ -72,7 +73,7 @@ def scaled_by(exponent: float) -> Mutant:
 
 def causal(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
     """Attention to earlier tokens only."""
-    later = np.triu(np.full((query.shape[2],) * 2, encoder.MASKED, np.float32), 1)
+    later = np.triu(np.full((query.shape[2],) * 2, MASKED, np.float32), 1)
     return attention(query, key, value, bias + later)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jax.sharding import PartitionSpec as P
 
 from zoo.checkpoints.padding import encoder_growths, growing, multiple
-from zoo.layers.encoder import MASKED
+from zoo.layers.masks import MASKED
 from zoo.text.embedding import first_rows, shape_of
 
 if TYPE_CHECKING:

@@ -30,6 +30,7 @@ from zoo.distilbert.model import BASE, TINY
 from zoo.distilbert.params import synthetic_params
 from zoo.layers import encoder
 from zoo.layers.encoder import attention, attention_bias, gelu, layer_norm
+from zoo.layers.masks import MASKED
 
 CASE = "tiny"
 
@@ -79,7 +80,7 @@ def head_without_gelu(x: jax.Array) -> jax.Array:
 
 def causal(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
     """Attention to earlier tokens only."""
-    later = np.triu(np.full((query.shape[2],) * 2, encoder.MASKED, np.float32), 1)
+    later = np.triu(np.full((query.shape[2],) * 2, MASKED, np.float32), 1)
     return attention(query, key, value, bias + later)
 
 

@@ -20,7 +20,7 @@ from zoo.checkpoints.tensor_files import CheckpointError, save_checkpoint
 from zoo.distilbert import params, reference, sharding
 from zoo.distilbert.model import BASE, TINY, DistilBert, forward
 from zoo.distilbert.registration import MODEL
-from zoo.layers.encoder import MASKED
+from zoo.layers.masks import MASKED
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,8 +18,9 @@ from flax import linen as nn
 from jax.sharding import PartitionSpec as P
 
 from zoo.layers.cache import write
-from zoo.layers.encoder import LayerNorm, RowParallel, on_each_chip
+from zoo.layers.encoder import LayerNorm, RowParallel, on_each_chip, summed_product
 from zoo.layers.fused import gelu_tanh
+from zoo.layers.masks import MASKED, causal
 from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     Layer: TypeAlias = tuple[jax.Array, jax.Array]
     Cache: TypeAlias = tuple[Layer, ...]
     Projections: TypeAlias = tuple[tuple[jax.Array, jax.Array], ...]
-
-MASKED = -1e9
-"""Score of what may not be attended to, and logit of the padding: finite in bfloat16 too, and exp of it is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +172,8 @@ class Attention(nn.Module):
         mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, v)
         if not steps:
             mixed = mixed.swapaxes(1, 2)
-        chips = self._chips()
-        # Each chip adds a share of the bias: part of the product there, an operation more behind the sum.
-        y = mixed.reshape(x.shape[0], -1) @ out[0] + out[1] / chips
-        return (jax.lax.psum(y, "model") if chips > 1 else y), (k, v)
-
-    def _chips(self) -> int:
         mesh = None if self.is_initializing() else self.config.mesh
-        return 1 if mesh is None else mesh.shape["model"]
+        return summed_product(mixed.reshape(x.shape[0], -1), *out, mesh), (k, v)
 
 
 def projected(x: jax.Array, parts: Projections, size: int, queries: int | None) -> tuple[jax.Array, ...]:
@@ -313,9 +305,3 @@ class GPT2(nn.Module):
 
     def _logits(self, x: jax.Array) -> jax.Array:
         return self.lm_head(self.ln_f(x), self.wte.embedding)
-
-
-def causal(length: int) -> jax.Array:
-    """Whether a query (row) may attend to a key (column), bool [length, length]."""
-    places = jnp.arange(length)
-    return places[:, None] >= places[None, :]

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from jax.sharding import PartitionSpec as P
 
 from zoo.checkpoints.padding import Growth, growing, multiple
-from zoo.gpt2.model import GPT2, MASKED
+from zoo.gpt2.model import GPT2
+from zoo.layers.masks import MASKED
 from zoo.text.embedding import first_rows, shape_of
 from zoo.text.generation import Decoder
 

@@ -21,11 +21,12 @@ from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.loading import CheckpointError, convert_tensors, save_checkpoint
 from zoo.checkpoints.placement import load_params, prepared
 from zoo.gpt2 import params as gpt2_params
-from zoo.gpt2.model import CONFIGS, GPT2, MASKED, TINY
+from zoo.gpt2.model import CONFIGS, GPT2, TINY
 from zoo.gpt2.reference import golden as reference
 from zoo.gpt2.reference import select
 from zoo.gpt2.registration import MODEL
 from zoo.gpt2.sharding import fit, input_specs, output_specs, param_specs, prepare
+from zoo.layers.masks import MASKED
 from zoo.parts.sharding import bound
 
 PARAMETERS = {

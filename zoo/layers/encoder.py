@@ -18,15 +18,12 @@ from flax import linen as nn
 from jax.sharding import PartitionSpec as P
 
 from zoo.layers.fused import fused
+from zoo.layers.masks import MASKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jax.sharding import AbstractMesh
-
-MASKED = -1e9
-"""Added to the score of a padded token, and the bias of the vocabulary's padding: exp of it is exactly 0 in float32 and
-in bfloat16. The smallest float32 would become -inf on a chip that computes in bfloat16."""
 
 
 class EncoderConfig(Protocol):
@@ -156,11 +153,19 @@ class Heads(nn.Module):
         )
 
 
-class RowParallel(nn.Module):
-    """A dense layer whose inputs lie along ``model``: each chip multiplies its own, and they add up.
+def summed_product(x: jax.Array, kernel: jax.Array, bias: jax.Array, mesh: AbstractMesh | None) -> jax.Array:
+    """A chip's `x` [rows, inputs] times its `kernel` [inputs, outputs], added up along ``model``, plus `bias`.
 
-    Each adds a share of the bias, which is part of the product there; behind the sum it would be one operation more.
+    Each chip adds a share of the bias, which is part of the product there; behind the sum it would be one operation
+    more.
     """
+    chips = 1 if mesh is None else mesh.shape["model"]
+    y = x @ kernel + bias / chips
+    return y if chips == 1 else jax.lax.psum(y, "model")
+
+
+class RowParallel(nn.Module):
+    """A dense layer whose inputs lie along ``model``: each chip multiplies its own, and they add up."""
 
     outputs: int
     mesh: AbstractMesh | None
@@ -170,11 +175,9 @@ class RowParallel(nn.Module):
         """`x` [rows, …] to [rows, outputs]; the kernel is […, outputs]."""
         inputs = x.shape[1:]
         mesh = None if self.is_initializing() else self.mesh
-        chips = 1 if mesh is None else mesh.shape["model"]
 
         def product(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
-            y = x.reshape(x.shape[0], -1) @ kernel.reshape(-1, self.outputs) + bias / chips
-            return y if chips == 1 else jax.lax.psum(y, "model")
+            return summed_product(x.reshape(x.shape[0], -1), kernel.reshape(-1, self.outputs), bias, mesh)
 
         kernel = nn.initializers.lecun_normal(in_axis=tuple(range(len(inputs))), out_axis=-1)
         result: jax.Array = on_each_chip(product, mesh, (P("batch", "model"), P("model"), P()), P("batch"))(

@@ -25,6 +25,7 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.layers import rotary
 from zoo.layers.cache import write
+from zoo.layers.masks import MASKED, causal
 from zoo.layers.products import einsum, joint_product, product, summed
 from zoo.layers.rotary import matrices, rotated
 from zoo.text.embedding import Embedding, spread_axes
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from jax.sharding import AbstractMesh
 
     Cache: TypeAlias = tuple[tuple[jax.Array, jax.Array], ...]
-
-MASKED = -1e9
-"""Score of what may not be attended to: finite in bfloat16 too, and exp of it is 0."""
 
 SPREADS = {"model": ("model",), "all": ("batch", "model")}
 """Mesh axes that heads, the MLP's width and the vocabulary lie over; rows lie over ``batch`` where that is free."""
@@ -432,12 +430,6 @@ class Qwen2(nn.Module):
     def _logits(self, x: jax.Array) -> jax.Array:
         weight = self.embed.embedding if self.config.tie_word_embeddings else self.head.weight
         return product(self.norm(x), weight).astype(jnp.float32)
-
-
-def causal(length: int) -> jax.Array:
-    """Whether a query (row) may attend to a key (column), bool [length, length]."""
-    places = jnp.arange(length)
-    return places[:, None] >= places[None, :]
 
 
 def rotations(positions: jax.Array, config: Qwen2Config) -> tuple[jax.Array, jax.Array]:
