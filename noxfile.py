@@ -97,6 +97,8 @@ def hand_pip_settings_to_uv() -> None:
 
 
 hand_pip_settings_to_uv()
+# As conftest.py has it for tests, also for commands: XLA optimizes little. Session slow runs what users have.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 
 
 def requirements(extra: str, *names: str) -> list[str]:
@@ -463,6 +465,7 @@ def walkthrough(session: nox.Session) -> None:
 @nox.session(python="3.11")
 def slow(session: nox.Session) -> None:
     """Goldens that take long, of full-size models, on every mesh that they are claimed for; and other long tests."""
+    session.env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = None
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[dev]")
     install_minilm(session)

@@ -197,7 +197,6 @@ def test_bytes_of_the_largest_are_those_of_its_checkpoint() -> None:
 
 
 @pytest.mark.tt(mesh="1x8")
-@pytest.mark.usefixtures("quick_compile")
 def test_a_step_of_the_largest(tt_mesh: Any) -> None:
     """All 28 layers compile, without weights: what is exchanged grows with the layers alone."""
     config = fit(CONFIGS["qwen2.5-7b"], tt_mesh)
