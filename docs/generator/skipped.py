@@ -32,7 +32,7 @@ transformers 5 has no Flax models any more, and TT-XLA skips the {count} of its 
 of {repository} at commit {commit}). Which of them the zoo has, written for the chip, and what is known of each
 without a card:
 
-**{exact} of {count} with the same checkpoint, {others} more of an architecture that the zoo has; {missing} not at all.**
+**{exact} of {count} with the same checkpoint, {others} more of an architecture that the zoo has, {missing} not.**
 
 Nothing on this page was measured on hardware. It is written from the zoo's records, so that a model that is added shows
 up by itself.
@@ -43,7 +43,7 @@ up by itself.
   the model claims. A variant without a golden of its own has the code of one with a golden; its placement is tested on
   every mesh.
 - **Compile**: device ops of one call of `forward` on n150, by {compiler},
-  and where else that record has it ([all its figures](compiled_models.md)). Other variants are compiled by CI alone, for
+  and where else that record has it ([all its figures](compiled_models.md)). Others are compiled by CI alone, for
   t3k 1x8.
 - **Emulation**: the least correlation (PCC) with a golden on emulated chips, with weights in bfloat16 / bfp8.
 
