@@ -497,6 +497,23 @@ def evaluation(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def pytorch(session: nox.Session) -> None:
+    """PyTorch modules by torchax: the lines of docs/pytorch.md, its tests, and the example, compiled and emulated."""
+    constrain(session, [MIDDLE_JAX])
+    text = (ROOT / "docs/pytorch.md").read_text()
+    found = re.findall(r'^pip install -e "\.\[([\w,]+)\]"\n(pytest-tt run .*)$', text, re.MULTILINE)
+    if len(found) != 1:
+        session.error(f"docs/pytorch.md: expected two lines, pip install and pytest-tt run, found {found}")
+    extras, line = found[0]
+    session.install("-e", f".[{extras}]")
+    show_versions(session, "torch", "torchax", "jax")
+    expect(session, str(session.run(*line.split(), silent=True)), "On the chip: True")
+    session.install("pyyaml", *requirements("zoo", "flax"))  # for tests of pages, and of the other examples
+    tests = ("tests/test_pytorch.py", "tests/test_examples.py", "tests/test_docs.py")
+    session.run("pytest", *tests, "-k", "pytorch or torch and not docs")
+
+
+@nox.session(python="3.11")
 def goldens(session: nox.Session) -> None:
     """Record every golden again from its reference and compare with what is in the repository."""
     install_references(session)
