@@ -1,4 +1,4 @@
-"""Causal attention over keys and values as decoders keep them, [batch, heads, slots, head_dim]: one operation on a card.
+"""Causal attention over keys and values as decoders keep them, [batch, heads, slots, head_dim]: one device operation.
 
 TT's compiler takes its operations of attention apart unless its optimizer runs, but for those of a cache in pages. A
 cache with a page for each row is this cache, and the table of pages is the rows' numbers. What TT's kernels want
@@ -79,9 +79,10 @@ def of_prompt(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array
 
 
 def masked(query: jax.Array, keys: jax.Array, values: jax.Array, seen: jax.Array) -> jax.Array:
-    """What `query` [batch, kv heads, queries of a group, size] sees of `keys` and `values` [batch, kv heads, keys, size].
+    """What `query` [batch, kv heads, queries of a group, head_dim] sees of `keys` and `values`.
 
-    `seen` bool [batch or 1, 1, queries of a group, keys]. To the shape of `query`, in the dtype of `values`.
+    Those are [batch, kv heads, keys, head_dim], `seen` bool [batch or 1, 1, queries of a group, keys]. To the shape of
+    `query`, in the dtype of `values`.
     """
     scores = jnp.einsum("bkqd,bktd->bkqt", query, keys, preferred_element_type=summed(query)).astype(jnp.float32)
     shares = nn.softmax(jnp.where(seen, scores, MASKED)).astype(values.dtype)

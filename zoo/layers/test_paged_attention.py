@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,6 @@ import numpy as np
 import pytest
 
 from zoo.layers import paged_attention
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 BATCH, GROUPS, HEADS, SLOTS, SIZE = 2, 2, 6, 64, 32
 RNG = np.random.default_rng(1)
@@ -46,7 +43,9 @@ def test_formula(dtype: Any, tolerance: float) -> None:
     ("dtype", "slots", "fused"), [("bfloat16", SLOTS, True), ("bfloat16", 40, False), ("float32", SLOTS, False)]
 )
 def test_one_operation_where_the_kernel_takes_it(dtype: str, slots: int, fused: bool) -> None:
-    cut: Callable[[np.ndarray], jax.Array] = lambda x: jnp.asarray(x[:, :, :slots], dtype)
+    def cut(x: np.ndarray) -> jax.Array:
+        return jnp.asarray(x[:, :, :slots], dtype)
+
     step, positions = jnp.asarray(STEP, dtype), np.minimum(POSITIONS, slots - 1)
     traced = (
         jax.make_jaxpr(paged_attention.of_prompt)(cut(PROMPT), cut(KEYS), cut(VALUES)),
