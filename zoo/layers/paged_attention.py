@@ -20,7 +20,7 @@ import numpy as np
 from flax import linen as nn
 from jax.experimental.xla_metadata import set_xla_metadata
 
-from zoo.layers.masks import MASKED, causal
+from zoo.layers.masks import MASKED, causal, filled
 from zoo.layers.products import einsum, summed
 
 if TYPE_CHECKING:
@@ -32,10 +32,12 @@ COLUMNS = 8
 first stand for slots behind the prompt, which no query sees."""
 
 
-def of_step(query: jax.Array, keys: jax.Array, values: jax.Array, positions: jax.Array) -> jax.Array:
+def of_step(
+    query: jax.Array, keys: jax.Array, values: jax.Array, positions: jax.Array, window: int | None = None
+) -> jax.Array:
     """What one query a row, [1, batch, heads, head_dim], sees of the slots up to its position, int32 [batch].
 
-    To the same shape and dtype. The card reads no other slots.
+    Where there is a `window`, of the last so many only. To the same shape and dtype. The card reads no other slots.
     """
 
     def paged(query: jax.Array, keys: jax.Array, values: jax.Array, positions: jax.Array) -> jax.Array:
@@ -47,21 +49,23 @@ def of_step(query: jax.Array, keys: jax.Array, values: jax.Array, positions: jax
             has_attention_mask=np.bool_(False),
             has_cur_pos_tensor=np.bool_(True),
             has_attention_sink=np.bool_(False),
+            **({} if window is None else {"sliding_window_size": np.int32(window)}),
         )
 
     def plain(query: jax.Array, keys: jax.Array, values: jax.Array, positions: jax.Array) -> jax.Array:
         _, batch, heads, size = query.shape
-        seen = (jnp.arange(keys.shape[2])[None, :] <= positions[:, None])[:, None, None, :]
+        seen = filled(keys.shape[2], positions, window)[:, None, None, :]
         grouped = query.reshape(batch, keys.shape[1], heads // keys.shape[1], size)
         return masked(grouped, keys, values, seen).reshape(query.shape)
 
     return _either(paged, plain, query, keys, values, positions)
 
 
-def of_prompt(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
+def of_prompt(query: jax.Array, keys: jax.Array, values: jax.Array, window: int | None = None) -> jax.Array:
     """What `query` [batch, heads, length, head_dim] sees of `keys` and `values` [batch, kv heads, length, head_dim].
 
-    Each sees what is not behind it. To the shape and dtype of `query`.
+    Each sees what is not behind it; where there is a `window`, the last so many only, which the kernel does not know.
+    To the shape and dtype of `query`.
     """
 
     def paged(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
@@ -71,10 +75,12 @@ def of_prompt(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array
     def plain(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
         batch, heads, length, size = query.shape
         group = heads // keys.shape[1]
-        seen = jnp.tile(causal(length)[None, None], (1, 1, group, 1))
+        seen = jnp.tile(causal(length, window)[None, None], (1, 1, group, 1))
         grouped = query.reshape(batch, keys.shape[1], group * length, size)
         return masked(grouped, keys, values, seen).reshape(query.shape)
 
+    if window is not None and window < query.shape[2]:
+        return plain(query, keys, values)
     return _either(paged, plain, query, keys, values)
 
 
