@@ -1,4 +1,4 @@
-"""Layers of encoders: attention and an MLP, each added to its input. BERT's kind normalises the sums, ViT's what goes in.
+"""Layers of encoders: attention and an MLP, each added to its input. BERT's normalise the sums, ViT's what goes in.
 
 Tokens of all sentences are rows of one matrix [batch * tokens, hidden]: of a product of three axes TT's compiler makes
 one of two, and reshapes before and behind it. Kernels of queries, keys and values are [hidden, head, head_dim] and that
@@ -8,7 +8,6 @@ flax's [in, out]. Rows lie along ``batch`` of a mesh, heads and inner units alon
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,7 +21,7 @@ from zoo.layers.fused import fused
 from zoo.layers.masks import MASKED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jax.sharding import AbstractMesh
 
@@ -56,7 +55,9 @@ def attention(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Arra
     scores, and TT's compiler makes one operation of a softmax in float32 only.
     """
     scores = jnp.einsum("bhqd,bhkd->bhqk", query, key, preferred_element_type=jnp.float32)
-    shares = nn.softmax(scores if bias is None else scores + bias, axis=-1).astype(value.dtype)
+    # Without the barrier TT's compiler sees its own op for attention, which it takes apart into two operations more.
+    scores = jax.lax.optimization_barrier(scores) if bias is None else scores + bias
+    shares = nn.softmax(scores, axis=-1).astype(value.dtype)
     return jnp.einsum("bhqk,bhkd->bhqd", shares, value)
 
 

@@ -24,10 +24,9 @@ KEYS = ConfigKeys(
         "qkv_bias": Only(True),
         "encoder_stride": Ignored("of the decoder of masked images, whose tensors the key map refuses"),
         **dict.fromkeys(
-            ("pooler_act", "pooler_output_size"), Ignored("of a pooler, which labels do not need; its tensors are refused")
+            ("pooler_act", "pooler_output_size"),
+            Ignored("of a pooler, which labels do not need; its tensors are refused"),
         ),
-        **dict.fromkeys(
-            ("attention_probs_dropout_prob", "hidden_dropout_prob"), Ignored("dropout: of training")
-        ),
+        **dict.fromkeys(("attention_probs_dropout_prob", "hidden_dropout_prob"), Ignored("dropout: of training")),
     },
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import jax
 from flax import linen as nn
 
 from zoo.layers import encoder
 from zoo.layers.patches import PatchEmbedding
 
 if TYPE_CHECKING:
+    import jax
     from jax.sharding import AbstractMesh
 
 

@@ -27,12 +27,12 @@ _LAYER = r"vit\.encoder\.layer\.(\d+)\."
 
 def _row(tensor: np.ndarray, config: ViTConfig) -> np.ndarray:
     """[1, 1, hidden] to [hidden]."""
-    return tensor[0, 0]
+    return tensor.reshape(-1)
 
 
 def _rows(tensor: np.ndarray, config: ViTConfig) -> np.ndarray:
     """[1, tokens, hidden] to [tokens, hidden]."""
-    return tensor[0]
+    return tensor.reshape(tensor.shape[1:])
 
 
 KEY_MAP = KeyMap(

@@ -51,9 +51,7 @@ def demo() -> Demo:
 MODEL = Model(
     name="vit",
     variants=CONFIGS,
-    architecture=Architecture(
-        build=ViT, forward=apply_as("logits"), example=example, layer="layer_", work=images_of
-    ),
+    architecture=Architecture(build=ViT, forward=apply_as("logits"), example=example, layer="layer_", work=images_of),
     sharding=Sharding(
         meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
         param_specs=sharding.param_specs,
