@@ -11,7 +11,7 @@ from zoo.qwen2_5.model import CONFIGS, Qwen2
 from zoo.qwen2_5.reference import REFERENCE
 from zoo.qwen2_5.sharding import SHARDING, decoder
 from zoo.references.decoder import blocks
-from zoo.registry import Checkpoint, Model
+from zoo.registry import FEW, Checkpoint, Model
 
 if TYPE_CHECKING:
     from zoo.authoring.mutants import Mutants
@@ -60,8 +60,8 @@ MODEL = Model(
         blocks=blocks,
     ),
     goldens={
-        "tiny-28-4": REFERENCE.logits_case("tiny-28-4"),
-        "tiny-14-2": REFERENCE.logits_case("tiny-14-2"),
+        "tiny-28-4": REFERENCE.logits_case("tiny-28-4", quick=FEW),
+        "tiny-14-2": REFERENCE.logits_case("tiny-14-2", quick=FEW),
         # Two gigabytes of weights.
         "7b-2-layers": REFERENCE.logits_case("7b-2-layers-4k-words", quick=()),
         "0.5b-1-layer": REFERENCE.one_layer_case("qwen2.5-0.5b", ("1x2",)),
