@@ -97,6 +97,8 @@ def hand_pip_settings_to_uv() -> None:
 
 
 hand_pip_settings_to_uv()
+# As conftest.py has it for tests, also for commands: XLA optimizes little. Session slow runs what users have.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 
 
 def requirements(extra: str, *names: str) -> list[str]:
@@ -462,14 +464,13 @@ def walkthrough(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def slow(session: nox.Session) -> None:
-    """Goldens that take long, of full-size models, on every mesh that they are claimed for; and other long tests."""
+    """Goldens of full-size models, all goldens on all meshes that they are claimed for, and other long tests."""
+    session.env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = None
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[dev]")
     install_minilm(session)
-    # Small variants run on every mesh in every run of the tests, but for DistilBERT's and what initialises them.
-    large = "qwen2_5 or gpt2-gpt2 or bert-base or 1-layer or minilm or resnet-resnet or variant"
-    chosen = f"host or distilbert or ({large}) and not tiny"
-    # What the usual run has of all these, readme(tests) runs with the same versions.
+    chosen = "golden or variant or host"
+    # What the usual run has of them, readme(tests) runs with the same versions.
     session.run("pytest", "--only-slow", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
     names = ("benchmarks", "examples", "external_zoo", "isolate", "isolate_hw", "workflows")
     others = [*(f"tests/test_{name}.py" for name in names), "zoo/cnn/test_cnn.py", "zoo/gpt2", "zoo/bert/test_demo.py"]
