@@ -1,4 +1,5 @@
-"""The programs of a model as people run it, by shapes alone: a forward pass; prefill and decode where it writes text.
+"""The programs of a model as people run it, by shapes alone: a forward pass; prefill and decode where it writes text,
+encode and decode where it has an encoder too.
 
 They are what ``python -m zoo compile`` and the contract test give TT's compiler. Nothing is loaded, placed or computed.
 """
@@ -33,7 +34,7 @@ class ModelProgram:
     """A function of a model on a mesh, with its shardings, and the shapes that it is for."""
 
     name: str
-    """``forward``, ``prefill`` or ``decode``."""
+    """``forward``, ``prefill``, ``encode`` or ``decode``."""
     function: Any
     """As jax.jit returns it."""
     arguments: tuple[Any, ...]
@@ -61,6 +62,8 @@ def programs_of(
     yield forward
     if model.decoder is not None:
         yield from generation_of(model, config, mesh, forward.arguments[0], rows=rows, length=length)
+    if model.writer is not None:
+        yield from writing_of(model, config, mesh, forward.arguments, length=length)
 
 
 def _in(dtype: str, shapes: Any) -> Any:
@@ -126,6 +129,38 @@ def generation_of(
     declared = model.sharding.declared(fitted, mesh, {"input_ids": ids}, card=True)
     yield ModelProgram("prefill", prefill, (params, ids, each), count, prompt, declared)
     yield ModelProgram("decode", decode, (params, each, each, cache), count, slots, declared)
+
+
+def writing_of(
+    model: Model, config: Any, mesh: Mesh, arguments: tuple[Any, ...], *, length: int = LENGTH
+) -> Iterator[ModelProgram]:
+    """Reading the inputs, and one step of writing, with a cache of `length` slots: of models that have an encoder.
+
+    `arguments` are the shapes that the forward pass takes on `mesh`: parameters, and inputs by name.
+    """
+    import jax
+    import numpy as np
+
+    from zoo.text.encoder_decoder import programs
+
+    assert model.writer is not None
+    params, inputs = arguments
+    fitted, writer = model.sharding.fit(config, mesh), model.writer(config, mesh)
+    slots = min(length, writer.longest or length)
+    encode, decode = programs(writer, mesh, slots)
+    read = {name: inputs[name] for name in writer.inputs}
+    shape = next(iter(read.values())).shape
+    each = {"tokens": jax.ShapeDtypeStruct(shape[:1], np.int32)}
+    results = jax.eval_shape(encode, params, read)
+    memory, cache = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), results)
+    tokens = each["tokens"]
+    for name, function, taken, given in (
+        ("encode", encode, (params, read), read),
+        ("decode", decode, (params, tokens, tokens, memory, cache), each),
+    ):
+        declared = model.sharding.declared(fitted, mesh, given, card=True)
+        size = slots if name == "decode" else shape[1] if "input_ids" in read else None
+        yield ModelProgram(name, function, taken, shape[0], size, declared)
 
 
 def problems_of(program: ModelProgram, made: CardProgram) -> list[str]:
