@@ -27,8 +27,6 @@ from pytest_tt.golden import digest
 from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.loading import CheckpointError, convert_tensors
 from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params, prepared
-from zoo.programs import problems_of, programs_of
-from zoo.qwen2_5 import params as qwen_params
 from zoo.layers.decoder_sharding import (
     SHARDING,
     cache_specs,
@@ -41,6 +39,8 @@ from zoo.layers.decoder_sharding import (
 )
 from zoo.layers.heads import Heads, heads_on
 from zoo.layers.rotary import rotations
+from zoo.programs import problems_of, programs_of
+from zoo.qwen2_5 import params as qwen_params
 from zoo.qwen2_5.model import CONFIGS, Qwen2, Qwen2Config
 from zoo.qwen2_5.reference import REFERENCE
 from zoo.qwen2_5.registration import MODEL
