@@ -20,7 +20,7 @@ from flax import linen as nn
 from zoo.layers.gated_mlp import GatedMLP
 from zoo.layers.grouped_attention import Attention
 from zoo.layers.linear import Linear
-from zoo.layers.masks import causal, filled
+from zoo.layers.masks import causal
 from zoo.layers.products import product
 from zoo.layers.rms_norm import RMSNorm
 from zoo.layers.rotary import matrices, rotations
@@ -49,12 +49,13 @@ class Block(nn.Module):
         self,
         x: jax.Array,
         rotation: jax.Array,
-        allowed: jax.Array,
+        allowed: jax.Array | None = None,
         cache: tuple[jax.Array, jax.Array] | None = None,
         positions: jax.Array | None = None,
+        window: int | None = None,
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """As `Attention`."""
-        attended, cache = self.attention(self.input_norm(x), rotation, allowed, cache, positions)
+        attended, cache = self.attention(self.input_norm(x), rotation, allowed, cache, positions, window)
         x = x + attended
         return x + self.mlp(self.post_attention_norm(x)), cache
 
@@ -106,7 +107,7 @@ class CausalLM(nn.Module):
         batch, length = input_ids.shape
         x, cache = self._embedded(input_ids), []
         for block, view, rotation in self._blocks(jnp.arange(length)[None, :], batch):
-            x, (k, v) = block(x, rotation, self._grouped(causal(length, view.window)[None, None]))
+            x, (k, v) = block(x, rotation, window=view.window)
             room = ((0, 0), (0, 0), (0, slots - length), (0, 0))
             cache.append((jnp.pad(k, room), jnp.pad(v, room)))
         # Rows by their number would be a gather from each row's own table; this sum is exact.
@@ -119,11 +120,9 @@ class CausalLM(nn.Module):
 
         `tokens` [batch] at `positions` [batch], which are their slots in the cache as well.
         """
-        slots = cache[0][0].shape[2]
-        allowed = {window: filled(slots, positions, window)[:, None, None, :] for window in self._windows()}
         x, written = self._embedded(tokens[:, None]), []
         for (block, view, rotation), layer in zip(self._blocks(positions[:, None], len(positions)), cache, strict=True):
-            x, layer = block(x, rotation, allowed[view.window], layer, positions)
+            x, layer = block(x, rotation, cache=layer, positions=positions, window=view.window)
             written.append(layer)
         return self._logits(x), tuple(written)
 

@@ -6,7 +6,7 @@ as many heads of keys as of queries it is the usual attention.
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -16,8 +16,8 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.layers.cache import write
 from zoo.layers.linear import Linear
-from zoo.layers.masks import MASKED
-from zoo.layers.products import einsum, joint_product, product, summed
+from zoo.layers.paged_attention import masked, of_prompt, of_step
+from zoo.layers.products import joint_product, product
 from zoo.layers.rms_norm import HeadScale, normalised_heads
 from zoo.layers.rotary import rotated
 
@@ -45,21 +45,24 @@ class Attention(nn.Module):
         self,
         x: jax.Array,
         rotation: jax.Array,
-        allowed: jax.Array,
+        allowed: jax.Array | None = None,
         cache: tuple[jax.Array, jax.Array] | None = None,
         positions: jax.Array | None = None,
+        window: int | None = None,
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """`x` [batch * queries, hidden], `rotation` [batch, queries, head_dim, head_dim] of `rotary.matrices`.
 
-        `allowed` bool [batch or 1, 1, group * queries, keys]. Gives the same shape as `x`, and keys and values [batch,
-        kv heads, keys, head_dim]: of `x`, or the `cache` with those of `x`, one query a row, at `positions` [batch].
+        `allowed` bool [batch or 1, 1, group * queries, keys]; None: each query sees what is not behind it, or the
+        `window` of the last. Gives the same shape as `x`, and keys and values [batch, kv heads, keys, head_dim]: of
+        `x`, or the `cache` with those of `x`, one query a row, at `positions` [batch].
         """
         config, axes, rows = self.config, self.config.axes, self.config.rows
         scales = (self.q_norm(), self.k_norm()) if config.normed_heads else ()
         in_linear = tuple(part.parts for part in (self.q, self.k, self.v))
         column, part = (P(axes, None), P(axes))[: len(in_linear[0])], P(rows, axes, None, None)
         steps = () if cache is None or positions is None else (cache, positions)
-        call = self._on_a_chip
+        masks = () if allowed is None else (allowed,)
+        call = partial(self._on_a_chip, window)
         if config.summed_axes and not self.is_initializing():
             call = jax.shard_map(
                 call,
@@ -67,7 +70,7 @@ class Attention(nn.Module):
                 in_specs=(
                     P(rows),
                     P(rows),
-                    P(rows if allowed.shape[0] > 1 else None),
+                    tuple(P(rows if mask.shape[0] > 1 else None) for mask in masks),
                     ((column,) * 3, P(None, axes), P()),
                     *(((part, part), P(rows)) if steps else ()),
                 ),
@@ -75,12 +78,18 @@ class Attention(nn.Module):
                 check_vma=False,
             )
         found: tuple[jax.Array, tuple[jax.Array, jax.Array]] = call(
-            x, rotation, allowed, (in_linear, self.o.weight, scales), *steps
+            x, rotation, masks, (in_linear, self.o.weight, scales), *steps
         )
         return found
 
     def _on_a_chip(
-        self, x: jax.Array, rotation: jax.Array, allowed: jax.Array, weights: Any, *steps: Any
+        self,
+        window: int | None,
+        x: jax.Array,
+        rotation: jax.Array,
+        masks: tuple[jax.Array, ...],
+        weights: Any,
+        *steps: Any,
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """`__call__` with a chip's heads; the sum over chips is the result."""
         (parts_in, behind, scales), size = weights, self.config.head_dim
@@ -101,25 +110,17 @@ class Attention(nn.Module):
         parts = turned[:, :, :heads], turned[:, :, heads:], y[:, :, heads + kv_heads :]
         if steps:
             (keys, values), positions = steps
-            q = parts[0].reshape(batch, kv_heads, heads // kv_heads, size)
             k, v = (write(old, new.swapaxes(1, 2), positions) for old, new in ((keys, parts[1]), (values, parts[2])))
+            mixed = of_step(parts[0], k, v, positions, window)
         else:
             q, k, v = (part.swapaxes(1, 2) for part in parts)
-            q, k = q.reshape(batch, kv_heads, heads // kv_heads * queries, size), jax.lax.optimization_barrier(k)
-        mixed = grouped_attention(q, k, v, allowed)
-        if not steps:
-            mixed = mixed.reshape(batch, heads, queries, size).swapaxes(1, 2)
+            if masks:
+                grouped = q.reshape(batch, kv_heads, heads // kv_heads * queries, size)
+                k = jax.lax.optimization_barrier(k)
+                mixed = masked(grouped, k, v, *masks).reshape(batch, heads, queries, size).swapaxes(1, 2)
+            else:
+                mixed = of_prompt(q, k, v, window).swapaxes(1, 2)
         return reduce(jax.lax.psum, self._sums(), product(mixed.reshape(x.shape[0], -1), behind)), (k, v)
 
     def _sums(self) -> tuple[str, ...]:
         return () if self.is_initializing() else self.config.summed_axes
-
-
-def grouped_attention(q: jax.Array, k: jax.Array, v: jax.Array, allowed: jax.Array) -> jax.Array:
-    """What queries `q` [batch, kv heads, group * queries, head_dim] see of `k` and `v` [batch, kv heads, keys, size].
-
-    Products of `q` and `k` are scaled scores already. Scores and softmax are float32.
-    """
-    scores = jnp.einsum("bkqd,bktd->bkqt", q, k, preferred_element_type=summed(q)).astype(jnp.float32)
-    weights = nn.softmax(jnp.where(allowed, scores, MASKED)).astype(v.dtype)
-    return einsum("bkqt,bktd->bkqd", weights, v)
