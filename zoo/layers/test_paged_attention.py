@@ -23,7 +23,8 @@ def expected(query: np.ndarray, positions: np.ndarray) -> np.ndarray:
     scores = query @ np.repeat(KEYS, HEADS // GROUPS, 1).swapaxes(2, 3)
     powers = np.where(np.arange(SLOTS) <= positions[:, None, :, None], np.exp(scores), 0)
     shares: np.ndarray = powers / powers.sum(-1, keepdims=True)
-    return shares @ np.repeat(VALUES, HEADS // GROUPS, 1)
+    found: np.ndarray = shares @ np.repeat(VALUES, HEADS // GROUPS, 1)
+    return found
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 1e-5), (jnp.bfloat16, 0.1)])

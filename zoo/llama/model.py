@@ -90,10 +90,11 @@ TINY = LlamaConfig(
     vocab_size=131,
     tie_word_embeddings=True,
     max_position_embeddings=64,
+    rope_theta=50.0,
     rope_scaling=Llama3Scaling(8.0, 1.0, 4.0, 32),
     dtype="float32",
 )
-"""For tests: the heads of the smallest SmolLM2, and angles that are scaled within a few positions."""
+"""For tests: the heads of the smallest SmolLM2, and a base by which some angles are scaled, some partly, some not."""
 
 TINY_WINDOW = LlamaConfig(
     "tiny-window",
