@@ -182,11 +182,9 @@ class CLIP(nn.Module):
         """
         config = self.config
         text = Text(config, name="text")(input_ids, attention_mask)
-        # One tower after the other: else XLA joins sums over chips of both, and which ones depends on the sizes.
-        text, pixel_values = jax.lax.optimization_barrier((text, pixel_values))
         image = Vision(config, name="vision")(pixel_values)
-        project = lambda name: nn.Dense(config.projection_dim, use_bias=False, name=name)  # noqa: E731
-        texts, images = normalised(project("text_projection")(text)), normalised(project("vision_projection")(image))
+        texts = normalised(nn.Dense(config.projection_dim, use_bias=False, name="text_projection")(text))
+        images = normalised(nn.Dense(config.projection_dim, use_bias=False, name="vision_projection")(image))
         scale = self.param("logit_scale", nn.initializers.constant(2.6592), (1,))
         mesh = None if self.is_initializing() else config.mesh
         of_all = encoder.on_each_chip(similarity(mesh), mesh, (P("batch"), P("batch"), P()), P("batch"))

@@ -107,7 +107,7 @@ def _tower(config: TowerConfig) -> dict[str, Any]:
     }
 
 
-SIZE = 0.1
+SIZE = 0.06
 """About how large hidden states are: so small that the epsilon of each normalisation shows."""
 
 
