@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, images_of
+from zoo.registry import FEW, Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, images_of
 from zoo.vit import config_keys, params, reference, sharding
 from zoo.vit.model import BASE, CONFIGS, TINY, ViT
 
@@ -74,7 +74,7 @@ MODEL = Model(
             variant=TINY.name,
             reference=partial(reference.golden, TINY),
             weights=params.synthetic_params,
-            quick=("1x1", "1x8", "2x4"),
+            quick=FEW,
         ),
         "base": GoldenCase(
             variant=BASE.name,
