@@ -7,7 +7,7 @@ They are what ``python -m zoo compile`` and the contract test give TT's compiler
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.targets.mesh import MeshShape
@@ -48,19 +48,34 @@ class ModelProgram:
 
 
 def programs_of(
-    model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, length: int = LENGTH
+    model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, length: int = LENGTH, parameters: str | None = None
 ) -> Iterator[ModelProgram]:
     """The programs of `model` at `config` (a variant's, not fitted) on `mesh`, whose chips may be simulated.
 
-    `rows` are rounded up to what the chips divide that share them, `length` is cut to the model's positions. Raises
-    what tracing raises.
+    `rows` are rounded up to what the chips divide that share them, `length` is cut to the model's positions.
+    `parameters`: the dtype of those that are floating-point numbers; None: as the config has them. Raises what tracing
+    raises.
     """
     forward = forward_of(model, config, mesh, rows=rows, length=length)
+    if parameters is not None:
+        forward = replace(forward, arguments=(_in(parameters, forward.arguments[0]), *forward.arguments[1:]))
     yield forward
     if model.decoder is not None:
         yield from generation_of(model, config, mesh, forward.arguments[0], rows=rows, length=length)
     if model.writer is not None:
         yield from writing_of(model, config, mesh, forward.arguments, length=length)
+
+
+def _in(dtype: str, shapes: Any) -> Any:
+    """A tree of jax.ShapeDtypeStruct, floating-point numbers in `dtype`."""
+    import jax
+    import jax.numpy as jnp
+
+    def cast(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        wanted = jnp.dtype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf.dtype
+        return jax.ShapeDtypeStruct(leaf.shape, wanted)
+
+    return jax.tree.map(cast, shapes)
 
 
 def forward_of(model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, length: int = LENGTH) -> ModelProgram:

@@ -223,7 +223,6 @@ def test_as_published(zoo_model: Model, zoo_published: Path) -> None:
     assert not problems, f"{zoo_published}:\n" + "\n".join(problems)
 
 
-@pytest.mark.usefixtures("quick_compile")
 def test_initialised_on_the_host(zoo_model: Model, zoo_small: str, tt_mesh: Any, cpu_init_params: Any) -> None:
     architecture, sharding = zoo_model.architecture, zoo_model.sharding
     fitted = sharding.fit(zoo_model.config(zoo_small), tt_mesh)
