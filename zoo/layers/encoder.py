@@ -19,6 +19,7 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.layers.fused import fused
 from zoo.layers.masks import MASKED
+from zoo.layers.precision import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +55,7 @@ def attention(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Arra
     Scores and their softmax are float32 for bfloat16 values too: bfloat16 has no digits behind the point of large
     scores, and TT's compiler makes one operation of a softmax in float32 only.
     """
-    scores = jnp.einsum("bhqd,bhkd->bhqk", query, key, preferred_element_type=jnp.float32)
+    scores = jnp.einsum("bhqd,bhkd->bhqk", query, key, preferred_element_type=SHARED.scores)
     # Without the barrier TT's compiler sees its own op for attention, which it takes apart into two operations more.
     scores = jax.lax.optimization_barrier(scores) if bias is None else scores + bias
     shares = nn.softmax(scores, axis=-1).astype(value.dtype)
@@ -84,7 +85,7 @@ class LayerNorm(nn.Module):
         units = x.shape[-1:]
 
         def plain(x: jax.Array, scale: jax.Array, bias: jax.Array, *, epsilon: Any, normalized_shape: Any) -> jax.Array:
-            wide = x.astype(jnp.float32)
+            wide = x.astype(SHARED.norms)
             rest = wide - jnp.mean(wide, axis=-1, keepdims=True)
             variance = jnp.mean(rest * rest, axis=-1, keepdims=True)
             return (rest * jax.lax.rsqrt(variance + epsilon) * scale + bias).astype(x.dtype)
