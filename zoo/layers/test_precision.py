@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from zoo import registry
+from zoo.layers.precision import PARAMETERS
 
 MODELS = {name: model for name, model in registry.models().items() if model.architecture.precision is not None}
 
@@ -23,15 +24,13 @@ def test_precision(name: str) -> None:
     assert precision is not None
     assert precision.table() in (model.files / "README.md").read_text(encoding="utf-8")
     for variant in list(model.sources)[:1]:
-        (leaf, *_) = (
-            leaf for leaf in jax.tree.leaves(model.architecture.shapes(model.config(variant))) if leaf.ndim > 1
-        )
-        assert leaf.dtype.name == precision.parameters, variant
+        leaves = jax.tree.leaves(model.architecture.shapes(model.config(variant)))
+        assert next(leaf for leaf in leaves if leaf.ndim > 1).dtype.name == precision.parameters
     config = model.config(model.small[0])
     if hasattr(config, "dtype"):
         config = replace(config, dtype="bfloat16")
     params, inputs = model.architecture.shapes(config), model.architecture.example(config)
-    if model.sharding.param_specs is not None and "batch_stats" not in params:
+    if precision.activations == PARAMETERS:
         params = jax.tree.map(_in_bfloat16, params)
     traced, results = jax.make_jaxpr(model.architecture.forward(model.architecture.build(config)), return_shape=True)(
         params, {key: _in_bfloat16(value) for key, value in inputs.items()}
