@@ -156,9 +156,9 @@ def test_bfloat16_is_compiled_for_n150_and_emulated(pytester: pytest.Pytester, r
         find_build()
     except CompilerMissing as error:
         pytest.skip(str(error))
-    pytester.makepyfile(INNER)
-    result = run_tt("--tt-backend", "emu", "-k", "bfloat16")
-    result.assert_outcomes(passed=1, deselected=2)
+    pytester.makepyfile(test_module=INNER)
+    result = run_tt("--tt-backend", "emu", "test_module.py::test_bfloat16")
+    result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         ["tt: 1 program of 1 test compiled for n150 *: all taken; *", "tt: 1 program of 1 test emulated on n150 *"]
     )

@@ -85,9 +85,10 @@ def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
 
 
 def _initialised(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
-    """One of the variants that `_small` gives of each model, as XLA takes seconds for each; all where `SLOW` is set."""
-    found = list(_small(config, models))
-    return found if os.environ.get(registry.SLOW) else {param.values[0].name: param for param in found}.values()
+    """The variants that `_small` gives; of models that load their weights only where `SLOW` is set, as XLA takes
+    seconds for each."""
+    slow = bool(os.environ.get(registry.SLOW))
+    return _small(config, [model for model in models if slow or not model.sources])
 
 
 def _compiled(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:

@@ -1,4 +1,5 @@
-"""The programs of a model as people run it, by shapes alone: a forward pass; prefill and decode where it writes text.
+"""The programs of a model as people run it, by shapes alone: a forward pass; prefill and decode where it writes text,
+encode and decode where it has an encoder too.
 
 They are what ``python -m zoo compile`` and the contract test give TT's compiler. Nothing is loaded, placed or computed.
 """
@@ -33,7 +34,7 @@ class ModelProgram:
     """A function of a model on a mesh, with its shardings, and the shapes that it is for."""
 
     name: str
-    """``forward``, ``prefill`` or ``decode``."""
+    """``forward``, ``prefill``, ``encode`` or ``decode``."""
     function: Any
     """As jax.jit returns it."""
     arguments: tuple[Any, ...]
@@ -61,6 +62,8 @@ def programs_of(
     yield forward
     if model.decoder is not None:
         yield from generation_of(model, config, mesh, forward.arguments[0], rows=rows, length=length)
+    if model.writer is not None:
+        yield from writing_of(model, config, mesh, forward.arguments, length=length)
 
 
 def _in(dtype: str, shapes: Any) -> Any:
@@ -128,6 +131,38 @@ def generation_of(
     yield ModelProgram("decode", decode, (params, each, each, cache), count, slots, declared)
 
 
+def writing_of(
+    model: Model, config: Any, mesh: Mesh, arguments: tuple[Any, ...], *, length: int = LENGTH
+) -> Iterator[ModelProgram]:
+    """Reading the inputs, and one step of writing, with a cache of `length` slots: of models that have an encoder.
+
+    `arguments` are the shapes that the forward pass takes on `mesh`: parameters, and inputs by name.
+    """
+    import jax
+    import numpy as np
+
+    from zoo.text.encoder_decoder import programs
+
+    assert model.writer is not None
+    params, inputs = arguments
+    fitted, writer = model.sharding.fit(config, mesh), model.writer(config, mesh)
+    slots = min(length, writer.longest or length)
+    encode, decode = programs(writer, mesh, slots)
+    read = {name: inputs[name] for name in writer.inputs}
+    shape = next(iter(read.values())).shape
+    each = {"tokens": jax.ShapeDtypeStruct(shape[:1], np.int32)}
+    results = jax.eval_shape(encode, params, read)
+    memory, cache = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), results)
+    tokens = each["tokens"]
+    for name, function, taken, given in (
+        ("encode", encode, (params, read), read),
+        ("decode", decode, (params, tokens, tokens, memory, cache), each),
+    ):
+        declared = model.sharding.declared(fitted, mesh, given, card=True)
+        size = slots if name == "decode" else shape[1] if "input_ids" in read else None
+        yield ModelProgram(name, function, taken, shape[0], size, declared)
+
+
 def problems_of(program: ModelProgram, made: CardProgram) -> list[str]:
     """What is wrong with what TT's compiler made of `program`, one line each; whether it fits is not asked.
 
@@ -179,7 +214,7 @@ def input_shapes(model: Model, config: Any, rows: int, length: int) -> dict[str,
     tokens = min(length, getattr(config, "max_position_embeddings", length))
 
     def shape(value: Any) -> tuple[int, ...]:
-        if "input_ids" in example:
+        if "input_ids" in example and value.ndim == example["input_ids"].ndim:  # not the images beside texts
             return (rows, tokens, *value.shape[2:])
         return (rows, *value.shape[1:])
 

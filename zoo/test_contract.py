@@ -6,7 +6,6 @@ import inspect
 import math
 import os
 import re
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +159,7 @@ def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:
     shapes = {config: shapes_of(architecture, config)}
     names = set(described(shapes[config]))
     # One layer has the outputs of all of them, and is traced in a moment.
-    one = config if architecture.layer is None else replace(config, num_hidden_layers=1)
+    one = architecture.of_one_layer(config)
     outputs = architecture.output_shapes(one, shapes_of(architecture, one))
     for text in sharding.meshes:
         mesh, fitted = placement_record.fitted_to(zoo_model, config, text)

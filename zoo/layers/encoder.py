@@ -56,9 +56,10 @@ def attention(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Arra
     scores, and TT's compiler makes one operation of a softmax in float32 only.
     """
     scores = jnp.einsum("bhqd,bhkd->bhqk", query, key, preferred_element_type=SHARED.scores)
-    # Without the barrier TT's compiler sees its own op for attention, which it takes apart into two operations more.
-    scores = jax.lax.optimization_barrier(scores) if bias is None else scores + bias
-    shares = nn.softmax(scores, axis=-1).astype(value.dtype)
+    if bias is None or bias.shape[-2] > 1:
+        # Else TT's compiler sees its own op for attention, and takes it apart into two operations more.
+        scores = jax.lax.optimization_barrier(scores)
+    shares = nn.softmax(scores if bias is None else scores + bias, axis=-1).astype(value.dtype)
     return jnp.einsum("bhqk,bhkd->bhqd", shares, value)
 
 
