@@ -85,6 +85,38 @@ def test_decoding_with_a_mask_of_each_head() -> None:
     np.testing.assert_allclose(found, expected.transpose(2, 0, 1, 3), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("pages", [1, 3])
+def test_decoding_from_pages(pages: int) -> None:
+    """Whose order is another than that of the rows."""
+    query, position = QUERY[:, :, :1], np.array([2, 4])
+    turned, table = query.transpose(2, 0, 1, 3), RNG.permutation(BATCH * pages).reshape(BATCH, pages)
+    attributes = "is_causal = true, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 1, 0>"
+    name, stored = "paged_scaled_dot_product_attention_decode", (paged(KEY, table), paged(VALUE, table))
+    found = run(name, attributes, turned, turned, *stored, table, position)
+    expected = attended(query, position.reshape(-1, 1, 1, 1) >= AT).transpose(2, 0, 1, 3)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    found = run(name, attributes, turned, turned, *stored, table, np.array([2, ROWS]))
+    np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=1e-4, atol=1e-6)
+    assert np.isnan(found[:, 1]).all()
+
+
+@pytest.mark.parametrize("start", [0, 2])
+def test_a_chunk_sees_pages_up_to_its_rows(start: int) -> None:
+    query, table = QUERY[:, :, start:], RNG.permutation(BATCH * 2).reshape(BATCH, 2)
+    stored = paged(KEY, table), paged(VALUE, table)
+    found = run("chunked_scaled_dot_product_attention", "", query, query, *stored, table, np.array([start]))
+    np.testing.assert_allclose(found, attended(query, AT[start:, None] >= AT), rtol=1e-4, atol=1e-6)
+
+
+def paged(rows: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """`rows` [batch, heads, positions, size] in the pages of `table`, [pages, heads, slots, size]."""
+    batch, heads, positions, size = rows.shape
+    cut = rows.reshape(batch, heads, table.shape[1], positions // table.shape[1], size).swapaxes(1, 2)
+    stored = np.empty((table.size, *cut.shape[2:]))
+    stored[table.reshape(-1)] = cut.reshape(stored.shape)
+    return stored
+
+
 def test_decoding_without_a_position_is_an_error() -> None:
     turned = QUERY[:, :, :1].transpose(2, 0, 1, 3)
     attributes = "is_causal = true, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0>"

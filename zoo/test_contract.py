@@ -6,7 +6,6 @@ import inspect
 import math
 import os
 import re
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +159,7 @@ def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:
     shapes = {config: shapes_of(architecture, config)}
     names = set(described(shapes[config]))
     # One layer has the outputs of all of them, and is traced in a moment.
-    one = config if architecture.layer is None else replace(config, num_hidden_layers=1)
+    one = architecture.of_one_layer(config)
     outputs = architecture.output_shapes(one, shapes_of(architecture, one))
     for text in sharding.meshes:
         mesh, fitted = placement_record.fitted_to(zoo_model, config, text)
@@ -224,7 +223,6 @@ def test_as_published(zoo_model: Model, zoo_published: Path) -> None:
     assert not problems, f"{zoo_published}:\n" + "\n".join(problems)
 
 
-@pytest.mark.usefixtures("quick_compile")
 def test_initialised_on_the_host(zoo_model: Model, zoo_small: str, tt_mesh: Any, cpu_init_params: Any) -> None:
     architecture, sharding = zoo_model.architecture, zoo_model.sharding
     fitted = sharding.fit(zoo_model.config(zoo_small), tt_mesh)

@@ -31,7 +31,8 @@ _WINDOWS = frozenset(
 )  # fmt: skip
 _LOOP = ("initial", "limit", "step")
 _CONVOLUTIONS = ("conv2d", "conv3d", "conv1d", "conv_transpose2d")
-_ATTENTION = ("scaled_dot_product_attention", "scaled_dot_product_attention_decode")
+_ATTENTION = ("scaled_dot_product_attention", "chunked_scaled_dot_product_attention")
+_DECODING = ("scaled_dot_product_attention_decode", "paged_scaled_dot_product_attention_decode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +158,10 @@ def _flops(op: Op) -> tuple[int, int]:
         else:
             flops = 2 * result.size * kernel * inside // groups
         return flops, flops
-    if op.short_name in _ATTENTION and len(kinds) >= 3 and kinds[0] is not None and kinds[1] is not None:
+    if op.short_name in _ATTENTION + _DECODING and len(kinds) >= 3 and kinds[0] is not None and kinds[1] is not None:
         flops = 4 * kinds[0].size * kinds[1].shape[-2]
         # With a causal mask half of it may be left out; a decoding step may look at a part of its cache.
-        return flops, flops // 2 if op.short_name == _ATTENTION[0] else 0
+        return flops, 0 if op.short_name in _DECODING else flops // 2
     return 0, 0
 
 

@@ -33,11 +33,15 @@ FUNCTIONS = {
 }
 """Module of a model's folder to functions that each model has: docs/add_a_model.md, Names."""
 
+DECODER = {"param_specs", "input_specs", "output_specs", "collectives", "made_up_inputs", "golden", "example"}
+"""What language models of Llama's kind share: zoo/layers/decoder_sharding.py, zoo/references/decoder.py."""
+
 OPTIONAL = {
     "cnn": {"collectives", "made_up_inputs", "example"},  # nothing is exchanged; the digits are its inputs
     "gpt2": {"example"},
+    "llama": DECODER,
     "mlp": {"example"},
-    "qwen2_5": {"example"},
+    "qwen2_5": DECODER,
     "resnet": {"collectives", "made_up_inputs", "example"},  # images are made up by their size
 }
 """What some do without: functions that several models share, or that there is nothing for."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
 from zoo.layers import encoder, masked_lm
+from zoo.layers.fused import normalised
 from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
@@ -105,23 +105,6 @@ def sum_of_tokens(hidden: jax.Array, mask: jax.Array) -> jax.Array:
     It has the direction of their mean, and no more is left of it where it is normalised.
     """
     return jnp.einsum("bsh,bs->bh", hidden, mask.astype(jnp.float32))
-
-
-def normalised(x: jax.Array) -> jax.Array:
-    """Rows of `x` [batch, hidden] with an L2 norm of 1; a row of zeros stays.
-
-    One operation of TT's compiler: to divide by the root of the mean square is to normalise, up to a factor.
-    """
-
-    def plain(x: jax.Array, scale: jax.Array, *, epsilon: Any, normalized_shape: Any) -> jax.Array:
-        return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + epsilon) * scale
-
-    size = x.shape[-1]
-    scale = jnp.full((size,), size**-0.5, x.dtype)
-    result: jax.Array = jax.lax.composite(plain, name="tenstorrent.rms_norm")(
-        x, scale, epsilon=np.float32(1e-24), normalized_shape=np.array([size], np.int64)
-    )
-    return result
 
 
 class Types(nn.Module):

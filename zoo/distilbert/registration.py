@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.distilbert import config_keys, params, reference, sharding
 from zoo.distilbert.model import BASE, CONFIGS, TINY, DistilBert, forward
-from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, tokens_of
+from zoo.registry import FEW, Architecture, Checkpoint, GoldenCase, Model, Sharding, tokens_of
 
 if TYPE_CHECKING:
     from zoo.authoring.mutants import Mutants
@@ -86,8 +86,8 @@ MODEL = Model(
         blocks=blocks,
     ),
     goldens={
-        "tiny": case(TINY, quick=("1x1", "1x8", "2x4")),
-        "base": case(BASE, quick=("1x8",)),
+        "tiny": case(TINY, quick=FEW),
+        "base": case(BASE, quick=()),
         "scores": case(TINY, scores=reference.LARGE_SCORES, meshes=("1x2",)),
     },
     mutants=mutants,

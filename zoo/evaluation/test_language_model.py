@@ -57,11 +57,12 @@ def test_others_write_no_text(name: str) -> None:
 
 @pytest.mark.tt(mesh=MESHES, model="qwen2_5", variant="tiny-28-4")
 def test_continues_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
-    from zoo.qwen2_5.reference import NEW_TOKENS, prompts
+    from zoo.qwen2_5.reference import REFERENCE
+    from zoo.references.decoder import NEW_TOKENS
 
     model = make("qwen2_5", "tiny-28-4", tt_mesh, tt_jit, rows=2)
     golden = golden_of("qwen2_5", "generation-28-4")
-    given, stops = prompts(model.config), set(golden.inputs["stops"].tolist())
+    given, stops = REFERENCE.prompts(model.config), set(golden.inputs["stops"].tolist())
     never = dict(model.continued(given, NEW_TOKENS, ended=lambda number, tokens: False))
     assert [never[number] for number in range(len(given))] == golden.outputs["greedy"].tolist()
 
@@ -78,7 +79,7 @@ def test_continues_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
 
 @pytest.mark.tt(mesh=MESHES, model="qwen2_5", variant="tiny-28-4")
 def test_scores_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
-    from zoo.qwen2_5.reference import GIVEN, TEXT
+    from zoo.references.decoder import GIVEN, TEXT
 
     model = make("qwen2_5", "tiny-28-4", tt_mesh, tt_jit, rows=3)
     golden = golden_of("qwen2_5", "text")

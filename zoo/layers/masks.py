@@ -14,7 +14,18 @@ MASKED = -1e9
 bfloat16. The smallest float32 would become -inf on a chip that computes in bfloat16."""
 
 
-def causal(length: int) -> jax.Array:
-    """Whether a query (row) may attend to a key (column), bool [length, length]."""
+def causal(length: int, window: int | None = None) -> jax.Array:
+    """Whether a query (row) may attend to a key (column), bool [length, length]: to itself and what is before it.
+
+    Where there is a `window`, to the last so many only, itself among them.
+    """
     places = jnp.arange(length)
-    return places[:, None] >= places[None, :]
+    seen = places[:, None] >= places[None, :]
+    return seen if window is None else seen & (places[:, None] - places[None, :] < window)
+
+
+def filled(slots: int, positions: jax.Array, window: int | None = None) -> jax.Array:
+    """Whether the query at each row's position, `positions` [batch], may attend to a slot, bool [batch, slots]."""
+    places = jnp.arange(slots)[None, :]
+    seen = places <= positions[:, None]
+    return seen if window is None else seen & (positions[:, None] - places < window)

@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
-import numpy as np
-
-from pytest_tt.compare import flatten
-from zoo.checkpoints.layouts import first_row
-from zoo.checkpoints.loading import KeyMap, Rule, Target, Unused, convert_tensors
-from zoo.checkpoints.synthetic import coarse_uniform
-from zoo.checkpoints.weights import nested
+from zoo.checkpoints import decoder_tensors
+from zoo.checkpoints.decoder_tensors import hub_sizes, key_map, params_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from zoo.qwen2_5.model import Qwen2Config
 
-_LAYER = r"model\.layers\.(\d+)\."
+__all__ = ["hub_config", "key_map", "synthetic_checkpoint", "synthetic_params"]
 
-_DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
-
-
-_EMBEDDING = (("params/embed/embedding", None), ("params/embed/first_row", first_row))
-
-RULES = (
-    Rule(r"model\.embed_tokens\.weight", tuple(Target(path, convert) for path, convert in _EMBEDDING)),
-    Rule(_LAYER + r"self_attn\.([qkv])_proj\.(weight|bias)", "params/layers_{0}/attention/{1}/{2}"),
-    Rule(_LAYER + r"self_attn\.o_proj\.weight", "params/layers_{0}/attention/o/weight"),
-    Rule(_LAYER + r"mlp\.(gate|up|down)_proj\.weight", "params/layers_{0}/mlp/{1}/weight"),
-    Rule(_LAYER + r"(input|post_attention)_layernorm\.weight", "params/layers_{0}/{1}_norm/scale"),
-    Rule(r"model\.norm\.weight", "params/norm/scale"),
-)
-
-
-def _rotates_alike(frequencies: np.ndarray, config: Qwen2Config) -> bool:
-    """Whether the angles of a step are those of the config's base, to the digits of the tensor's dtype."""
-    wanted = config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
-    digits = 2.0**-7 if frequencies.dtype.itemsize == 2 else 1e-5
-    return frequencies.shape == wanted.shape and np.allclose(frequencies.astype(np.float64), wanted, digits, 1e-7)
-
-
-# Older versions stored the frequencies of the rotation.
-UNUSED = (Unused(_LAYER + r"self_attn\.rotary_emb\.inv_freq", "frequencies of the config's base", _rotates_alike),)
-
-HEAD = r"lm_head\.weight"
-
-
-def key_map(config: Qwen2Config) -> KeyMap:
-    """The key map of Qwen2ForCausalLM; a tied head beside the embedding must be the same, alone it stands for both."""
-    if config.tie_word_embeddings:
-        head = Rule(HEAD, tuple(Target(path, convert, fallback=True) for path, convert in _EMBEDDING))
-    else:
-        head = Rule(HEAD, "params/head/weight")
-    return KeyMap(rules=(*RULES, head), unused=UNUSED)
+synthetic_checkpoint = partial(decoder_tensors.synthetic_checkpoint, "qwen2_5")
 
 
 def hub_config(config: Qwen2Config) -> dict[str, Any]:
@@ -64,67 +22,13 @@ def hub_config(config: Qwen2Config) -> dict[str, Any]:
         "architectures": ["Qwen2ForCausalLM"],
         "model_type": "qwen2",
         "hidden_act": "silu",
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "num_hidden_layers": config.num_hidden_layers,
-        "num_attention_heads": config.num_attention_heads,
-        "num_key_value_heads": config.num_key_value_heads,
-        "max_position_embeddings": config.max_position_embeddings,
+        **hub_sizes(config),
         "max_window_layers": config.num_hidden_layers,
-        "rms_norm_eps": config.rms_norm_eps,
-        "rope_theta": config.rope_theta,
         "sliding_window": None,
         "use_sliding_window": False,
-        "tie_word_embeddings": config.tie_word_embeddings,
-        "vocab_size": config.vocab_size,
-        "torch_dtype": config.dtype,
     }
 
 
-SIZE = 0.1
-"""About how large what the branches add up to is."""
-
-
-def synthetic_checkpoint(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> Iterator[tuple[str, np.ndarray]]:
-    """Made-up tensors, in the config's dtype, by the names and in the order of the published checkpoints.
-
-    Embeddings and what the branches add to them are small, so that each norm, the last one too, feels its epsilon.
-    Scores spread by about 2, `scores` times as much where that is asked for, and biases are as large as the products:
-    attention is far from uniform and every part shows in the logits.
-    """
-    width, inner, dtype = config.hidden_size, config.intermediate_size, _DTYPES[config.dtype]
-    queries, keys = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
-    branch = SIZE / math.sqrt(2 * config.num_hidden_layers)
-
-    def tensor(name: str, shape: tuple[int, ...], bound: float, middle: float = 0.0) -> tuple[str, np.ndarray]:
-        values = coarse_uniform(
-            f"qwen2_5/{config.name}/{name}", shape, low=middle - bound, high=middle + bound, seed=seed
-        )
-        return name, values.astype(dtype, copy=False)
-
-    def weight(name: str, outputs: int, inputs: int, gain: float) -> tuple[str, np.ndarray]:
-        return tensor(f"{name}.weight", (outputs, inputs), gain * math.sqrt(3.0 / inputs))
-
-    yield tensor("model.embed_tokens.weight", (config.vocab_size, width), 0.04)
-    for index in range(config.num_hidden_layers):
-        layer = f"model.layers.{index}"
-        for name, outputs in (("q", queries), ("k", keys), ("v", keys)):
-            times = scores if name == "q" else 1.0
-            yield weight(f"{layer}.self_attn.{name}_proj", outputs, width, 1.3 * times)
-            yield tensor(f"{layer}.self_attn.{name}_proj.bias", (outputs,), 1.5 * times)
-        yield weight(f"{layer}.self_attn.o_proj", width, queries, branch)
-        yield weight(f"{layer}.mlp.gate_proj", inner, width, 1.0)
-        yield weight(f"{layer}.mlp.up_proj", inner, width, 1.0)
-        yield weight(f"{layer}.mlp.down_proj", width, inner, 3 * branch)
-        yield tensor(f"{layer}.input_layernorm.weight", (width,), 0.5, middle=1.0)
-        yield tensor(f"{layer}.post_attention_layernorm.weight", (width,), 0.5, middle=1.0)
-    yield tensor("model.norm.weight", (width,), 0.5, middle=1.0)
-    if not config.tie_word_embeddings:
-        yield weight("lm_head", config.vocab_size, width, 1.0)
-
-
 def synthetic_params(config: Qwen2Config, seed: int = 0, scores: float = 1.0) -> dict[str, Any]:
-    """The parameters that `checkpoint` gives, in the dtypes of the module's, on the host."""
-    leaves = flatten(convert_tensors(synthetic_checkpoint(config, seed, scores), config, key_map(config)))
-    norms = {path: leaf.astype(np.float32, copy=False) for path, leaf in leaves.items() if path.endswith("/scale")}
-    return nested({**leaves, **norms})
+    """The parameters of the made-up checkpoint, in the dtypes of the module's, on the host."""
+    return params_of(synthetic_checkpoint(config, seed, scores), config)

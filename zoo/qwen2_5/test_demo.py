@@ -11,15 +11,13 @@ from zoo.__main__ import main
 from zoo.checkpoints.tensor_files import save_checkpoint
 from zoo.qwen2_5.model import CONFIGS
 from zoo.qwen2_5.params import hub_config, synthetic_checkpoint
-from zoo.qwen2_5.reference import generation, prompts
+from zoo.qwen2_5.reference import REFERENCE
 from zoo.text.chat import ChatError, chat_text, pieces
 from zoo.text.tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-pytestmark = pytest.mark.usefixtures("quick_compile")  # of numbers, a demo prints few digits
 
 CONFIG = CONFIGS["tiny-28-4"]
 
@@ -79,14 +77,14 @@ def test_text_is_written_as_it_comes(
     run: Callable[..., list[str]], directory: Path, tt_run: Any, tt_golden: Any
 ) -> None:
     """On one mesh by the axis model, on the other over all chips: the text that transformers' generate gives."""
-    prompt, mesh, reader = prompts(CONFIG)[0], str(tt_run.mesh), read_tokenizer(directory)
+    prompt, mesh, reader = REFERENCE.prompts(CONFIG)[0], str(tt_run.mesh), read_tokenizer(directory)
     assert reader.encode(reader.decode(prompt)).ids == prompt
     given = ("--prompt", reader.decode(prompt), "--mesh", mesh, "--top", "2")
     spread = ("--spread", "all") if mesh == "2x4" else ()
     found = run(*given, *spread, "--tokens", "16")
     assert found[0].split() == ["next", "token", "probability"]
     if tt_run.backend == "sim":
-        golden = tt_golden.load("generation-28-4", reference=lambda: generation("tiny-28-4"))
+        golden = tt_golden.load("generation-28-4", reference=lambda: REFERENCE.generation("tiny-28-4"))
         expected = golden.outputs["greedy"][0].tolist()
         assert "\n".join(found).split("\n\n")[1] == reader.decode(expected)
         assert found[1].split()[0] == repr(reader.decode(expected[:1]))

@@ -13,11 +13,13 @@ import pytest
 from pytest_tt.compare import compare
 from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.placement import place_params
+from zoo.layers.decoder_sharding import SHARDING, cache_bytes, collectives, fit
 from zoo.qwen2_5 import params as qwen_params
 from zoo.qwen2_5.model import CONFIGS
-from zoo.qwen2_5.reference import GIVEN, NEW_TOKENS, TEXT, generation, prompts, text
-from zoo.qwen2_5.registration import MESHES, MODEL
-from zoo.qwen2_5.sharding import cache_bytes, collectives, decoder, fit
+from zoo.qwen2_5.reference import REFERENCE
+from zoo.qwen2_5.registration import MODEL
+from zoo.qwen2_5.sharding import decoder
+from zoo.references.decoder import GIVEN, NEW_TOKENS, TEXT
 from zoo.registry import SLOW
 from zoo.text.accuracy import token_accuracy
 from zoo.text.generation import Generator
@@ -31,7 +33,7 @@ NEAR_TIE = 0.1
 
 def ways() -> list[Any]:
     """Variant and spread on each mesh; rows lie over two axes only where there are two."""
-    meshes: dict[str, tuple[str, ...]] = {"tiny-28-4": MESHES, "tiny-14-2": MESHES}
+    meshes: dict[str, tuple[str, ...]] = {"tiny-28-4": SHARDING.meshes, "tiny-14-2": SHARDING.meshes}
     if not os.environ.get(SLOW):
         meshes = {"tiny-28-4": ("1x2", "2x4"), "tiny-14-2": ("1x32",)}
     return [
@@ -53,14 +55,15 @@ def test_equals_transformers_token_for_token(
     variant: str, spread: str, tt_mesh: Any, tt_jit: Any, tt_golden: Any, tt_run: Any
 ) -> None:
     config, case = CONFIGS[variant], variant.replace("tiny", "generation")
-    golden = tt_golden.load(case, reference=lambda: generation(variant))
+    golden = tt_golden.load(case, reference=lambda: REFERENCE.generation(variant))
     generator = make(variant, spread, tt_mesh, tt_jit)
     outputs = {
-        "greedy": generator(prompts(config), NEW_TOKENS),
-        "stopped": generator(prompts(config), NEW_TOKENS, stop=golden.inputs["stops"].tolist()),
+        "greedy": generator(REFERENCE.prompts(config), NEW_TOKENS),
+        "stopped": generator(REFERENCE.prompts(config), NEW_TOKENS, stop=golden.inputs["stops"].tolist()),
     }
     if tt_run.backend == "sim":
-        tt_golden(outputs, case, reference=lambda: generation(variant), weights=qwen_params.synthetic_params(config))
+        weights = qwen_params.synthetic_params(config)
+        tt_golden(outputs, case, reference=lambda: REFERENCE.generation(variant), weights=weights)
     else:  # a row may go its own way once rounding has decided
         sure = np.logical_and.accumulate(golden.inputs["margins"] > NEAR_TIE, axis=1)
         np.testing.assert_array_equal(outputs["greedy"][sure], golden.outputs["greedy"][sure])
@@ -77,13 +80,13 @@ def test_equals_transformers_token_for_token(
 @pytest.mark.tt(mesh=["1x8", "2x4"])
 def test_token_accuracy(tt_mesh: Any, tt_jit: Any, tt_golden: Any) -> None:
     """Teacher forcing through the cache, against one pass of the reference over each whole text."""
-    golden = tt_golden.load("text", reference=lambda: text("tiny-28-4"))
+    golden = tt_golden.load("text", reference=lambda: REFERENCE.text("tiny-28-4"))
     tokens, top5 = golden.inputs["tokens"], golden.inputs["top5"]
     config = CONFIGS["tiny-28-4"]
     weights = place_params(MODEL, config, tt_mesh, qwen_params.synthetic_params(config))
     generator = Generator(decoder(config, tt_mesh), weights, tt_mesh, prompt_slots=GIVEN + 3, slots=TEXT, jit=tt_jit)
     logits = generator.follow(tokens.tolist(), GIVEN)
-    tt_golden({"logits": logits}, "text", reference=lambda: text("tiny-28-4"), top1=0.9, top5=0.99)
+    tt_golden({"logits": logits}, "text", reference=lambda: REFERENCE.text("tiny-28-4"), top1=0.9, top5=0.99)
     metrics = compare({"logits": logits}, golden.outputs).metrics()
     assert token_accuracy(logits, top5) == (metrics["top1"], metrics["top5"])
     _, cache = generator.prefill(generator.params, np.zeros((4, GIVEN + 3), np.int32), np.zeros(4, np.int32))
@@ -104,7 +107,7 @@ def test_what_accuracy_cannot_be_told_of() -> None:
 
 @pytest.mark.tt(mesh="1x2")
 def test_tokens_come_one_by_one(tt_mesh: Any, tt_jit: Any) -> None:
-    generator, given = make("tiny-14-2", "model", tt_mesh, tt_jit), prompts(CONFIGS["tiny-14-2"])
+    generator, given = make("tiny-14-2", "model", tt_mesh, tt_jit), REFERENCE.prompts(CONFIGS["tiny-14-2"])
     whole = generator(given, 6)
     stream = generator.stream(given, 6)
     np.testing.assert_array_equal(next(stream), whole[:, 0])

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from pytest_tt.emulator.compute_config import ComputeConfig
 from pytest_tt.emulator.ops.operands import spread
+from pytest_tt.emulator.ops.unknown_memory import unknown
 from pytest_tt.emulator.registry import meaning
 from pytest_tt.emulator.values import flag, integer, number
 
@@ -83,10 +84,56 @@ def scaled_dot_product_attention_decode(step: Step, *operands: jax.Array) -> jax
     Causal: the positions after `cur_pos` take no part; else `mask` [batch, 1, heads, positions] says it. It is scaled
     too, as this kernel alone does: softmax(scale (query keyᵀ + mask)) (tt-mlir's SDPADecodeDecompositionPattern.cpp).
     """
-    query, key, value, mask, position, sink = spread(step, operands, 6)
+    query, key, value, *others = spread(step, operands, 6)
     assert query is not None
     assert key is not None
     assert value is not None
+    return _decoded(step, query, key, value, *others)
+
+
+@meaning("paged_scaled_dot_product_attention_decode", attributes="is_causal scale sliding_window_size")
+def paged_scaled_dot_product_attention_decode(step: Step, *operands: jax.Array) -> jax.Array:
+    """As scaled_dot_product_attention_decode, of a cache [pages, heads, slots, size] and a table [batch, pages].
+
+    A position that is not among a row's slots makes the kernel read other memory, so that nothing is known of the row.
+    """
+    query, key, value, table, mask, position, sink = spread(step, operands, 7)
+    assert query is not None
+    assert key is not None
+    assert value is not None
+    assert table is not None
+    out = _decoded(step, query, _pages(key, table), _pages(value, table), mask, position, sink)
+    if position is None:
+        return out
+    inside = position.reshape(1, -1, 1, 1) < table.shape[1] * key.shape[2]
+    return jnp.where(inside, out, jnp.asarray(unknown(out.dtype), out.dtype))
+
+
+@meaning("chunked_scaled_dot_product_attention", attributes="scale")
+def chunked_scaled_dot_product_attention(step: Step, *operands: jax.Array) -> jax.Array:
+    """Of the positions from `start` [1] on, causal: query [batch, heads, rows, size], the cache in pages by a table."""
+    query, key, value, table, start = operands
+    last = start.reshape(-1)[0].astype(jnp.int32) + jnp.arange(query.shape[2])[:, None]
+    seen = jnp.arange(table.shape[1] * key.shape[2])[None, :] <= last
+    return _attended(step, query, _pages(key, table), _pages(value, table), None, seen, None)
+
+
+def _pages(cache: jax.Array, table: jax.Array) -> jax.Array:
+    """[pages, heads, slots, size] to [batch, heads, positions, size] by the pages of each row, [batch, pages]."""
+    rows = jnp.take(cache, table.astype(jnp.int32), axis=0, mode="fill", fill_value=unknown(cache.dtype))
+    batch, pages, heads, slots, size = rows.shape
+    return rows.swapaxes(1, 2).reshape(batch, heads, pages * slots, size)
+
+
+def _decoded(
+    step: Step,
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None,
+    position: jax.Array | None,
+    sink: jax.Array | None,
+) -> jax.Array:
     causal, window = flag(step, "is_causal", True), _window(step)
     if causal == (mask is not None):
         raise step.error("expected a mask if it is not causal, and none if it is")
