@@ -3,7 +3,8 @@
 Run as ``python -m benchmarks.emulated_goldens [--only TEXT] [--mesh ROWSxCOLS …] [--exact] [--keep DIR]``; needs the
 extras ``zoo`` and ``compiler``. For each mesh of a golden: rel L2 to the simulation, executed without rounding, then
 the PCC with the golden, executed with the chip's numbers. What is farther from the simulation than rel L2 1e-4 is
-named, with the reason that the emulator knows (docs/emulation.md has them); without one, the command fails.
+named, with the reason that the emulator knows (docs/emulation.md has them); without one, or for a program that is
+refused, the command fails.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pytest_tt
 from pytest_tt.compare import compare
 from pytest_tt.compiler.discrepancy import EXACT_REL_L2, GELU_REL_L2, ROUNDED_REL_L2, Discrepancy, exact_bound
 from pytest_tt.compiler.simulation import Simulation
+from pytest_tt.emulator.errors import EmulationError
 from pytest_tt.emulator.exports import Exports
 from pytest_tt.emulator.numerics import EXACT, chip
 from pytest_tt.emulator.run import Emulator
@@ -28,6 +30,7 @@ from pytest_tt.golden import load
 from pytest_tt.targets.systems import get_system
 from pytest_tt.text import table
 from pytest_tt.tt_compiler.compile import compile_program
+from pytest_tt.tt_compiler.errors import TTCompileError
 from pytest_tt.tt_compiler.lowering import lower
 from pytest_tt.tt_compiler.store import Store
 from zoo import registry
@@ -105,11 +108,17 @@ def main() -> None:
     if not cases:
         parser.error(f"no golden contains {options.only!r}: expected part of one of {', '.join(map(':'.join, names))}")
     cells: dict[tuple[str, str], Found] = {}
+    refused = []
     for name, case in cases:
         for mesh in options.mesh:
             model = registry.model(name)
-            if mesh in (model.goldens[case].meshes or model.sharding.meshes):
-                one = found(model, case, mesh, Kept(options.keep), rounded=not options.exact)
+            meshes = model.goldens[case].meshes
+            if mesh in (model.sharding.meshes if meshes is None else meshes):
+                try:
+                    one = found(model, case, mesh, Kept(options.keep), rounded=not options.exact)
+                except (TTCompileError, EmulationError) as error:
+                    refused.append(f"{name}:{case} on {mesh}: {' '.join(str(error).split())}")
+                    continue
                 cells[one.golden, mesh] = one
                 print(end=".", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -120,12 +129,14 @@ def main() -> None:
     far = [one for one in cells.values() if one.exact > EXACT_REL_L2]
     for one in far:
         print(f"{one.golden} on {one.mesh}: {one.exact:.1e}: {one.excused or 'NOT EXPLAINED'}")
-    sys.exit(any(one.excused is None for one in far))
+    print(*refused, sep="\n", end="")
+    sys.exit(bool(refused) or any(one.excused is None for one in far))
 
 
 def small(model: Model) -> Sequence[str]:
-    """The small golden cases of a model: all, if none is called so."""
-    return [case for case in model.goldens if SMALL in case] or list(model.goldens)
+    """The small golden cases of a model that are compared on meshes: all, if none is called so."""
+    cases = [case for case, golden in model.goldens.items() if golden.meshes != ()]
+    return [case for case in cases if SMALL in case] or cases
 
 
 def found(model: Model, case: str, mesh: str, kept: Kept, *, rounded: bool) -> Found:
