@@ -19,6 +19,11 @@ pytest_plugins = ["pytester"]
 
 SLOW = "ZOO_SLOW"
 
+if not os.environ.get(SLOW):
+    # Of a small program's time nearly all goes to XLA's optimizing it. jax reads this when it is imported, also in the
+    # processes that tests start. The long tests run what users' programs become.
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     text = f"Run only what {SLOW}=1 adds to the usual run: the tests that wait for it, and more parameters of others."

@@ -52,7 +52,12 @@ OF_NO_VERSION = (
 OF_PYTEST_AND_CARDS = (
     "card_run", "cli_compile", "hw_run", "isolate_hw", "lock", "marker", "mask", "options", "parameters", "status",
 )  # fmt: skip
-LEFT_OUT = {"floor": OF_NO_VERSION, "newest": OF_NO_VERSION + OF_PYTEST_AND_CARDS}
+# The emulator's operations one by one: on the floor, whole programs have them.
+OF_OPERATIONS = tuple(
+    f"emulator_{name}"
+    for name in ("arithmetic", "attention", "cache", "moves", "normalization", "products", "reductions", "windows")
+)
+LEFT_OUT = {"floor": OF_NO_VERSION + OF_OPERATIONS, "newest": OF_NO_VERSION + OF_PYTEST_AND_CARDS}
 
 # The plugin of the package index that registers the platform `tt` with jax; there are wheels for one system only.
 OTHER_PLUGIN = "jax-tt-plugin; sys_platform == 'linux' and platform_machine == 'x86_64'"
@@ -97,6 +102,8 @@ def hand_pip_settings_to_uv() -> None:
 
 
 hand_pip_settings_to_uv()
+# As conftest.py has it for tests, also for commands: XLA optimizes little. Session slow runs what users have.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 
 
 def requirements(extra: str, *names: str) -> list[str]:
@@ -190,7 +197,8 @@ def tests(session: nox.Session, corner: str) -> None:
             session.error(f"LEFT_OUT: there is no {', '.join(missing)}")
         chosen = ["tests", *ZOO_OF_CORNERS[corner], "-k", CONTRACT_OF_CORNERS]
         chosen += [f"--ignore={name}" for name in left_out]
-    session.run("pytest", "-n", "2", *chosen)
+    # Alone on two cores: one more than there are, since many tests wait.
+    session.run("pytest", "-n", "3", *chosen)
 
 
 @nox.session(python="3.13")
@@ -341,9 +349,10 @@ def compiler(session: nox.Session) -> None:
     names += [f"tt_compiler_{name}" for name in ("compile", "descriptor", "real", "run")]
     tests = [*(f"tests/test_{name}.py" for name in names), "zoo/cli/test_compiling.py"]
     session.run("pytest", "-n", "2", *tests, "-k", "not test_docs or README or compile or simulation or on_the_chip")
-    # Small variants on every mesh, the others where their programs are compared over systems. With other meshes, and
-    # the tests of mock devices (tt_mock, card_memory_mock, tt_compiler_real with ZOO_SLOW=1): minutes, so by hand.
-    chosen = "compiles and (tiny or 1x8)"
+    # Small variants on every mesh, the others where their programs are compared over systems, but for checkpoints of the
+    # same shapes. With other meshes, and the tests of mock devices (tt_mock, card_memory_mock, tt_compiler_real with
+    # ZOO_SLOW=1): minutes, so by hand.
+    chosen = "compiles and (tiny or 1x8) and not instruct"
     session.run("pytest", "-n", "2", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
     # On `hw` by the plugin, which compiles only.
     session.run("pytest", "tests/test_hw_compiled.py", env={"ZOO_SLOW": "1"})
@@ -462,17 +471,17 @@ def walkthrough(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def slow(session: nox.Session) -> None:
-    """Goldens that take long, of full-size models, on every mesh that they are claimed for; and other long tests."""
+    """Goldens of full-size models, all goldens on all meshes that they are claimed for, and other long tests."""
+    session.env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = None
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[dev]")
     install_minilm(session)
-    # Small variants run on every mesh in every run of the tests, but for DistilBERT's and what initialises them.
-    large = "qwen2_5 or gpt2-gpt2 or bert-base or 1-layer or minilm or resnet-resnet or variant"
-    chosen = f"host or distilbert or ({large}) and not tiny"
-    # What the usual run has of all these, readme(tests) runs with the same versions.
+    chosen = "golden or variant or host"
+    # What the usual run has of them, readme(tests) runs with the same versions.
     session.run("pytest", "--only-slow", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
     names = ("benchmarks", "examples", "external_zoo", "isolate", "isolate_hw", "workflows")
     others = [*(f"tests/test_{name}.py" for name in names), "zoo/cnn/test_cnn.py", "zoo/gpt2", "zoo/bert/test_demo.py"]
+    others += ["zoo/cli/test_listing.py", "zoo/whisper"]
     session.run("pytest", "--only-slow", *others, "zoo/qwen2_5", env={"ZOO_SLOW": "1"})
 
 
@@ -493,6 +502,23 @@ def evaluation(session: nox.Session) -> None:
     session.install("-e", ".[eval]")
     show_versions(session, "lm-eval", "datasets", "jax")
     session.run("pytest", "zoo/evaluation", env={"ZOO_SLOW": "1"})
+
+
+@nox.session(python="3.11")
+def pytorch(session: nox.Session) -> None:
+    """PyTorch modules by torchax: the lines of docs/pytorch.md, its tests, and the example, compiled and emulated."""
+    constrain(session, [MIDDLE_JAX])
+    text = (ROOT / "docs/pytorch.md").read_text()
+    found = re.findall(r'^pip install -e "\.\[([\w,]+)\]"\n(pytest-tt run .*)$', text, re.MULTILINE)
+    if len(found) != 1:
+        session.error(f"docs/pytorch.md: expected two lines, pip install and pytest-tt run, found {found}")
+    extras, line = found[0]
+    session.install("-e", f".[{extras}]")
+    show_versions(session, "torch", "torchax", "jax")
+    expect(session, str(session.run(*line.split(), silent=True)), "On the chip: True")
+    session.install("pyyaml", *requirements("zoo", "flax"))  # for tests of pages, and of the other examples
+    tests = ("tests/test_pytorch.py", "tests/test_examples.py", "tests/test_docs.py")
+    session.run("pytest", *tests, "-k", "pytorch or torch and not docs")
 
 
 @nox.session(python="3.11")

@@ -10,7 +10,7 @@ Corrected:
   jax's default platform.
 - `tt_jax` comes with pjrt-plugin-tt. If that is not installed, the script writes the compiler's input (StableHLO).
 
-Omitted: the tutorial's PyTorch half. torch_xla is another way to the card, which pytest-tt does not simulate.
+The PyTorch half: `single_chip_torch.py`.
 """
 
 import sys

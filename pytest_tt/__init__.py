@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from pytest_tt.compiler.tt_jit import TTJit
     from pytest_tt.golden import Golden, GoldenChecker
     from pytest_tt.options import Setting
+    from pytest_tt.pytorch import torch_to_jax
     from pytest_tt.run import TTRun
     from pytest_tt.standalone import Chips, open_chips, simulate
     from pytest_tt.targets.mesh import MeshShape
@@ -82,6 +83,7 @@ __all__ = [
     "cpu_init_params",
     "open_chips",
     "simulate",
+    "torch_to_jax",
     "tt_compile",
     "tt_device",
     "tt_golden",
@@ -104,6 +106,7 @@ _LAZY = {
     "TTRun": "pytest_tt.run",
     "open_chips": "pytest_tt.standalone",
     "simulate": "pytest_tt.standalone",
+    "torch_to_jax": "pytest_tt.pytorch",
 }
 
 

@@ -120,7 +120,7 @@ def tt_jit(request: pytest.FixtureRequest, tt_run: TTRun, tt_mesh: Mesh) -> TTJi
     if session.target.emulates and check is not None and tt_run.system is not None:
         from pytest_tt.compiler.emulation import Emulation
 
-        emulation = Emulation(check, tt_run.system, session.settings.explain.value)
+        emulation = Emulation(check, tt_run.system, session.settings.explain.value, session.exports())
     return TTJit(tt_run, tt_mesh, recorder, directory, session.target, check, emulation)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_tt.compiler.cache import CompileCache
     from pytest_tt.compiler.card_compiler import CardCompiler
+    from pytest_tt.emulator.exports import Exports
     from pytest_tt.options import Setting, Settings
     from pytest_tt.reporting import Reporting
     from pytest_tt.run import TTRun
@@ -136,6 +137,13 @@ class Session:
         limit = self.settings.timeout.value
         limit_s = DEFAULT_LIMIT_S if limit is None else limit
         return CardCompiler.installed(limit_s, self.cache.directory, self.reporting.compiling)
+
+    def exports(self) -> Exports | None:
+        """Where this run keeps emulated programs as jax lowered them; None where nothing is kept."""
+        from pytest_tt.emulator.exports import Exports
+
+        directory = self.cache.directory
+        return None if directory is None else Exports(directory / "emulated")
 
     def check_explain(self) -> None:
         """Raises pytest.UsageError for ``--tt-explain`` on a target that emulates nothing."""

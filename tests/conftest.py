@@ -23,9 +23,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     """No setting of the machine or of the outer run reaches the inner ones, and no real card is found.
 
     Inner runs load no plugins but ours and those that they name: finding the others takes a third of their time. They
-    keep bytecode, also where the outer run does not: else each rewrites and compiles the plugin anew.
+    keep bytecode, also where the outer run does not: else each rewrites and compiles the plugin anew. And as in the
+    outer run XLA optimizes little.
     """
     for name in list(os.environ):
+        if name == "JAX_DISABLE_MOST_OPTIMIZATIONS":
+            continue
         if name.startswith(("PYTEST_TT_", "JAX_", "TT_")) or name in (
             "CI",
             "PYTEST_ADDOPTS",

@@ -11,7 +11,7 @@ All blocks of a page run in one temporary directory, in order, as a reader would
 - ``toml``, ``yaml`` and ``json`` are parsed.
 - ``tree`` shows the layout of the repository: names, two spaces or more, what they are for. Each name must exist.
 - ``<!-- not run: REASON -->`` on the line before skips a block, ``<!-- slow -->`` runs it only if `SLOW` is set,
-  ``<!-- needs: PACKAGE -->`` only where that is installed.
+  ``<!-- needs: PACKAGE -->`` only where that is installed, several with commas.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SLOW = "DOCS_SLOW"
 LANGUAGES = ("python", "console", "shell", "toml", "yaml", "json", "markdown", "tree")
 
 _FENCE = re.compile(
-    r"^(?P<indent> *)(?:<!-- (?:not run: (?P<reason>[^>]+)|(?P<slow>slow)|needs: (?P<needs>[\w.-]+)) -->\n(?P=indent))?"
+    r"^(?P<indent> *)(?:<!-- (?:not run: (?P<reason>[^>]+)|(?P<slow>slow)|needs: (?P<needs>[^>]+)) -->\n(?P=indent))?"
     r"(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=indent)(?P=ticks) *$",
     re.MULTILINE | re.DOTALL,
 )
@@ -50,7 +50,7 @@ _MAY_DIFFER = re.compile(r"(…|={3,}|_{3,}|\d+\.\d+ ?s\b|\bjax \d(?:[\w.]*\w)?)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One fenced block. line: where it begins; reason: why it is not run, None if it is; needs: a package."""
+    """One fenced block. line: where it begins; reason: why it is not run, None if it is; needs: packages."""
 
     page: str
     line: int
@@ -96,7 +96,7 @@ def follow(blocks: Iterable[Block], room: Path, tools: Path) -> None:
             assert not missing, f"{block.place}: the repository has no {', '.join(missing)}"
         if block.reason is not None or (block.slow and not os.environ.get(SLOW)):
             continue
-        if block.needs is not None and package_version(block.needs) is None:
+        if block.needs is not None and None in map(package_version, block.needs.split(", ")):
             continue
         if block.title is not None:
             path = room / block.title

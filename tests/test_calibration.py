@@ -16,6 +16,8 @@ from benchmarks.calibration.recorded import DIRECTORY, SIMULATORS, read
 from benchmarks.calibration.table import disputed, kept_out
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from benchmarks.calibration.recorded import Recorded
 
 slow = pytest.mark.skipif(
@@ -27,6 +29,18 @@ EQUAL = (
     "add_bf16", "add_edge_bf16", "mul_bfp8", "exp_bf16", "exp_edge_bf16", "exp_f32", "gelu_fast_bf16", "tanh_bf16",
     "silu_edge_bf16", "log_edge_bf16", "pow_bf16", "typecast_bf16_bfp8", "sum_dim-1_f32", "sum_dim-2_f32",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def optimized() -> Iterator[None]:
+    """As for users, and not as conftest.py has it: XLA then joins a product and a sum, as the chip does, so that some
+    functions' last bits are the chip's too."""
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="module")

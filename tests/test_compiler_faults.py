@@ -33,7 +33,7 @@ RIGHT = ["iota", "slice", "dynamic_slice_spread", "dynamic_slice_beyond"]
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Emulated]:
     """What comes of the recorded programs, executed in a process of its own: it takes simulated chips."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_TT_", "JAX_"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_TT_")}
     environment |= {"PYTEST_TT_DEVICE_ROOT": str(tmp_path_factory.mktemp("none")), "PYTHONPATH": str(HERE.parent)}
     done = subprocess.run(
         [sys.executable, "recorded/faults.py"], cwd=HERE, env=environment, capture_output=True, text=True, check=False

@@ -33,6 +33,7 @@ NOT_RUN = {
     "docs/emulation.md": {"needs the network": 1},
     "docs/index.md": {"needs the network": 1, "needs a card": 1},
     "docs/kernels.md": {"downloads 300 MB": 1, "needs ttnn": 1},
+    "docs/pytorch.md": {"nox runs it, session pytorch": 1},
     "docs/simulation.md": {"nox runs it, session compiler": 1},
     "docs/zoos_elsewhere.md": {"nox runs it, session elsewhere": 1},
 }
@@ -44,13 +45,14 @@ RUN_IN_NOX = {
     "docs/meshes_and_systems.md": 3,
     "docs/zoos_elsewhere.md": 1,
 }
-# Blocks that run only where a package is installed, as in nox's sessions compiler and emulator.
+# Blocks that run only where a package is installed, as in nox's sessions compiler, emulator and pytorch.
 NEED = {
     "README.md": {"jax-tt-plugin": 2},
     "docs/compile.md": {"jax-tt-plugin": 6},
     "docs/compiler_faults.md": {"jax-tt-plugin": 2},
     "docs/emulation.md": {"jax-tt-plugin": 2},
     "docs/models_on_the_chip.md": {"jax-tt-plugin": 1},
+    "docs/pytorch.md": {"torchax": 1, "torchax, jax-tt-plugin": 1},
 }
 
 # Pages of which the same is true of all blocks.

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from test_run import run
 
+from pytest_tt.packages import package_version
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -61,6 +63,7 @@ def test_every_script_is_tested_on_the_meshes_of_its_text() -> None:
     assert COMMANDS == {
         "jax_inference_lesson.py": ["--tt-system n300", "--tt-system t3k", "--tt-system galaxy"],
         "single_chip.py": ["--tt-mesh 1x1"],
+        "single_chip_torch.py": ["--tt-mesh 1x1"],
         "tensor_parallel_dense.py": ["--tt-mesh 1x2"],
         "tensor_parallel_pair.py": ["--tt-mesh 1x8"],
         "train_on_host.py": ["model_params.msgpack --tt-mesh 1x1"],
@@ -118,6 +121,22 @@ def test_single_chip(tmp_path: Path) -> None:
     assert facts["Artifacts"] == "model.stablehlo.mlir"
     text = (tmp_path / "output/model.stablehlo.mlir").read_text(encoding="utf-8")
     assert text.count("stablehlo.sine") == text.count("stablehlo.cosine") == 1
+
+
+def test_single_chip_torch(tmp_path: Path) -> None:
+    if package_version("torchax") is None:
+        pytest.skip('torchax is not installed: pip install "pytest-tt[torch]"; nox\'s session pytorch has it')
+    import torch
+
+    name = "single_chip_torch.py"
+    facts = printed(name, *COMMANDS[name], tmp_path)
+    example = module_of(name)
+    with torch.no_grad():
+        expected = example.make_model().double()(torch.from_numpy(example.IMAGES).double()).numpy()
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(facts["Output"], expected, atol=1e-6)
+    assert facts["On the chip"] == "True"
+    assert facts["Largest difference from PyTorch"] < 1e-6
 
 
 def test_tensor_parallel_pair(tmp_path: Path) -> None:

@@ -297,6 +297,7 @@ def test_what_cannot_be_collected(
 
 def test_the_zoo(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("ZOO_SLOW", "1")  # as hardware.yml has it
     assert main(["matrix", "zoo", "--json", "--select", "-p no:cacheprovider"]) == 0
     include: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["include"]
     labels = {entry["mesh"]: entry["runs-on"] for entry in include}

@@ -18,10 +18,10 @@ ROOT = Path(__file__).parents[1]
 # The rooms of the plugin, from the ground up: a file imports from its own room and from those before it.
 # Modules at the top of the package are rooms of their own.
 PLUGIN = (
-    "files", "packages", "text", "discovery", "reporting", "targets", "tt_compiler", "compare", "emulator", "golden",
-    "parameters", "marker", "options", "run", "results", "compiler", "params", "session", "items", "run_hooks",
-    "fixtures", "isolation", "status", "interrupt", "hookspecs", "standalone", "pytest_tt", "kernels", "ci", "cli",
-    "__main__",
+    "files", "kept_files", "packages", "text", "discovery", "reporting", "targets", "tt_compiler", "compare",
+    "emulator", "golden", "parameters", "marker", "options", "run", "results", "compiler", "params", "session", "items",
+    "run_hooks", "fixtures", "isolation", "status", "interrupt", "hookspecs", "standalone", "pytorch", "pytest_tt",
+    "kernels", "ci", "cli", "__main__",
 )  # fmt: skip
 # What the zoo may use of the plugin: what docs/zoos_elsewhere.md shows, and helpers that are no part of a test run.
 PUBLIC = (

@@ -15,7 +15,7 @@ from zoo import registry
 from zoo.authoring import published
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from zoo.registry import Model
@@ -34,16 +34,6 @@ def pytest_tt_model(item: pytest.Item) -> str | None:
     """Tests in the folder of a model are of that model."""
     folder = item.path.parent
     return folder.name if folder.parent == registry.ROOT and (folder / "registration.py").is_file() else None
-
-
-@pytest.fixture
-def quick_compile() -> Iterator[None]:
-    """XLA optimizes little, which takes most of its time: for tests that compare no number, or a demo's few digits."""
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def all_models(config: pytest.Config) -> dict[str, Model]:
@@ -95,9 +85,10 @@ def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
 
 
 def _initialised(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
-    """One of the variants that `_small` gives of each model, as XLA takes seconds for each; all where `SLOW` is set."""
-    found = list(_small(config, models))
-    return found if os.environ.get(registry.SLOW) else {param.values[0].name: param for param in found}.values()
+    """The variants that `_small` gives; of models that load their weights only where `SLOW` is set, as XLA takes
+    seconds for each."""
+    slow = bool(os.environ.get(registry.SLOW))
+    return _small(config, [model for model in models if slow or not model.sources])
 
 
 def _compiled(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.parts.checkpoint import Checkpoint
     from zoo.parts.golden_case import GoldenCase
     from zoo.parts.sharding import Sharding
+    from zoo.text.encoder_decoder import EncoderDecoder
     from zoo.text.generation import Decoder
 
 ROOT = Path(__file__).parent
@@ -70,6 +71,9 @@ class Model:
     """config (not fitted), mesh -> the model as `zoo.text.generation.Generator` writes text with it. Its configs have
     `vocab_size` and `max_position_embeddings`, and `forward` takes ``input_ids``, ``attention_mask`` and
     ``position_ids`` and gives ``logits``. None: it does not write text."""
+    writer: Callable[[Any, Mesh], EncoderDecoder] | None = None
+    """config (not fitted), mesh -> the model as `zoo.text.encoder_decoder.Writer` writes text with it. None: it has no
+    encoder and decoder."""
     mutants: Callable[[], Mutants] | None = None
     """Wrong models that ``python -m zoo mutants`` tries; imports them inside. None only for models of other
     packages."""

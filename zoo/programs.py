@@ -1,4 +1,5 @@
-"""The programs of a model as people run it, by shapes alone: a forward pass; prefill and decode where it writes text.
+"""The programs of a model as people run it, by shapes alone: a forward pass; prefill and decode where it writes text,
+encode and decode where it has an encoder too.
 
 They are what ``python -m zoo compile`` and the contract test give TT's compiler. Nothing is loaded, placed or computed.
 """
@@ -6,7 +7,7 @@ They are what ``python -m zoo compile`` and the contract test give TT's compiler
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_tt.targets.mesh import MeshShape
@@ -33,7 +34,7 @@ class ModelProgram:
     """A function of a model on a mesh, with its shardings, and the shapes that it is for."""
 
     name: str
-    """``forward``, ``prefill`` or ``decode``."""
+    """``forward``, ``prefill``, ``encode`` or ``decode``."""
     function: Any
     """As jax.jit returns it."""
     arguments: tuple[Any, ...]
@@ -47,17 +48,34 @@ class ModelProgram:
 
 
 def programs_of(
-    model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, length: int = LENGTH
+    model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, length: int = LENGTH, parameters: str | None = None
 ) -> Iterator[ModelProgram]:
     """The programs of `model` at `config` (a variant's, not fitted) on `mesh`, whose chips may be simulated.
 
-    `rows` are rounded up to what the chips divide that share them, `length` is cut to the model's positions. Raises
-    what tracing raises.
+    `rows` are rounded up to what the chips divide that share them, `length` is cut to the model's positions.
+    `parameters`: the dtype of those that are floating-point numbers; None: as the config has them. Raises what tracing
+    raises.
     """
     forward = forward_of(model, config, mesh, rows=rows, length=length)
+    if parameters is not None:
+        forward = replace(forward, arguments=(_in(parameters, forward.arguments[0]), *forward.arguments[1:]))
     yield forward
     if model.decoder is not None:
         yield from generation_of(model, config, mesh, forward.arguments[0], rows=rows, length=length)
+    if model.writer is not None:
+        yield from writing_of(model, config, mesh, forward.arguments, length=length)
+
+
+def _in(dtype: str, shapes: Any) -> Any:
+    """A tree of jax.ShapeDtypeStruct, floating-point numbers in `dtype`."""
+    import jax
+    import jax.numpy as jnp
+
+    def cast(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        wanted = jnp.dtype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf.dtype
+        return jax.ShapeDtypeStruct(leaf.shape, wanted)
+
+    return jax.tree.map(cast, shapes)
 
 
 def forward_of(model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, length: int = LENGTH) -> ModelProgram:
@@ -113,6 +131,38 @@ def generation_of(
     yield ModelProgram("decode", decode, (params, each, each, cache), count, slots, declared)
 
 
+def writing_of(
+    model: Model, config: Any, mesh: Mesh, arguments: tuple[Any, ...], *, length: int = LENGTH
+) -> Iterator[ModelProgram]:
+    """Reading the inputs, and one step of writing, with a cache of `length` slots: of models that have an encoder.
+
+    `arguments` are the shapes that the forward pass takes on `mesh`: parameters, and inputs by name.
+    """
+    import jax
+    import numpy as np
+
+    from zoo.text.encoder_decoder import programs
+
+    assert model.writer is not None
+    params, inputs = arguments
+    fitted, writer = model.sharding.fit(config, mesh), model.writer(config, mesh)
+    slots = min(length, writer.longest or length)
+    encode, decode = programs(writer, mesh, slots)
+    read = {name: inputs[name] for name in writer.inputs}
+    shape = next(iter(read.values())).shape
+    each = {"tokens": jax.ShapeDtypeStruct(shape[:1], np.int32)}
+    results = jax.eval_shape(encode, params, read)
+    memory, cache = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), results)
+    tokens = each["tokens"]
+    for name, function, taken, given in (
+        ("encode", encode, (params, read), read),
+        ("decode", decode, (params, tokens, tokens, memory, cache), each),
+    ):
+        declared = model.sharding.declared(fitted, mesh, given, card=True)
+        size = slots if name == "decode" else shape[1] if "input_ids" in read else None
+        yield ModelProgram(name, function, taken, shape[0], size, declared)
+
+
 def problems_of(program: ModelProgram, made: CardProgram) -> list[str]:
     """What is wrong with what TT's compiler made of `program`, one line each; whether it fits is not asked.
 
@@ -164,7 +214,7 @@ def input_shapes(model: Model, config: Any, rows: int, length: int) -> dict[str,
     tokens = min(length, getattr(config, "max_position_embeddings", length))
 
     def shape(value: Any) -> tuple[int, ...]:
-        if "input_ids" in example:
+        if "input_ids" in example and value.ndim == example["input_ids"].ndim:  # not the images beside texts
             return (rows, tokens, *value.shape[2:])
         return (rows, *value.shape[1:])
 

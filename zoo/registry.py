@@ -21,13 +21,14 @@ from pytest_tt.discovery import Zoo, ZooError, installed, of_type
 from zoo.model import ROOT, SLOW, Model
 from zoo.parts.architecture import Architecture, apply_as, images_of, row_of_tokens, rows_of, tokens_of
 from zoo.parts.checkpoint import Checkpoint
-from zoo.parts.golden_case import GoldenCase, recorded_bounds
+from zoo.parts.golden_case import FEW, GoldenCase, recorded_bounds
 from zoo.parts.sharding import Prepare, Sharding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = [
+    "FEW",
     "ROOT",
     "SLOW",
     "Architecture",

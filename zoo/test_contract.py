@@ -6,7 +6,6 @@ import inspect
 import math
 import os
 import re
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from zoo.registry import Architecture, Model
 
 COMPARED = "1x8"
-"""A mesh on which large variants are compiled for each system that usually has it."""
+"""A mesh for which programs are compiled for each system that usually has it."""
 
 _last: dict[tuple[str, str], tuple[Mapping[str, Any], str]] = {}
 """Weights of the case last asked for, and their digest: the meshes of a case come one after the other."""
@@ -160,7 +159,7 @@ def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:
     shapes = {config: shapes_of(architecture, config)}
     names = set(described(shapes[config]))
     # One layer has the outputs of all of them, and is traced in a moment.
-    one = config if architecture.layer is None else replace(config, num_hidden_layers=1)
+    one = architecture.of_one_layer(config)
     outputs = architecture.output_shapes(one, shapes_of(architecture, one))
     for text in sharding.meshes:
         mesh, fitted = placement_record.fitted_to(zoo_model, config, text)
@@ -179,12 +178,12 @@ def test_compiles(zoo_model: Model, zoo_compiled: str, tt_run: Any, tt_mesh: Any
     """By TT's compiler, from shapes alone: every program, for the smallest system that usually has such a mesh.
 
     The compiler makes the same program for all systems, see `body`, so that this one says whether it fits on the
-    others. Where the environment sets `SLOW`, variants for tests are compiled for all systems of each mesh, the others
-    on `COMPARED`, to see that this holds.
+    others. Where the environment sets `SLOW`, it is compiled for all systems that have the mesh `COMPARED`, to see that
+    this holds.
     """
     mesh, problems = str(tt_run.mesh), []
     made: dict[str, list[CardProgram]] = {system: [] for system in systems_of(mesh)}
-    compared = bool(os.environ.get(SLOW)) and (zoo_compiled in zoo_model.small or mesh == COMPARED)
+    compared = bool(os.environ.get(SLOW)) and mesh == COMPARED
     config = zoo_model.config(zoo_compiled)
     if layers := getattr(config, "num_hidden_layers", None):
         tt_compile.layers(layers)
@@ -224,7 +223,6 @@ def test_as_published(zoo_model: Model, zoo_published: Path) -> None:
     assert not problems, f"{zoo_published}:\n" + "\n".join(problems)
 
 
-@pytest.mark.usefixtures("quick_compile")
 def test_initialised_on_the_host(zoo_model: Model, zoo_small: str, tt_mesh: Any, cpu_init_params: Any) -> None:
     architecture, sharding = zoo_model.architecture, zoo_model.sharding
     fitted = sharding.fit(zoo_model.config(zoo_small), tt_mesh)

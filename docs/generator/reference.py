@@ -16,6 +16,7 @@ import constructs
 import formats
 import interface
 import options
+import skipped
 
 FOLDER = Path(__file__).parents[1] / "reference"
 NOTE = "<!-- Written by docs/generator/reference.py from the code: change the code, then run it. -->"
@@ -30,6 +31,7 @@ PAGES = {
     "commands": commands.commands,
     "constructs": constructs.constructs,
     "compiled_models": compiled.compiled,
+    "skipped_models": skipped.skipped,
 }
 
 

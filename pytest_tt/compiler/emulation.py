@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_tt.compiler.card_check import CardCheck
     from pytest_tt.compiler.simulation import Simulation
     from pytest_tt.emulator.differences import Cost
+    from pytest_tt.emulator.exports import Exports
     from pytest_tt.tt_compiler.card_program import CardProgram
     from pytest_tt.tt_compiler.lowering import Lowered
     from pytest_tt.tt_compiler.ttnn_module import Op
@@ -60,6 +61,8 @@ class Emulation:
     """The one whose chips are emulated."""
     explain: bool
     """Whether the ops that cost most accuracy are looked for."""
+    exports: Exports | None = None
+    """Where programs are kept between runs as jax lowered them for the simulated chips."""
     numbers: Iterator[int] = field(default_factory=count)
 
     def compile(
@@ -98,7 +101,7 @@ class EmulatedCall:
         self._number = next(emulation.numbers)
         self._random = next((op for op in _RANDOM if op in card.ops), None)
         numerics = chip(SYSTEMS[card.system].arch)
-        self._rounded = Emulator.of(card, self._lowered, simulation.mesh, numerics)
+        self._rounded = Emulator.of(card, self._lowered, simulation.mesh, numerics, emulation.exports)
         for number, op in self._rounded.program.written.items():
             if lowered.kept[number] not in self._donated:
                 raise EmulationError(
@@ -111,7 +114,7 @@ class EmulatedCall:
 
     @cached_property
     def _exact(self) -> Emulator:
-        return Emulator.of(self.card, self._lowered, self._simulation.mesh, EXACT)
+        return self._rounded.by(EXACT)
 
     @cached_property
     def _bound(self) -> float:

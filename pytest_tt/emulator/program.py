@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytest_tt.emulator import attributes, control
@@ -46,6 +46,8 @@ class EmulatedProgram:
     name: str
     system: str
     module: Module
+    text: str = field(repr=False)
+    """What was read."""
     compiler: Compiler
     functions: Mapping[str, tuple[KnownOp, ...]]
     """The ops of each function that a call of the program executes, and of those that it loads from the cache."""
@@ -118,7 +120,7 @@ class EmulatedProgram:
             _read(main, module, functions)
         except EmulationError as error:
             raise error.of(name) from None
-        return cls(name, system, module, compiler, functions)
+        return cls(name, system, module, text, compiler, functions)
 
 
 def _giving(value: str, ops: Sequence[Op]) -> Op | None:

@@ -13,6 +13,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from pytest_tt.emulator import control
 from pytest_tt.emulator.elements import dtype_of
 from pytest_tt.emulator.errors import ChipsDisagreeError, EmulationError
+from pytest_tt.emulator.exports import export_key
 from pytest_tt.emulator.machine import AXES, Machine
 from pytest_tt.emulator.numerics import EXACT
 from pytest_tt.emulator.pairs import joined, laid_out, split
@@ -22,6 +23,7 @@ from pytest_tt.emulator.sharding import on_mesh, spec_of, spec_of_shares, unspli
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_tt.emulator.exports import Exports
     from pytest_tt.emulator.numerics import Numerics
     from pytest_tt.tt_compiler.artifact import Split
     from pytest_tt.tt_compiler.card_program import CardProgram
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 # By how much chips may differ in what they all hold, of its largest magnitude: they may add in different orders.
 _SAME_EXACTLY = 1e-5
 _SAME_ROUNDED = 2e-2
+
+# Whether XLA optimizes what it compiles, whatever XLA_FLAGS say. Without rounding, no digit depends on it, and it takes
+# less than half of the time. With the chip's numbers it must contract multiplications and additions: see vector_unit.
+_OPTIMIZED, _NOT_OPTIMIZED = {"xla_backend_optimization_level": 3}, {"xla_backend_optimization_level": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +74,17 @@ class Emulator:
         in_shardings: Sequence[Any] = (),
         donated: Sequence[int] = (),
         numerics: Numerics = EXACT,
+        exports: Exports | None = None,
     ) -> None:
         """`kept` are the numbers of the leaves that the program takes (all, if None), `in_shardings` those of the kept
-        ones, of which only those of jax count; an array has its own otherwise.
+        ones, of which only those of jax count; an array has its own otherwise. `exports` is where to keep it
+        as jax lowers it, and to look for it.
 
         Raises EmulationError if the mesh or the number of results is not that of the program.
         """
         self.program, self.mesh, self.numerics = program, mesh, numerics
         self.outputs, self.kept, self.donated = tuple(outputs), kept, tuple(donated)
-        self._in_shardings = tuple(in_shardings)
+        self._in_shardings, self._exports = tuple(in_shardings), exports
         self._main = program.module.main
         self._devices = list(mesh.devices.flat)
         rows, columns = program.grid
@@ -92,7 +100,14 @@ class Emulator:
         self._compiled: dict[object, Any] = {}
 
     @classmethod
-    def of(cls, card: CardProgram, lowered: Lowered, mesh: Mesh, numerics: Numerics = EXACT) -> Emulator:
+    def of(
+        cls,
+        card: CardProgram,
+        lowered: Lowered,
+        mesh: Mesh,
+        numerics: Numerics = EXACT,
+        exports: Exports | None = None,
+    ) -> Emulator:
         """`card`, what TT's compiler made of `lowered`, on the simulated chips of `mesh`. Raises EmulationError.
 
         `mesh` has the chips of the lowering's mesh in the same order; the axes may have other names.
@@ -112,7 +127,14 @@ class Emulator:
         ]
         return cls(
             program, mesh, outputs, kept=lowered.kept, in_shardings=lowered.in_shardings, donated=lowered.donated,
-            numerics=numerics,
+            numerics=numerics, exports=exports,
+        )  # fmt: skip
+
+    def by(self, numerics: Numerics) -> Emulator:
+        """The same program, computed with other `numerics`."""
+        return Emulator(
+            self.program, self.mesh, self.outputs, kept=self.kept, in_shardings=self._in_shardings,
+            donated=self.donated, numerics=numerics, exports=self._exports,
         )  # fmt: skip
 
     def __call__(self, *leaves: Any) -> list[Any]:
@@ -157,10 +179,26 @@ class Emulator:
         key = tuple((x.shape, x.dtype, x.sharding) for x in arrays)
         if key not in self._compiled:
             try:
-                self._compiled[key] = self._jit(arrays).lower(*arrays).compile()
+                self._compiled[key] = self._lowered(arrays).compile(
+                    _NOT_OPTIMIZED if self.numerics == EXACT else _OPTIMIZED
+                )
             except EmulationError as error:
                 raise error.of(self.program.name) from None
         return self._compiled[key]
+
+    def _lowered(self, arrays: Sequence[Any]) -> Any:
+        """The program for `arrays` as jax lowers it, by an earlier run if it was kept."""
+        if self._exports is None:
+            return self._jit(arrays).lower(*arrays)
+        given = [(x.shape, x.dtype, x.sharding) for x in arrays]
+        key = export_key(self.program.text, self.program.build, self.numerics, self.mesh, self.outputs, given)
+        exported = self._exports.get(key)
+        if exported is None:
+            jitted = self._jit(arrays)
+            exported = self._exports.put(key, jitted, arrays)
+            if exported is None:
+                return jitted.lower(*arrays)
+        return jax.jit(exported.call, out_shardings=self._out_shardings).lower(*arrays)
 
     def observe(self, leaves: Sequence[Any]) -> list[tuple[Op, np.ndarray[Any, Any]]]:
         """The ops of the main function, in their order, with their first result on all chips: ``[rows, columns, …]``.
@@ -256,8 +294,12 @@ class Emulator:
             return (*typed, worst)
 
         mapped = self._mapped(on_a_chip, arrays, (*self._specs, PartitionSpec()))
-        everywhere = NamedSharding(self.mesh, PartitionSpec())
-        return jax.jit(mapped, out_shardings=(*(output.sharding for output in self.outputs), everywhere))
+        return jax.jit(mapped, out_shardings=self._out_shardings)
+
+    @property
+    def _out_shardings(self) -> tuple[NamedSharding, ...]:
+        """Of the results, and of how far chips differ in them."""
+        return (*(output.sharding for output in self.outputs), NamedSharding(self.mesh, PartitionSpec()))
 
     def _compare(self, differences: np.ndarray[Any, Any]) -> None:
         """Raise ChipsDisagreeError if chips hold different values of what is the same on all of them."""

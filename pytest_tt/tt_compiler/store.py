@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import time
 import zipfile
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pytest_tt.files import write_atomically
+from pytest_tt.kept_files import KeptFiles
 from pytest_tt.packages import package_version
 from pytest_tt.tt_compiler.artifact import Artifact, outputs_from_json, outputs_to_json
 from pytest_tt.tt_compiler.refusal import Refusal
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 30
 _FORMAT = "2"
 _SUFFIX = ".tt.zip"
-# A temporary file that is older was left by a process that was killed.
-_STALE_S = 3600.0
 
 
 class Store:
@@ -35,30 +32,24 @@ class Store:
 
     def __init__(self, directory: Path, max_bytes: int = MAX_BYTES) -> None:
         self.directory = directory
-        self._max_bytes = max_bytes
-        self._size: int | None = None
+        self._files = KeptFiles(directory, _SUFFIX, max_bytes)
 
     def get(self, key: str) -> Artifact | Refusal | None:
         """What was kept under `key`, None if nothing was."""
-        path = self._path(key)
+        content = self._files.read(key)
+        if content is None:
+            return None
         try:
-            with zipfile.ZipFile(path) as archive:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 texts = {name: archive.read(name) for name in archive.namelist()}
             log = texts["log"].decode()
             if texts.keys() == {"log"}:
-                found: Artifact | Refusal = Refusal(log)
-            else:
-                outputs = outputs_from_json(texts["outputs"])
-                found = Artifact(texts["ttir"].decode(), texts["ttnn"].decode(), log, outputs)
-        except FileNotFoundError:
-            return None
+                return Refusal(log)
+            outputs = outputs_from_json(texts["outputs"])
+            return Artifact(texts["ttir"].decode(), texts["ttnn"].decode(), log, outputs)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError):
-            with suppress(OSError):
-                path.unlink()
+            self._files.remove(key)
             return None
-        with suppress(OSError):
-            os.utime(path)  # used: not one of the oldest
-        return found
 
     def put(self, key: str, result: Artifact | Refusal) -> None:
         """Keep `result` under `key`, and remove the oldest if there are too many."""
@@ -70,9 +61,7 @@ class Store:
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for name, part in parts.items():
                 archive.writestr(name, part)
-        with suppress(OSError):
-            write_atomically(self._path(key), content.getvalue())
-            self._grown(len(content.getvalue()))
+        self._files.write(key, content.getvalue())
 
     def facts(self, build: Build) -> dict[str, str | None] | None:
         """What is known of `build` that takes a while to find out; None if nothing is."""
@@ -86,34 +75,6 @@ class Store:
         """Keep what was found out of `build`."""
         with suppress(OSError):
             write_atomically(self._facts(build), json.dumps(dict(facts), indent=1) + "\n")
-
-    def prune(self) -> None:
-        """Remove the oldest programs until the rest has at most the number of bytes given, and what was left half."""
-        entries = []
-        for path in self.directory.glob(f"*{_SUFFIX}"):
-            with suppress(OSError):
-                status = path.stat()
-                entries.append((status.st_mtime, status.st_size, path))
-        self._size = sum(size for _, size, _ in entries)
-        for _, size, path in sorted(entries):
-            if self._size <= self._max_bytes:
-                break
-            with suppress(OSError):
-                path.unlink()
-                self._size -= size
-        for path in self.directory.glob(".*.tmp"):
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > _STALE_S:
-                    path.unlink()
-
-    def _grown(self, size: int) -> None:
-        if self._size is not None:
-            self._size += size
-        if self._size is None or self._size > self._max_bytes:
-            self.prune()
-
-    def _path(self, key: str) -> Path:
-        return self.directory / f"{key}{_SUFFIX}"
 
     def _facts(self, build: Build) -> Path:
         name = hashlib.sha256(f"{build.engine} {build.digest}".encode()).hexdigest()[:16]

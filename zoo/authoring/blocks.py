@@ -179,6 +179,8 @@ def _laid_out_as(shape: tuple[int, ...], array: np.ndarray) -> np.ndarray | None
             return last
     if array.shape == shape:
         return array
+    if array.ndim == len(shape) + 1 and (array.shape[0] * array.shape[1], *array.shape[2:]) == shape:
+        return array.reshape(shape)  # rows of ours are the tokens of all images
     if array.ndim >= 2 and array.size == np.prod(shape) and array.shape[:2] == shape[:2]:
         return array.reshape(shape)
     return None

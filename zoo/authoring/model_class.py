@@ -200,11 +200,22 @@ def _tensors(model: Any) -> Saved:
     saved: Saved = {}
     parameters = dict(model.named_parameters())  # each once, whatever is tied to it
     ties = {name for name, _ in model.named_parameters(remove_duplicate=False)} - set(parameters)
-    for name, tensor in model.state_dict().items():
-        if name not in ties:
-            dtype = np.dtype(np.float32 if tensor.is_floating_point() else np.int64)
-            saved[name] = (tuple(tensor.shape), dtype)
+    held = {name: tensor for name, tensor in model.state_dict().items() if name not in ties}
+    for name, tensor in _as_saved(model, held).items():
+        dtype = np.dtype(np.float32 if tensor.is_floating_point() else np.int64)
+        saved[name] = (tuple(tensor.shape), dtype)
     return saved
+
+
+def _as_saved(model: Any, held: dict[str, Any]) -> dict[str, Any]:
+    """`held` as save_pretrained writes it: transformers 5 has modules of other names than the checkpoints of ViT."""
+    try:
+        from transformers.core_model_loading import revert_weight_conversion
+    except ImportError:  # transformers 4 saves what it holds
+        return held
+    found = dict(revert_weight_conversion(model, dict(held)))
+    renamed = set(found) - set(held)
+    return found if renamed else {name: found[name] for name in held}  # in the order of the modules
 
 
 def _fields(config_class: Any, config: Any) -> dict[str, Any]:

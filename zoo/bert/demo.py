@@ -13,6 +13,7 @@ from zoo.bert.model import MINILM
 from zoo.bert.sentence_transformers import LENGTH, check_pooling, longest_sentence
 from zoo.checkpoints.tensor_files import TensorFiles
 from zoo.cli.demo import Demo, DemoError, Shown, Stage
+from zoo.cli.output import output_of
 from zoo.text import fill_mask
 from zoo.text.fill_mask import MASK
 
@@ -66,7 +67,7 @@ def run(stage: Stage, options: argparse.Namespace) -> Shown:
         )
     if len(sentences) == 1:
         raise DemoError("one sentence: give two or more, to compare them")
-    outputs = fill_mask.output_of(stage, config, inputs, "sentence")
+    outputs = output_of(stage, config, inputs, "sentence")
     return fill_mask.shown(_similarities(sentences, outputs.result), sentences, inputs, outputs)
 
 

@@ -51,17 +51,6 @@ def without_bias(module: str) -> Mutant:
     return changed(f"{module}/bias", np.zeros_like)
 
 
-class PreNormLayer(encoder.Layer):
-    """Normalisation of what goes into attention and MLP, as in GPT-2, not of what comes out."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
-        """As ``Layer``."""
-        x = x + self.attended(layer_norm(self.config, "attention_norm")(x), bias)
-        y: jax.Array = x + self.mlp(layer_norm(self.config, "norm")(x))
-        return y
-
-
 def scaled_by(exponent: float) -> Mutant:
     """Scores multiplied by head_dim ** `exponent`, where -0.5 is right."""
 
@@ -119,7 +108,7 @@ BY_NAME: dict[str, Mutant] = {
     "LayerNorm eps 1e-5 (PyTorch's default)": eps(1e-5),
     "LayerNorm eps 1e-6 (Flax's default)": eps(1e-6),
     "LayerNorm by the sample's deviation": wrong(layer_norm=unbiased_norm),
-    "pre-norm for post-norm": wrong(Layer=PreNormLayer),
+    "pre-norm for post-norm": wrong(Layer=encoder.PreNormLayer),
     "token types ignored": Mutant(inputs=lambda x: {**x, "token_type_ids": np.zeros_like(x["token_type_ids"])}),
     "token types not added": changed("type/embedding", np.zeros_like),
     "positions from 1": changed("params/position", moved(-1)),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.bert import config_keys, params, reference, sharding
-from zoo.bert.model import BASE, CONFIGS, LARGE, MINILM, TINY, Bert, forward
-from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, tokens_of
+from zoo.bert.model import BASE, CONFIGS, LARGE, MINILM, PRECISION, TINY, Bert, forward
+from zoo.registry import FEW, Architecture, Checkpoint, GoldenCase, Model, Sharding, tokens_of
 
 if TYPE_CHECKING:
     from zoo.authoring.mutants import Mutants
@@ -84,6 +84,7 @@ MODEL = Model(
         example=example,
         layer="layer_",
         helpers=("params/word/first_row",),
+        precision=PRECISION,
         work=tokens_of,
     ),
     sharding=Sharding(
@@ -109,20 +110,21 @@ MODEL = Model(
             reference=reference.CASES["tiny"],
             weights=params.golden_params,
             select=reference.everything,
+            quick=FEW,
         ),
         "base": GoldenCase(
             variant=BASE.name,
             reference=reference.CASES["base"],
             weights=params.golden_params,
             select=reference.slices,
-            quick=("1x8",),
+            quick=(),
         ),
         "minilm": GoldenCase(
             variant=MINILM.name,
             reference=reference.CASES["minilm"],
             weights=params.golden_params,
             select=reference.slices,
-            quick=("1x1", "1x8", "2x4"),
+            quick=FEW,
         ),
         "large-1-layer": _one_layer(LARGE, "large-1-layer"),
         "minilm-1-layer": _one_layer(MINILM, "minilm-1-layer"),

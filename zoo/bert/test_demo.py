@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("quick_compile")  # of numbers, a demo prints few digits
-
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "##s", ".", ",", *(f"w{n}" for n in range(202))]
 """As many tokens as the tiny variant has."""
 

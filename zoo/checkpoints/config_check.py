@@ -119,7 +119,7 @@ def _differing(
             found, wanted = verdict.read(value, content), verdict.wanted(name, told, config)
             if found != wanted:
                 yield f"{key} {'has' if verdict.count else 'is'} {short(found)}, not {short(wanted)}"
-    for key, verdict in keys.items():
+    for key, verdict in (*keys.items(), *_left_out(keys, content)):
         if not isinstance(verdict, Field) or verdict.name or key in given:
             continue
         default = verdict.missing(content)
@@ -127,3 +127,12 @@ def _differing(
             found, wanted = verdict.read(default, content), verdict.wanted(key, told, config)
             if found != wanted:
                 yield f"{key} is left out, which means {short(found)}, not {short(wanted)}"
+
+
+def _left_out(keys: Mapping[str, Verdict], content: Mapping[str, Any]) -> Iterator[tuple[str, Verdict]]:
+    """Verdicts on keys of objects that `content` has, and that those leave out, as ``outer.inner``."""
+    for key, verdict in keys.items():
+        if isinstance(verdict, Nested) and isinstance(content.get(key), Mapping):
+            for name, inner in verdict.keys.items():
+                if name not in content[key]:
+                    yield f"{key}.{name}", inner

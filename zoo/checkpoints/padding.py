@@ -31,14 +31,21 @@ def encoder_growths(heads: int, intermediate: int, tokens: int, no_token: float)
     no_token: the bias of the logits behind the vocabulary.
     """
     return {
+        **layer_growths(heads, intermediate),
+        "word/embedding": Growth(0, tokens),
+        "decoder/bias": Growth(0, tokens, no_token),
+    }
+
+
+def layer_growths(heads: int, intermediate: int) -> dict[str, Growth]:
+    """The growths of the layers of `zoo.layers.encoder`: to so many heads and inner units."""
+    return {
         **{f"{module}/kernel": Growth(1, heads) for module in ("query", "key", "value")},
         **{f"{module}/bias": Growth(0, heads) for module in ("query", "key", "value")},
         "attention/kernel": Growth(0, heads),
         "up/kernel": Growth(1, intermediate),
         "up/bias": Growth(0, intermediate),
         "down/kernel": Growth(0, intermediate),
-        "word/embedding": Growth(0, tokens),
-        "decoder/bias": Growth(0, tokens, no_token),
     }
 
 

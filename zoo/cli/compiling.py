@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytest_tt.cli.command import Command, UnusableError
@@ -36,11 +36,13 @@ at best: bound by a chip's arithmetic, its DRAM and what it receives; nothing he
 class Sizes:
     """What programs are compiled for: rows of a batch, tokens of a row; and options of TT's compiler.
 
-    by_line: whether the rows say what each line of source costs.
+    parameters: their dtype, None: as the variants have them. by_line: whether the rows say what each line of source
+    costs.
     """
 
     rows: int = ROWS
     length: int = LENGTH
+    parameters: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     by_line: bool = False
 
@@ -64,11 +66,14 @@ def rows_of(chosen: Iterable[tuple[Model, str]], system: str, mesh: str, sizes: 
             made: CardProgram | TTCompileError = future.result()
         except TTCompileError as error:
             made = error
-        return row_of(model, variant, program, made, by_line=sizes.by_line)
+        return replace(row_of(model, variant, program, made, by_line=sizes.by_line), parameters=sizes.parameters)
 
     with ThreadPoolExecutor(1) as compiler:
         for model, variant in chosen:
-            for program in programs_of(model, model.config(variant), chips, rows=sizes.rows, length=sizes.length):
+            config = model.config(variant)
+            for program in programs_of(
+                model, config, chips, rows=sizes.rows, length=sizes.length, parameters=sizes.parameters
+            ):
                 lowered = lower(program.function, program.arguments, {})
                 future = compiler.submit(compile_program, lowered, system=system, options=dict(sizes.options))
                 waiting.append((model, variant, program, future))
@@ -110,6 +115,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a row or prompt; a cache has twice as many (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
+        "--parameters",
+        choices=("float32", "bfloat16"),
+        help="dtype of the weights, in which most models then compute (default: as each variant has them)",
+    )
+    parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="of TT's compiler; can be repeated"
     )
     parser.add_argument(
@@ -138,6 +148,7 @@ def run(arguments: argparse.Namespace) -> int:
         sizes = Sizes(
             rows=arguments.rows,
             length=arguments.length,
+            parameters=arguments.parameters,
             options=options_of(arguments.option),
             by_line=arguments.by_line,
         )
@@ -230,6 +241,10 @@ def _recorded(names: Sequence[str], *, record: bool) -> int:
         claimed = [word for word in chosen if mesh in _model_of(word).sharding.meshes]
         if claimed:
             rows = watched(chosen_by(claimed, mesh), system, mesh, Sizes())
+            found += [(row, system, mesh) for row in rows]
+        again = [word for word in compiled_record.IN_BFLOAT16 if word in claimed and mesh == compiled_record.SMALLEST]
+        if again:
+            rows = watched(chosen_by(again, mesh), system, mesh, Sizes(parameters="bfloat16"))
             found += [(row, system, mesh) for row in rows]
     now = now.with_rows(found)
     if record:

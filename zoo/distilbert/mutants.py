@@ -29,7 +29,7 @@ from zoo.distilbert import model as distilbert
 from zoo.distilbert.model import BASE, TINY
 from zoo.distilbert.params import synthetic_params
 from zoo.layers import encoder
-from zoo.layers.encoder import attention, attention_bias, gelu, layer_norm
+from zoo.layers.encoder import attention, attention_bias, gelu
 from zoo.layers.masks import MASKED
 
 CASE = "tiny"
@@ -55,17 +55,6 @@ def sinusoids(table: np.ndarray) -> np.ndarray:
     places, units = np.indices(table.shape)
     angles = places / 10000.0 ** (2 * (units // 2) / table.shape[1])
     return np.asarray(np.where(units % 2, np.cos(angles), np.sin(angles)), table.dtype)
-
-
-class PreNormLayer(encoder.Layer):
-    """Normalisation of what goes into attention and MLP, as in GPT-2, not of what comes out."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
-        """As ``Layer``."""
-        x = x + self.attended(layer_norm(self.config, "attention_norm")(x), bias)
-        y: jax.Array = x + self.mlp(layer_norm(self.config, "norm")(x))
-        return y
 
 
 def unscaled(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
@@ -103,7 +92,7 @@ BY_NAME: dict[str, Mutant] = {
     "ReLU for GELU": wrong(gelu=nn.relu),
     "LayerNorm eps 1e-5 (PyTorch's default)": config(layer_norm_eps=1e-5),
     "LayerNorm eps 1e-6 (Flax's default)": config(layer_norm_eps=1e-6),
-    "pre-norm for post-norm": wrong(Layer=PreNormLayer),
+    "pre-norm for post-norm": wrong(Layer=encoder.PreNormLayer),
     "positions from 1": changed("params/position", moved(-1)),
     "positions from 2 (RoBERTa)": changed("params/position", moved(-2)),
     "sinusoids for learned positions": changed("params/position", sinusoids),

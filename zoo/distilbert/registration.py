@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.distilbert import config_keys, params, reference, sharding
-from zoo.distilbert.model import BASE, CONFIGS, TINY, DistilBert, forward
-from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, tokens_of
+from zoo.distilbert.model import BASE, CONFIGS, PRECISION, TINY, DistilBert, forward
+from zoo.registry import FEW, Architecture, Checkpoint, GoldenCase, Model, Sharding, tokens_of
 
 if TYPE_CHECKING:
     from zoo.authoring.mutants import Mutants
@@ -66,6 +66,7 @@ MODEL = Model(
         example=example,
         layer="layer_",
         helpers=("params/word/first_row",),
+        precision=PRECISION,
         work=tokens_of,
     ),
     sharding=Sharding(
@@ -86,8 +87,8 @@ MODEL = Model(
         blocks=blocks,
     ),
     goldens={
-        "tiny": case(TINY, quick=("1x1", "1x8", "2x4")),
-        "base": case(BASE, quick=("1x8",)),
+        "tiny": case(TINY, quick=FEW),
+        "base": case(BASE, quick=()),
         "scores": case(TINY, scores=reference.LARGE_SCORES, meshes=("1x2",)),
     },
     mutants=mutants,

@@ -10,6 +10,7 @@ are flax's [in, out].
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
@@ -20,7 +21,9 @@ from jax.sharding import PartitionSpec as P
 from zoo.layers.cache import write
 from zoo.layers.encoder import LayerNorm, RowParallel, on_each_chip, summed_product
 from zoo.layers.fused import gelu_tanh
-from zoo.layers.masks import MASKED, causal
+from zoo.layers.masks import causal
+from zoo.layers.paged_attention import masked, of_prompt, of_step
+from zoo.layers.precision import Precision
 from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
     Layer: TypeAlias = tuple[jax.Array, jax.Array]
     Cache: TypeAlias = tuple[Layer, ...]
     Projections: TypeAlias = tuple[tuple[jax.Array, jax.Array], ...]
+
+
+PRECISION = Precision()
+"""Float32 as published; in bfloat16 a step and a prefill attend by one operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ class Positions(nn.Module):
 
     @nn.compact
     def __call__(self, numbers: jax.Array) -> jax.Array:
-        """`numbers` int32 of any shape to [..., features] float32."""
+        """`numbers` int32 of any shape to [..., features] in the table's dtype."""
         table = self.param("embedding", nn.initializers.normal(0.02), (self.rows, self.features))
         return jnp.take(table, numbers, axis=0, mode="clip")
 
@@ -131,22 +138,28 @@ class Attention(nn.Module):
         self.out = Dense(width, config.hidden_size)
 
     def __call__(
-        self, x: jax.Array, allowed: jax.Array, layer: Layer | None = None, positions: jax.Array | None = None
+        self,
+        x: jax.Array,
+        queries: int,
+        allowed: jax.Array | None = None,
+        layer: Layer | None = None,
+        positions: jax.Array | None = None,
     ) -> tuple[jax.Array, Layer]:
-        """`x` [batch * queries, hidden], `allowed` bool [batch or 1, 1, queries, keys].
+        """`x` [batch * queries, hidden], `allowed` bool [batch, 1, queries, keys]; None: what is not behind a query.
 
         Gives the same shape as `x`, and keys and values [batch, heads, keys, head_dim]: of `x`, or those of the cache's
         `layer` with those of `x`, one query a row, at `positions` [batch].
         """
         steps = () if layer is None else (layer, positions)
-        column, part, call = (P(None, "model"), P("model")), P("batch", "model"), self._on_a_chip
+        masks = () if allowed is None else (allowed,)
+        column, part, call = (P(None, "model"), P("model")), P("batch", "model"), partial(self._on_a_chip, queries)
         if self.config.mesh is not None and not self.is_initializing():
             call = jax.shard_map(
                 call,
                 mesh=self.config.mesh,
                 in_specs=(
                     P("batch"),
-                    P("batch" if allowed.shape[0] > 1 else None),
+                    (P("batch"),) * len(masks),
                     (column, column, column),
                     (P("model"), P()),
                     *(((part, part), P("batch")) if steps else ()),
@@ -154,24 +167,26 @@ class Attention(nn.Module):
                 out_specs=(P("batch"), (part, part)),
                 check_vma=False,
             )
-        found: tuple[jax.Array, Layer] = call(x, allowed, (self.q(), self.k(), self.v()), self.out(), *steps)
+        found: tuple[jax.Array, Layer] = call(x, masks, (self.q(), self.k(), self.v()), self.out(), *steps)
         return found
 
     def _on_a_chip(
-        self, x: jax.Array, allowed: jax.Array, parts: Projections, out: tuple[jax.Array, jax.Array], *steps: Any
+        self,
+        queries: int,
+        x: jax.Array,
+        masks: tuple[jax.Array, ...],
+        parts: Projections,
+        out: tuple[jax.Array, jax.Array],
+        *steps: Any,
     ) -> tuple[jax.Array, Layer]:
         """`__call__` with a chip's heads; the sum over chips is the result."""
-        size, queries = self.config.head_dim, allowed.shape[2]
-        q, k, v = projected(x, parts, size, None if steps else queries)
+        q, k, v = projected(x, parts, self.config.head_dim, None if steps else queries)
         if steps:
             caches, positions = steps
-            q = q.reshape(x.shape[0], -1, 1, size)
             k, v = (write(cache, new.swapaxes(1, 2), positions) for cache, new in zip(caches, (k, v), strict=True))
-        scores = jnp.einsum("bhqd,bhkd->bhqk", q, k)
-        weights = nn.softmax(jnp.where(allowed, scores, MASKED))
-        mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, v)
-        if not steps:
-            mixed = mixed.swapaxes(1, 2)
+            mixed = of_step(q, k, v, positions)
+        else:
+            mixed = (masked(q, k, v, *masks) if masks else of_prompt(q, k, v)).swapaxes(1, 2)
         mesh = None if self.is_initializing() else self.config.mesh
         return summed_product(mixed.reshape(x.shape[0], -1), *out, mesh), (k, v)
 
@@ -218,10 +233,15 @@ class Block(nn.Module):
         self.fc, self.proj = nn.Dense(config.intermediate_size), RowParallel(config.hidden_size, config.mesh)
 
     def __call__(
-        self, x: jax.Array, allowed: jax.Array, layer: Layer | None = None, positions: jax.Array | None = None
+        self,
+        x: jax.Array,
+        queries: int,
+        allowed: jax.Array | None = None,
+        layer: Layer | None = None,
+        positions: jax.Array | None = None,
     ) -> tuple[jax.Array, Layer]:
         """As `Attention`."""
-        attended, layer = self.attn(self.ln_1(x), allowed, layer, positions)
+        attended, layer = self.attn(self.ln_1(x), queries, allowed, layer, positions)
         x = x + attended
         return x + self.mlp(self.ln_2(x)), layer
 
@@ -248,13 +268,19 @@ class Head(nn.Module):
 
 
 class GPT2(nn.Module):
-    """The language model. Token numbers, positions and masks are int32, everything else float32."""
+    """The language model. Token numbers, positions and masks are int32, everything else as `PRECISION` says."""
 
     config: GPT2Config
 
     def setup(self) -> None:
         config = self.config
-        self.wte = Embedding(config.vocab_size, config.padded_vocab_size, config.hidden_size, mesh=config.mesh)
+        self.wte = Embedding(
+            config.vocab_size,
+            config.padded_vocab_size,
+            config.hidden_size,
+            mesh=config.mesh,
+            dtype=PRECISION.parameters,
+        )
         self.wpe = Positions(config.max_position_embeddings, config.hidden_size)
         self.h = [Block(config) for _ in range(config.num_hidden_layers)]
         self.ln_f = LayerNorm(config.layer_norm_eps)
@@ -268,7 +294,7 @@ class GPT2(nn.Module):
         allowed = causal(input_ids.shape[1]) & (attention_mask != 0)[:, None, None, :]
         x = (self.wte(input_ids) + self.wpe(position_ids)).reshape(-1, self.config.hidden_size)
         for block in self.h:
-            x, _ = block(x, allowed)
+            x, _ = block(x, input_ids.shape[1], allowed)
         return self._logits(x).reshape(*input_ids.shape, -1)
 
     def prefill(self, input_ids: jax.Array, last: jax.Array, slots: int) -> tuple[jax.Array, Cache]:
@@ -281,7 +307,7 @@ class GPT2(nn.Module):
         x = (self.wte(input_ids) + self.wpe(jnp.arange(length))).reshape(-1, self.config.hidden_size)
         cache = []
         for block in self.h:
-            x, (k, v) = block(x, causal(length)[None, None])
+            x, (k, v) = block(x, length)
             room = ((0, 0), (0, 0), (0, slots - length), (0, 0))
             cache.append((jnp.pad(k, room), jnp.pad(v, room)))
         # Rows by their number would be a gather from each row's own table; this sum is exact.
@@ -294,12 +320,10 @@ class GPT2(nn.Module):
 
         `tokens` [batch] at `positions` [batch], which are their slots in the cache as well.
         """
-        slots = jnp.arange(cache[0][0].shape[2])[None, :]
-        allowed = (slots <= positions[:, None])[:, None, None, :]
         x = (self.wte(tokens[:, None]) + self.wpe(positions[:, None])).reshape(-1, self.config.hidden_size)
         written = []
         for block, layer in zip(self.h, cache, strict=True):
-            x, layer = block(x, allowed, layer, positions)
+            x, layer = block(x, 1, None, layer, positions)
             written.append(layer)
         return self._logits(x), tuple(written)
 

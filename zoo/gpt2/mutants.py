@@ -17,6 +17,7 @@ from zoo.authoring.mutants import Leaves, Mutant, Mutants, changed, epsilon_of, 
 from zoo.checkpoints.synthetic import uniform
 from zoo.gpt2 import model as gpt2
 from zoo.gpt2.model import TINY, Attention, Block
+from zoo.layers import paged_attention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +123,7 @@ def _activation(function: Callable[..., Any]) -> Mutant:
 
 def _masked(score: float) -> Mutant:
     """Too weak a mask: it shows where scores are as large as trained models have them."""
-    return Mutant(patch=lambda: mock.patch.object(gpt2, "MASKED", score), case="scores")
+    return Mutant(patch=lambda: mock.patch.object(paged_attention, "MASKED", score), case="scores")
 
 
 BY_NAME: dict[str, Mutant] = {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.checkpoints.hub import Source
 from zoo.gpt2 import config_keys, params, reference, sharding
-from zoo.gpt2.model import CONFIGS, GPT2, TINY
-from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, row_of_tokens, tokens_of
+from zoo.gpt2.model import CONFIGS, GPT2, PRECISION, TINY
+from zoo.registry import FEW, Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, row_of_tokens, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +67,7 @@ MODEL = Model(
         example=row_of_tokens,
         layer="h_",
         helpers=("params/wte/first_row", "params/lm_head/bias"),
+        precision=PRECISION,
         work=tokens_of,
     ),
     sharding=Sharding(
@@ -92,8 +93,8 @@ MODEL = Model(
         blocks=blocks,
     ),
     goldens={
-        "tiny": _case("tiny", reference.golden),
-        "gpt2": _case("gpt2", reference.golden, quick=("1x8",)),
+        "tiny": _case("tiny", reference.golden, quick=FEW),
+        "gpt2": _case("gpt2", reference.golden, quick=()),
         "gpt2-medium-1-layer": _one_layer("gpt2-medium", ("1x2",)),
         "gpt2-large-1-layer": _one_layer("gpt2-large", ()),
         "gpt2-xl-1-layer": _one_layer("gpt2-xl", ()),

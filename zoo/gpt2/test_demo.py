@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("quick_compile")  # of numbers, a demo prints few digits
-
 VOCABULARY = [*map(chr, range(33, 127)), "Ġ", "th", END]
 """As many tokens as the tiny variant has; Ġ is what byte-level tokenizers make of a space."""
 

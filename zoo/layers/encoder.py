@@ -1,4 +1,4 @@
-"""A layer of BERT's kind: attention both ways and an MLP, each followed by a sum with its input and a normalisation.
+"""Layers of encoders: attention and an MLP, each added to its input. BERT's normalise the sums, ViT's what goes in.
 
 Tokens of all sentences are rows of one matrix [batch * tokens, hidden]: of a product of three axes TT's compiler makes
 one of two, and reshapes before and behind it. Kernels of queries, keys and values are [hidden, head, head_dim] and that
@@ -19,6 +19,7 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.layers.fused import fused
 from zoo.layers.masks import MASKED
+from zoo.layers.precision import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,14 +49,17 @@ def attention_bias(mask: jax.Array) -> jax.Array:
     return jnp.where(mask[:, None, None, :] > 0, 0.0, MASKED)
 
 
-def attention(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
-    """What scaled `query` sees of all tokens, both ways; all [batch, head, tokens, head_dim] but `bias`.
+def attention(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array | None) -> jax.Array:
+    """What scaled `query` sees of all tokens, both ways; all [batch, head, tokens, head_dim] but `bias`, None: nothing.
 
     Scores and their softmax are float32 for bfloat16 values too: bfloat16 has no digits behind the point of large
     scores, and TT's compiler makes one operation of a softmax in float32 only.
     """
-    scores = jnp.einsum("bhqd,bhkd->bhqk", query, key, preferred_element_type=jnp.float32)
-    shares = nn.softmax(scores + bias, axis=-1).astype(value.dtype)
+    scores = jnp.einsum("bhqd,bhkd->bhqk", query, key, preferred_element_type=SHARED.scores)
+    if bias is None or bias.shape[-2] > 1:
+        # Else TT's compiler sees its own op for attention, and takes it apart into two operations more.
+        scores = jax.lax.optimization_barrier(scores)
+    shares = nn.softmax(scores if bias is None else scores + bias, axis=-1).astype(value.dtype)
     return jnp.einsum("bhqk,bhkd->bhqd", shares, value)
 
 
@@ -82,7 +86,7 @@ class LayerNorm(nn.Module):
         units = x.shape[-1:]
 
         def plain(x: jax.Array, scale: jax.Array, bias: jax.Array, *, epsilon: Any, normalized_shape: Any) -> jax.Array:
-            wide = x.astype(jnp.float32)
+            wide = x.astype(SHARED.norms)
             rest = wide - jnp.mean(wide, axis=-1, keepdims=True)
             variance = jnp.mean(rest * rest, axis=-1, keepdims=True)
             return (rest * jax.lax.rsqrt(variance + epsilon) * scale + bias).astype(x.dtype)
@@ -116,24 +120,40 @@ def on_each_chip(
 
 
 def split_heads(
-    x: jax.Array, kernels: Sequence[jax.Array], biases: Sequence[jax.Array], *, tokens: int
+    x: jax.Array, kernels: Sequence[jax.Array], biases: Sequence[jax.Array], *, tokens: int | None, layer: int = 0
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Scaled queries, keys and values of `x` [batch * tokens, hidden], each [batch, head, tokens, head_dim].
 
     `kernels` [hidden, head, head_dim] and `biases` [head, head_dim] are joined and scaled, so that it is one product.
-    The chip does that to parameters once; scores it would scale at each call.
+    The chip does that to parameters once; scores it would scale at each call. The scale is shared out by powers of two
+    of each `layer`'s own, which are exact: TT's compiler computes the weights that share a constant in one step, and
+    then holds the queries' kernels of all layers twice, their few heads padded to 32 (256 MiB for BERT-base on 1x8, in
+    place of 109).
     """
+    up, down = size_scale(kernels[0].shape[2], layer)
     hidden, heads, size = kernels[0].shape
     # As matrices: the chip pads the last two axes to 32, and so few heads would become 32.
     query, key, value = (kernel.reshape(hidden, heads * size) for kernel in kernels)
-    kernel = jnp.concatenate([query * size**-0.5, key, value], axis=1)
+    kernel = jnp.concatenate([query * up, key * down, value], axis=1)
     query, key, value = (bias.reshape(heads * size) for bias in biases)
-    y = x @ kernel + jnp.concatenate([query * size**-0.5, key, value])
+    y = x @ kernel + jnp.concatenate([query * up, key * down, value])
     y = y.reshape(-1, tokens, 3 * heads, size).swapaxes(1, 2)
     # Without the barrier TT's compiler slices first, and then swaps the axes of each slice.
     y = jax.lax.optimization_barrier(y)
     query, key, value = jnp.split(y, 3, axis=1)
     return query, key, value
+
+
+def size_scale(size: int, layer: int) -> tuple[float, float]:
+    """What queries and keys of heads of `size` are multiplied with in `layer`: together by size ** -0.5."""
+    power = 2.0 ** (4 + layer % 32)
+    return size**-0.5 * power, 1 / power
+
+
+def number_of(name: str) -> int:
+    """The number at the end of a layer's name, ``layer_3``; 0 without one."""
+    end = name.rpartition("_")[2]
+    return int(end) if end.isdigit() else 0
 
 
 class Heads(nn.Module):
@@ -189,24 +209,29 @@ class RowParallel(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention and MLP, each followed by the sum with its input and a normalisation of it."""
+    """Attention and MLP, each followed by the sum with its input and a normalisation of it.
+
+    activation: of the MLP; None: `gelu`. tokens: of each row, where no bias says how many there are.
+    """
 
     config: EncoderConfig
+    activation: Callable[[jax.Array], jax.Array] | None = None
+    tokens: int | None = None
 
     @nn.compact
-    def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
-        """`x` [batch * tokens, hidden] and `bias` of `attention_bias` to [batch * tokens, hidden]."""
+    def __call__(self, x: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+        """`x` [batch * tokens, hidden] to the same shape; `bias` [batch, 1, 1 or tokens, tokens] is added to scores."""
         x = layer_norm(self.config, "attention_norm")(x + self.attended(x, bias))
         y: jax.Array = layer_norm(self.config, "norm")(x + self.mlp(x))
         return y
 
-    def attended(self, x: jax.Array, bias: jax.Array) -> jax.Array:
+    def attended(self, x: jax.Array, bias: jax.Array | None) -> jax.Array:
         """Attention of `x`, and the product behind it."""
-        config = self.config
+        config, tokens = self.config, self.tokens if bias is None else bias.shape[-1]
         hidden, heads, size = config.hidden_size, config.num_attention_heads, config.head_dim
         query, key, value = (Heads(hidden, heads, size, name=name)() for name in ("query", "key", "value"))
         split = on_each_chip(
-            partial(split_heads, tokens=bias.shape[-1]),
+            partial(split_heads, tokens=tokens, layer=number_of(str(self.name))),
             self.spread,
             (P("batch"), (P(None, "model"),) * 3, (P("model"),) * 3),
             (P("batch", "model"),) * 3,
@@ -219,7 +244,8 @@ class Layer(nn.Module):
     def mlp(self, x: jax.Array) -> jax.Array:
         """The MLP of `x`."""
         config, spec = self.config, P("batch", "model")
-        inner = on_each_chip(gelu, self.spread, spec, spec)(nn.Dense(config.intermediate_size, name="up")(x))
+        activation = self.activation or gelu
+        inner = on_each_chip(activation, self.spread, spec, spec)(nn.Dense(config.intermediate_size, name="up")(x))
         result: jax.Array = RowParallel(config.hidden_size, config.mesh, name="down")(inner)
         return result
 
@@ -227,3 +253,30 @@ class Layer(nn.Module):
     def spread(self) -> AbstractMesh | None:
         """The mesh that parameters lie on: those that are being made lie on none."""
         return None if self.is_initializing() else self.config.mesh
+
+
+class PreNormLayer(Layer):
+    """Attention and MLP of normalised inputs, each added to what it is of, as in ViT and CLIP."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+        """As `Layer`."""
+        x = x + self.attended(layer_norm(self.config, "attention_norm")(x), bias)
+        y: jax.Array = x + self.mlp(layer_norm(self.config, "norm")(x))
+        return y
+
+
+def layer_specs() -> dict[str, dict[str, P]]:
+    """The specs of a layer's parameters: heads and inner units lie along ``model``."""
+    norm = {"scale": P(), "bias": P()}
+    by_head = {"kernel": P(None, "model", None), "bias": P("model", None)}
+    return {
+        "query": by_head,
+        "key": by_head,
+        "value": by_head,
+        "attention": {"kernel": P("model", None, None), "bias": P()},
+        "attention_norm": norm,
+        "up": {"kernel": P(None, "model"), "bias": P("model")},
+        "down": {"kernel": P("model", None), "bias": P()},
+        "norm": norm,
+    }

@@ -11,6 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     import jax
 
+    from zoo.layers.precision import Precision
+
 Inputs: TypeAlias = Mapping[str, Any]
 """Arrays by the names of the arguments of the module's ``__call__``."""
 
@@ -67,11 +69,14 @@ class Architecture:
     usual: Callable[[Any], Inputs] | None = None
     """config -> inputs whose rows are as large as people's, where those of `example` are smaller: images of 224x224.
     What is compiled for TT's chips has this size; texts have the length that is asked for. None: `example`."""
-    layer: str | None = None
+    layer: str | tuple[tuple[str, str], ...] | None = None
     """What the names of layers begin with, ``h_``, where all ``config.num_hidden_layers`` are alike: `shapes` then
-    traces only one. None: `shapes` traces the whole module."""
+    traces only one. Of several stacks, each with the field of the config that counts it, ``(("encoder_",
+    "num_hidden_layers"), ("decoder_", "num_decoder_layers"))``. None: `shapes` traces the whole module."""
     helpers: tuple[str, ...] = ()
     """Paths of parameters that no checkpoint has, such as numbers of rows: ``zoo list`` does not count them."""
+    precision: Precision | None = None
+    """How precisely it computes, which its README shows. None: the model does not say."""
     work: Callable[[Inputs], Mapping[str, int]] = rows_of
     """What one forward pass of the inputs processes, unit to count: reports show how many a second."""
 
@@ -79,9 +84,22 @@ class Architecture:
         """Parameters of the module of `config` as a tree of jax.ShapeDtypeStruct; computes nothing."""
         if self.layer is None:
             return self.traced(config)
-        params: dict[str, Any] = self.traced(replace(config, num_hidden_layers=1))["params"]
-        layer = params.pop(f"{self.layer}0")
-        return {"params": {**params, **{f"{self.layer}{index}": layer for index in range(config.num_hidden_layers)}}}
+        params: dict[str, Any] = self.traced(self.of_one_layer(config))["params"]
+        for begin, field in self._stacks:
+            layer = params.pop(f"{begin}0")
+            params |= {f"{begin}{index}": layer for index in range(getattr(config, field))}
+        return {"params": params}
+
+    def of_one_layer(self, config: Any) -> Any:
+        """`config` with one layer in each stack, where they are alike: its outputs have the same shapes."""
+        return replace(config, **{field: 1 for _, field in self._stacks}) if self._stacks else config
+
+    @property
+    def _stacks(self) -> tuple[tuple[str, str], ...]:
+        """What the names of each stack's layers begin with, and the field that counts them."""
+        if isinstance(self.layer, str):
+            return ((self.layer, "num_hidden_layers"),)
+        return self.layer or ()
 
     def traced(self, config: Any) -> Any:
         """The same as `shapes`, always from the whole module."""

@@ -23,6 +23,10 @@ def _whole(config: Any) -> Any:
     return config
 
 
+FEW = ("1x1", "1x8", "2x4")
+"""One chip, one axis, both axes: what a golden that takes a second is always compared on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenCase:
     """A golden that a model is compared with; its file is ``golden/<case>.safetensors`` in the model's folder.
@@ -44,7 +48,9 @@ class GoldenCase:
     meshes: tuple[str, ...] | None = None
     """The meshes that it is compared on. None: every mesh of the model."""
     quick: tuple[str, ...] | None = None
-    """Of `meshes`, those that the tests always compare: the others wait for `zoo.model.SLOW`. None: all."""
+    """Of `meshes`, those that the tests always compare: the others wait for `zoo.model.SLOW`. None: all.
+
+    `FEW` of a small golden, none of a model in full size."""
     forward: Callable[[Any], Forward] | None = None
     """How the outputs are computed where the model's `forward` does not compute them. Only mutation testing uses it:
     such a case has no `meshes`."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("quick_compile")  # of numbers, a demo prints few digits
-
 CONFIG = CONFIGS["tiny-28-4"]
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

@@ -135,6 +135,45 @@ class Generated:
         return np.asarray(sequences[:, self._longest :].numpy().astype(np.int32))
 
 
+class GeneratedFrom:
+    """What transformers' generate writes about `inputs` of a model with an encoder: the likeliest tokens.
+
+    tokens: int32 [rows, new_tokens], behind those that the text begins with. margins: as `Generated`'s. `settings` go
+    to generate. ValueError if two tokens nearly tie, because rounding would decide.
+    """
+
+    def __init__(self, model: Any, inputs: Mapping[str, np.ndarray], new_tokens: int, **settings: Any) -> None:
+        import torch
+
+        self._model, self._settings = model, {"do_sample": False, "pad_token_id": 0, **settings}
+        self._inputs = {
+            name: torch.from_numpy(value if value.dtype == np.float32 else value.astype(np.int64))
+            for name, value in inputs.items()
+        }
+        self._count = new_tokens
+        model.generation_config.eos_token_id = None
+        greedy = self._generate(output_logits=True, output_scores=True)
+        self._begun = greedy.sequences.shape[1] - new_tokens
+        self.tokens: np.ndarray = greedy.sequences[:, -new_tokens:].numpy().astype(np.int32)
+        best = np.sort(torch.stack(greedy.scores, dim=1).numpy(), axis=-1)
+        margins = (best[..., -1] - best[..., -2]) / torch.stack(greedy.logits, dim=1).numpy().std(axis=-1)
+        if margins.min() < 1e-3:
+            raise ValueError(f"two tokens nearly tie ({margins.min():.1e}): rounding decides; change the inputs' seed")
+        self.margins = margins.astype(np.float32)
+
+    def stopped(self, stop: int) -> np.ndarray:
+        """The same with rows that end at a token `stop`, int32 [rows, new_tokens]; 0 after it."""
+        padded: np.ndarray = np.zeros_like(self.tokens)
+        found = self._generate(eos_token_id=stop).sequences[:, self._begun :].numpy()
+        padded[:, : found.shape[1]] = found
+        return padded
+
+    def _generate(self, **settings: Any) -> Any:
+        # As a dictionary: Whisper's gives sequences of other kinds otherwise, without what they begin or end with.
+        settings |= {"max_new_tokens": self._count, "return_dict_in_generate": True, **self._settings}
+        return self._model.generate(**self._inputs, **settings)
+
+
 def made_up_prompts(model: str, variant: str, vocab: int, *, seed: int) -> list[list[int]]:
     """Prompts of 1 to 9 tokens. Needs no torch."""
     lengths = [4, 9, 1, 6, 2]

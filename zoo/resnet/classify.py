@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -16,21 +16,15 @@ from zoo.resnet.model import ResNet
 from zoo.resnet.params import key_map, read_config, shapes
 from zoo.resnet.sharding import BATCH
 from zoo.vision.images import Preparation
+from zoo.vision.labels import Guess, read_labels, top
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from jax.sharding import Mesh
 
     from zoo.resnet.model import ResNetConfig
-
-
-class Guess(NamedTuple):
-    """A label and its probability, 0 to 1."""
-
-    label: str
-    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,25 +76,3 @@ class Classifier:
         pixel_values = jax.device_put(np.stack(prepared), NamedSharding(self.mesh, BATCH))
         logits = np.asarray(self._forward(self.params, pixel_values))[: len(images)]
         return top(logits, self.labels, count)
-
-
-def read_labels(content: Mapping[str, Any]) -> tuple[str, ...]:
-    """The labels in order, from a checkpoint's config.json. ValueError if one is missing."""
-    found = {int(index): str(label) for index, label in content.get("id2label", {}).items()}
-    if not found or set(found) != set(range(len(found))):
-        raise ValueError(f"config.json: id2label has {len(found)} labels, not numbered 0, 1, 2 …")
-    return tuple(found[index] for index in range(len(found)))
-
-
-def top(logits: np.ndarray, labels: Sequence[str], count: int = 5) -> list[list[Guess]]:
-    """The `count` most probable labels of each row of `logits` [batch, labels], the best first."""
-    values = np.asarray(logits, np.float64)
-    if values.ndim != 2 or values.shape[1] != len(labels):
-        raise ValueError(f"logits are {values.shape}, expected [batch, {len(labels)}]: one for each label")
-    exponentials = np.exp(values - values.max(axis=1, keepdims=True))
-    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
-    order = np.argsort(-values, axis=1, kind="stable")[:, :count]
-    return [
-        [Guess(labels[index], float(row[index])) for index in best]
-        for best, row in zip(order, probabilities, strict=True)
-    ]

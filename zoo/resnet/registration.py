@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from zoo.checkpoints.hub import Source
-from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, images_of
+from zoo.registry import FEW, Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, images_of
 from zoo.resnet import config_keys, reference
-from zoo.resnet.model import CONFIGS, ResNet
+from zoo.resnet.model import CONFIGS, PRECISION, ResNet
 from zoo.resnet.params import (
     example,
     hub_config,
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 MESHES = ("1x1", "1x2", "1x4", "1x8", "2x4", "8x4")
 
 QUICK: dict[str, tuple[str, ...]] = {
+    "tiny": FEW,
+    "tiny-basic": FEW,
     "resnet-18": ("1x2",),
     "resnet-34": (),
-    "resnet-50": ("2x4",),
+    "resnet-50": (),
     "resnet-101": (),
     "resnet-152": (),
 }
@@ -71,6 +73,7 @@ MODEL = Model(
         forward=apply_as("logits"),
         example=example,
         usual=usual,
+        precision=PRECISION,
         work=images_of,
     ),
     sharding=Sharding(

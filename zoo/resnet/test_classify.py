@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from zoo.checkpoints.loading import CheckpointError, save_checkpoint
-from zoo.resnet.classify import Classifier, top
+from zoo.resnet.classify import Classifier
 from zoo.resnet.model import TINY, ResNet
 from zoo.resnet.params import hub_config, synthetic_checkpoint, synthetic_params
 from zoo.resnet.reference import photo, processor_json
 from zoo.vision.images import Preparation
+from zoo.vision.labels import top
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("quick_compile")  # of numbers, a demo prints few digits
-
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:

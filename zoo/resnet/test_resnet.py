@@ -20,12 +20,12 @@ from pytest_tt.compare import compare, flatten
 from pytest_tt.golden import load
 from zoo.checkpoints.loading import CheckpointError, convert_tensors, save_checkpoint
 from zoo.checkpoints.placement import load_params
-from zoo.resnet.classify import Guess, read_labels, top
 from zoo.resnet.model import CONFIGS, TINY, TINY_BASIC, ResNet, ResNetConfig
 from zoo.resnet.params import hub_config, key_map, read_config, shapes, synthetic_checkpoint, synthetic_params
 from zoo.resnet.reference import made_up_images
 from zoo.resnet.registration import MODEL
 from zoo.resnet.sharding import BATCH, param_specs
+from zoo.vision.labels import Guess, read_labels, top
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", required=True, metavar="TEXT", help="text to continue")
     parser.add_argument("--tokens", type=whole_number(1), default=20, help="length of the continuation (default: 20)")
     parser.add_argument("--top", type=whole_number(1), default=5, help="how many next tokens to show (default: 5)")
+    add_drawing(parser)
+
+
+def add_drawing(parser: argparse.ArgumentParser) -> None:
+    """Add how tokens are chosen, for `read_sampling`."""
     drawing = parser.add_argument_group("drawing tokens (default: always the likeliest)")
     drawing.add_argument("--temperature", type=float, help="divide the logits by this, above 0")
     drawing.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest tokens only")

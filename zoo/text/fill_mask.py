@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
-from jax.sharding import NamedSharding
 
 from pytest_tt.text import percent, table
-from zoo.cli.demo import DemoError, Measured, Shown, Stage, measured, refused, whole_number
+from zoo.cli.demo import DemoError, Measured, Shown, Stage, refused, whole_number
+from zoo.cli.output import output_of
 from zoo.text.tokenizer import read_tokenizer
 from zoo.text.wordpiece import encode, from_vocabulary
 
@@ -77,21 +76,6 @@ def inputs_of(stage: Stage, config: Any, tokenizer: Any, sentences: Sequence[str
     inputs = encode(tokenizer, sentences, longest=longest, multiple=math.gcd(LENGTHS, longest))
     missing = -len(sentences) % stage.mesh.shape["batch"]
     return {name: np.concatenate([values, values[-1:].repeat(missing, axis=0)]) for name, values in inputs.items()}
-
-
-def output_of(stage: Stage, config: Any, inputs: dict[str, np.ndarray], output: str) -> Measured[np.ndarray]:
-    """One output of the model of `config`, on the host; of `inputs` it gets those that it takes."""
-    architecture, sharding, mesh, weights = stage.architecture, stage.sharding, stage.mesh, stage.load(config)
-    fitted = sharding.fit(config, mesh)
-    whole = architecture.forward(architecture.build(fitted))
-    input_specs = sharding.input_specs(fitted, mesh)
-    program = jax.jit(
-        lambda weights, inputs: whole(weights, inputs)[output],
-        in_shardings=(None, {name: NamedSharding(mesh, spec) for name, spec in input_specs.items()}),
-        out_shardings=NamedSharding(mesh, sharding.output_specs(fitted, mesh)[output]),
-    )
-    taken = {name: inputs[name] for name in input_specs}
-    return measured(lambda: np.asarray(program(weights, taken)))
 
 
 def shown(text: str, sentences: Sequence[str], inputs: dict[str, np.ndarray], outputs: Measured[np.ndarray]) -> Shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ WARP_FROM = 384
 class Preparation:
     """What is done to an image: scaled, its centre cut out, pixels brought to [0, 1] and normalised per channel.
 
-    The defaults are those of microsoft/resnet-18 to 152. ValueError for values that make no sense.
+    squeezed: the whole image becomes the square, without a crop. shorter: side of the scaled image that is the shorter
+    one, in pixels; None: what `crop_pct` says. The defaults are those of microsoft/resnet-18 to 152. ValueError for
+    values that make no sense.
     """
 
     size: int = 224
@@ -33,45 +36,58 @@ class Preparation:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     rescale_factor: float = 1 / 255
+    squeezed: bool = False
+    shorter: int | None = None
 
     def __post_init__(self) -> None:
         if self.size < 1 or not 0.0 < self.crop_pct <= 1.0:
             raise ValueError(f"size {self.size} and crop_pct {self.crop_pct}: expected at least 1, and 0 to 1")
+        if self.shorter is not None and self.shorter < self.size:
+            raise ValueError(f"the crop of {self.size} is larger than the shorter side, {self.shorter}")
         if self.resample not in _RESAMPLE.values():
             raise ValueError(f"resample is {self.resample!r}, expected one of {', '.join(_RESAMPLE.values())}")
         if len(self.mean) != len(self.std):
             raise ValueError(f"mean {self.mean} and std {self.std} must hold one number a channel each")
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Preparation:
-        """From a checkpoint's preprocessor_config.json. ValueError if it is of a processor that works otherwise."""
-        kind = content.get("image_processor_type", content.get("feature_extractor_type", "ConvNext"))
-        if not str(kind).startswith("ConvNext"):
-            raise ValueError(f"preprocessor_config.json is of {kind}, expected ConvNextImageProcessor, as ResNet's are")
+    def from_json(cls, content: Mapping[str, Any], kind: str = "ConvNext") -> Preparation:
+        """From a checkpoint's preprocessor_config.json, of transformers' processor `kind`: ConvNext, ViT or CLIP.
+
+        ValueError if it is of another one, or of one that works otherwise.
+        """
+        found = content.get("image_processor_type", content.get("feature_extractor_type", kind))
+        if not str(found).startswith(kind):
+            raise ValueError(f"preprocessor_config.json is of {found}, expected {kind}ImageProcessor")
+        processor = _PROCESSORS[kind]
+        fixed = {**_FIXED, **processor.fixed}
         for key, value in content.items():
-            if value is None or key in _READ or key in _WITHOUT_EFFECT:
+            if value is None or key in _READ or key in processor.read or key in _WITHOUT_EFFECT:
                 continue
-            if key not in _FIXED:
+            if key not in fixed:
                 raise ValueError(
                     f"preprocessor_config.json says {key} {value!r}, a key that the zoo does not know (remove it if it "
                     "does not change how images are prepared)"
                 )
-            if value != _FIXED[key]:
-                raise ValueError(f"preprocessor_config.json says {key} {value!r}, only {_FIXED[key]!r} is known here")
-        size = content.get("size", {"shortest_edge": WARP_FROM})
-        if isinstance(size, dict) and set(size) != {"shortest_edge"}:
-            raise ValueError(f"preprocessor_config.json says size {size!r}, expected a shortest_edge alone")
-        number = int(content.get("resample", 3))
+            if value != fixed[key]:
+                raise ValueError(f"preprocessor_config.json says {key} {value!r}, only {fixed[key]!r} is known here")
+        number = int(content.get("resample", processor.resample))
         if number not in _RESAMPLE:
             raise ValueError(f"preprocessor_config.json says resample {number}, known are {_RESAMPLE}")
+        side = _side(content, "size", processor.size)
+        sizes: dict[str, Any] = {"size": side}
         # What the file leaves out is the default of transformers' class, not that of the published ResNets.
+        if kind == "ConvNext":
+            sizes["crop_pct"] = float(content.get("crop_pct", 224 / 256))
+        elif kind == "ViT":
+            sizes["squeezed"] = True
+        else:
+            sizes = {"size": _side(content, "crop_size", {"height": 224, "width": 224}), "shorter": side}
         return cls(
-            size=int(size["shortest_edge"] if isinstance(size, dict) else size),
-            crop_pct=float(content.get("crop_pct", 224 / 256)),
             resample=_RESAMPLE[number],
-            mean=tuple(content.get("image_mean", (0.5, 0.5, 0.5))),
-            std=tuple(content.get("image_std", (0.5, 0.5, 0.5))),
+            mean=tuple(content.get("image_mean", processor.mean)),
+            std=tuple(content.get("image_std", processor.std)),
             rescale_factor=float(content.get("rescale_factor", 1 / 255)),
+            **sizes,
         )
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
@@ -80,10 +96,10 @@ class Preparation:
 
     def crop(self, image: np.ndarray) -> np.ndarray:
         """The scaled centre of `image`, uint8 [size, size, 3]."""
-        if self.size >= WARP_FROM:
+        if self.squeezed or (self.shorter is None and self.size >= WARP_FROM):
             return resize(image, self.size, self.size, self.resample)
         height, width = image.shape[:2]
-        short = int(self.size / self.crop_pct)
+        short = int(self.size / self.crop_pct) if self.shorter is None else self.shorter
         long = int(short * max(height, width) / min(height, width))
         new_height, new_width = (long, short) if width <= height else (short, long)
         scaled = resize(image, new_height, new_width, self.resample)
@@ -97,9 +113,48 @@ class Preparation:
         return normalised
 
 
+@dataclass(frozen=True, slots=True)
+class _Processor:
+    """A processor of transformers: its defaults, and what it does not share with the others."""
+
+    size: dict[str, int]
+    resample: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fixed: Mapping[str, Any]
+    """Keys that may have this value alone."""
+    read: tuple[str, ...] = ()
+
+
+_HALF = (0.5, 0.5, 0.5)
+
+_PROCESSORS = {
+    "ConvNext": _Processor(
+        size={"shortest_edge": WARP_FROM},
+        resample=3,
+        mean=_HALF,
+        std=_HALF,
+        fixed={"default_to_square": False, "do_center_crop": False},
+        read=("crop_pct",),
+    ),
+    "ViT": _Processor(
+        size={"height": 224, "width": 224},
+        resample=2,
+        mean=_HALF,
+        std=_HALF,
+        fixed={"default_to_square": True, "do_center_crop": False},
+    ),
+    "CLIP": _Processor(
+        size={"shortest_edge": 224},
+        resample=3,
+        mean=(0.48145466, 0.4578275, 0.40821073),
+        std=(0.26862954, 0.26130258, 0.27577711),
+        fixed={"default_to_square": False, "do_center_crop": True},
+        read=("crop_size",),
+    ),
+}
+
 _FIXED: dict[str, Any] = {
-    "default_to_square": False,
-    "do_center_crop": False,
     "do_flip_channel_order": False,
     "do_normalize": True,
     "do_pad": False,
@@ -107,10 +162,10 @@ _FIXED: dict[str, Any] = {
     "do_resize": True,
     "offset": False,
 }
-"""Keys of preprocessor_config.json that may have this value alone."""
+"""Keys of preprocessor_config.json that may have this value alone, whatever the processor."""
 
 _READ = (
-    "crop_pct", "feature_extractor_type", "image_mean", "image_processor_type", "image_std", "resample",
+    "feature_extractor_type", "image_mean", "image_processor_type", "image_std", "resample",
     "rescale_factor", "size",
 )  # fmt: skip
 
@@ -120,6 +175,29 @@ _WITHOUT_EFFECT = (
     "transformers_version",
 )  # fmt: skip
 """How PyTorch gets the images, whose class it is, and sizes of what `_FIXED` switches off; images are RGB anyway."""
+
+
+def preparation_of(directory: Path, kind: str) -> Preparation:
+    """How the checkpoint in `directory` prepares images; by the defaults of transformers' class where it is silent.
+
+    ValueError as `Preparation.from_json`.
+    """
+    path = directory / "preprocessor_config.json"
+    return Preparation.from_json(json.loads(path.read_bytes()) if path.is_file() else {}, kind)
+
+
+def _side(content: Mapping[str, Any], key: str, default: dict[str, int]) -> int:
+    """The side that `key` of preprocessor_config.json says, a number or an object with the keys of `default`.
+
+    ValueError for an object with others, or of sides that differ.
+    """
+    value = content.get(key, default)
+    if not isinstance(value, dict):
+        return int(value)
+    if set(value) != set(default) or len(set(value.values())) != 1:
+        names = "a shortest_edge alone" if len(default) == 1 else "a height and a width alone, of one value"
+        raise ValueError(f"preprocessor_config.json says {key} {value!r}, expected {names}")
+    return int(next(iter(value.values())))
 
 
 def resize(image: np.ndarray, height: int, width: int, resample: str) -> np.ndarray:
