@@ -50,7 +50,7 @@ def _row(key: str, verdict: Verdict | None, value: Any, declared: ConfigKeys, de
         problem = f"the class's default {value!r} is refused"
     if isinstance(verdict, Field):
         whole = declared.keys.get(verdict.name, verdict) if verdict.name else verdict
-        default = whole.default if isinstance(whole, Field) else UNKNOWN
+        default = whole.missing(defaults) if isinstance(whole, Field) else UNKNOWN
         found, known = verdict.read(value, defaults), verdict.read(default, defaults)
         if default is UNKNOWN or found != known:
             problem = f"the class's default is {found!r}, not {known!r}"

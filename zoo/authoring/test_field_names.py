@@ -39,6 +39,7 @@ DECODER = {"param_specs", "input_specs", "output_specs", "collectives", "made_up
 OPTIONAL = {
     "cnn": {"collectives", "made_up_inputs", "example"},  # nothing is exchanged; the digits are its inputs
     "gpt2": {"example"},
+    "llama": DECODER,
     "mlp": {"example"},
     "qwen2_5": DECODER,
     "resnet": {"collectives", "made_up_inputs", "example"},  # images are made up by their size

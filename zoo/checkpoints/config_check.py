@@ -118,8 +118,11 @@ def _differing(
             if found != wanted:
                 yield f"{key} {'has' if verdict.count else 'is'} {short(found)}, not {short(wanted)}"
     for key, verdict in (*keys.items(), *_left_out(keys, content)):
-        if isinstance(verdict, Field) and not verdict.name and key not in given and verdict.default is not UNKNOWN:
-            found, wanted = verdict.read(verdict.default, content), verdict.wanted(key, told, config)
+        if not isinstance(verdict, Field) or verdict.name or key in given:
+            continue
+        default = verdict.missing(content)
+        if default is not UNKNOWN:
+            found, wanted = verdict.read(default, content), verdict.wanted(key, told, config)
             if found != wanted:
                 yield f"{key} is left out, which means {short(found)}, not {short(wanted)}"
 

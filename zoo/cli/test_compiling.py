@@ -246,7 +246,7 @@ def test_another_compiler_compares_nothing(
 
 def test_choices() -> None:
     assert [variant for _, variant in chosen_by(["mlp:sum"], "1x2")] == ["sum"]
-    assert {model.name for model, _ in chosen_by([], "1x16")} == {"qwen2_5"}
+    assert {model.name for model, _ in chosen_by([], "1x16")} == {"llama", "qwen2_5"}
     n300: Any = SimpleNamespace(name="n300", chips=2, meshes=("1x2", "1x1"))
     assert [mesh_for(n300, given) for given in (None, "1x1", "2x1")] == ["1x2", "1x1", "2x1"]
     assert options_of(["optimization_level=O1", "fp32_dest_acc_en=yes"]) == {

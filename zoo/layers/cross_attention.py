@@ -120,7 +120,8 @@ class Attention(nn.Module):
 
         def other(x: jax.Array, parts: Sequence[Part], o: Part, others: Others) -> jax.Array:
             (q,) = self._split(self._products(x, parts), queries)
-            return self._summed(_attended(q, *others["memory"], others), o)
+            keys, values = others["memory"]
+            return self._summed(_attended(q, keys, values, others), o)
 
         found: jax.Array = self._on_each_chip(other, _ROWS, x, (self.q(),), memory=memory, allowed=allowed)
         return found
@@ -170,14 +171,15 @@ class Attention(nn.Module):
 
 
 def behind(x: jax.Array, other: jax.Array) -> jax.Array:
-    """`x` [batch, tokens, hidden], for XLA's CPU compiler not before `other` [batch, other tokens, hidden] is known.
+    """`x` [batch, …], for XLA's CPU compiler not before `other` [batch, tokens, hidden] is known.
 
-    A decoder's first attention depends on nothing that was read: some versions join its sum over the chips with one of
-    the encoder's, and others do not.
+    A decoder's words and first attention depend on nothing that was read: some versions join their sums over the chips
+    with the encoder's, and others do not.
     """
 
     def waiting(x: jax.Array, other: jax.Array) -> jax.Array:
-        return x + 0.0 * other[:, :1, :1]
+        nothing = 0.0 * other[:, 0, 0].reshape(-1, *(1,) * (x.ndim - 1))
+        return x + nothing.astype(x.dtype)
 
     def at_once(x: jax.Array, other: jax.Array) -> jax.Array:
         return x

@@ -152,7 +152,8 @@ class GeneratedFrom:
         }
         self._count = new_tokens
         model.generation_config.eos_token_id = None
-        greedy = self._generate(return_dict_in_generate=True, output_logits=True, output_scores=True)
+        greedy = self._generate(output_logits=True, output_scores=True)
+        self._begun = greedy.sequences.shape[1] - new_tokens
         self.tokens: np.ndarray = greedy.sequences[:, -new_tokens:].numpy().astype(np.int32)
         best = np.sort(torch.stack(greedy.scores, dim=1).numpy(), axis=-1)
         margins = (best[..., -1] - best[..., -2]) / torch.stack(greedy.logits, dim=1).numpy().std(axis=-1)
@@ -163,16 +164,14 @@ class GeneratedFrom:
     def stopped(self, stop: int) -> np.ndarray:
         """The same with rows that end at a token `stop`, int32 [rows, new_tokens]; 0 after it."""
         padded: np.ndarray = np.zeros_like(self.tokens)
-        found = self._generate(eos_token_id=stop)[:, self._begun :].numpy()
+        found = self._generate(eos_token_id=stop).sequences[:, self._begun :].numpy()
         padded[:, : found.shape[1]] = found
         return padded
 
     def _generate(self, **settings: Any) -> Any:
-        found = self._model.generate(**self._inputs, max_new_tokens=self._count, **self._settings, **settings)
-        sequences = getattr(found, "sequences", found)
-        if "eos_token_id" not in settings:
-            self._begun = sequences.shape[1] - self._count
-        return found
+        # As a dictionary: Whisper's gives sequences of other kinds otherwise, without what they begin or end with.
+        settings |= {"max_new_tokens": self._count, "return_dict_in_generate": True, **self._settings}
+        return self._model.generate(**self._inputs, **settings)
 
 
 def made_up_prompts(model: str, variant: str, vocab: int, *, seed: int) -> list[list[int]]:
