@@ -70,7 +70,7 @@ def collectives(config: CLIPConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> di
 
 
 def card_collectives(config: CLIPConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
-    """All-reduces: one for the words, one after attention and one after the MLP of each layer; an all-gather of texts."""
+    """All-reduces: for the words, after attention and after the MLP of each layer; one all-gather, of the texts."""
     return {
         "all-reduce": 2 * config.num_hidden_layers + 1 if mesh.shape["model"] > 1 else 0,
         "all-gather": 1 if mesh.shape["batch"] > 1 else 0,
