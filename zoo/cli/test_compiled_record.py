@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zoo import registry
 from zoo.cli.compiled_record import AGAIN, PATH, PLACES, Figures, Record, differences
 from zoo.cli.compiled_row import Row
+from zoo.programs import names_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +103,7 @@ def test_the_record_of_the_zoo() -> None:
         model = registry.model(name)
         assert config in model.variants
         places = {(system, mesh) for system, mesh in PLACES if mesh in model.sharding.meshes}
-        programs = ("forward",) if model.decoder is None else ("forward", "prefill", "decode")
+        programs = names_of(model)
         assert {f"{variant} {program} on {system} {mesh}" for system, mesh in places for program in programs} == {
             recorded for recorded in record.programs if recorded.startswith(f"{variant} ")
         }, "python -m zoo compile --record"
