@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
 
-pytestmark = pytest.mark.usefixtures("quick_compile")  # which costs no digit that is compared here
 
 run_tiny = jax.jit(forward(CLIP(TINY)))
 

@@ -106,7 +106,6 @@ def test_checkpoints_that_do_not_fit() -> None:
         convert_tensors(pooler, TINY, params.key_map(TINY), shapes)
 
 
-@pytest.mark.usefixtures("quick_compile")
 @pytest.mark.tt(mesh="2x4")
 def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny: Any, tt_run: Any) -> None:
     """The likeliest labels of an image, of a made-up checkpoint; and images prepared to another size are refused."""
