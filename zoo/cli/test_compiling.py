@@ -141,7 +141,7 @@ def test_a_problem_is_told_by_the_exit_code(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["gpt3"], "no such model: gpt3; expected one of bert, cnn"),
+        (["gpt3"], "no such model: gpt3; expected one of bert, clip, cnn"),
         (["gpt2:gpt3"], "gpt2 has no variant 'gpt3'; expected one of tiny, gpt2"),
         (["gpt2", "--mesh", "1x16"], "mesh 1x16 has 16 chips, n300 has 2"),
         (["gpt2", "--mesh", "2x1"], "gpt2 is not for mesh 2x1; expected one of 1x1, 1x2"),
