@@ -481,7 +481,7 @@ def slow(session: nox.Session) -> None:
     session.run("pytest", "--only-slow", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
     names = ("benchmarks", "examples", "external_zoo", "isolate", "isolate_hw", "workflows")
     others = [*(f"tests/test_{name}.py" for name in names), "zoo/cnn/test_cnn.py", "zoo/gpt2", "zoo/bert/test_demo.py"]
-    others += ["zoo/cli/test_listing.py", "zoo/whisper"]
+    others += ["zoo/cli/test_listing.py", "zoo/t5", "zoo/whisper", "zoo/test_decoders.py"]
     session.run("pytest", "--only-slow", *others, "zoo/qwen2_5", env={"ZOO_SLOW": "1"})
 
 
