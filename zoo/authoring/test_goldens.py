@@ -140,7 +140,7 @@ def test_unknown_model_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["golden", "resnet50000"])
     assert stop.value.code == 2
-    assert "no such model: resnet50000; expected some of bert, cnn, " in capsys.readouterr().err
+    assert "no such model: resnet50000; expected some of bert, clip, cnn, " in capsys.readouterr().err
 
 
 def test_importing_the_zoo_starts_no_backend_and_no_torch() -> None:

@@ -70,7 +70,7 @@ def test_records_of_the_zoo(name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["mlpp"], "mlpp: expected one of bert, cnn"),
+        (["mlpp"], "mlpp: expected one of bert, clip, cnn"),
         (["mlp:wide"], "mlp:wide: expected one of dense, megatron, sum"),
         (["mlp", "--system", "n300"], "--system and --mesh: expected both, or neither"),
         (["mlp", "--system", "n300", "--mesh", "1x2", "--record"], "--record: expected no --system"),

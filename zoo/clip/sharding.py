@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import jax
 from jax.sharding import PartitionSpec as P
 
 from zoo.checkpoints.padding import Growth, growing, layer_growths, multiple
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
     from zoo.clip.model import CLIPConfig, TowerConfig
     from zoo.registry import Prepare
+
+
+JOINED = jax.__version_info__ >= (0, 8)
+"""Whether XLA joins two independent all-reduces on simulated chips: jax 0.10.2 and 0.12 do, 0.7.1 does not."""
 
 
 def param_specs(config: CLIPConfig, mesh: Mesh) -> dict[str, Any]:
@@ -59,20 +64,17 @@ def output_specs(config: CLIPConfig, mesh: Mesh) -> dict[str, P]:
 
 
 def collectives(config: CLIPConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
-    """One all-gather of the texts; all-reduces after attention and after the MLP of each layer.
-
-    That of the words is joined with the last one of images: XLA computes them first.
-    """
-    return {
-        "all-reduce": 2 * config.num_hidden_layers if mesh.shape["model"] > 1 else 0,
-        "all-gather": 1 if mesh.shape["batch"] > 1 else 0,
-    }
+    """As `card_collectives`; newer versions of XLA join the all-reduce of words with the last one of images."""
+    found = card_collectives(config, mesh, inputs)
+    return {**found, "all-reduce": found["all-reduce"] - (JOINED and mesh.shape["model"] > 1)}
 
 
 def card_collectives(config: CLIPConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
-    """As `collectives`, and one all-reduce for the words: TT's compiler joins none."""
-    found = collectives(config, mesh, inputs)
-    return {**found, "all-reduce": found["all-reduce"] + (mesh.shape["model"] > 1)}
+    """All-reduces: for the words, after attention and after the MLP of each layer; one all-gather, of the texts."""
+    return {
+        "all-reduce": 2 * config.num_hidden_layers + 1 if mesh.shape["model"] > 1 else 0,
+        "all-gather": 1 if mesh.shape["batch"] > 1 else 0,
+    }
 
 
 def fit(config: CLIPConfig, mesh: Mesh) -> CLIPConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -21,6 +22,7 @@ from zoo.checkpoints.tensor_files import save_checkpoint
 from zoo.clip import params, sharding
 from zoo.clip.model import CLIP, LARGE, TINY, forward
 from zoo.clip.registration import MODEL
+from zoo.registry import SLOW
 from zoo.resnet.reference import photo
 from zoo.vision.images import Preparation
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
-
 
 run_tiny = jax.jit(forward(CLIP(TINY)))
 
@@ -82,6 +83,7 @@ def test_texts(tiny: Any, inputs: Any) -> None:
         on_cpu(tiny, {**inputs, **dict.fromkeys(("input_ids", "attention_mask"), np.zeros((8, 15), np.int32))})
 
 
+@pytest.mark.skipif(not os.environ.get(SLOW), reason=f"compiles one more program: set {SLOW}=1")
 def test_bfloat16(tiny: Any, tt_golden: Any, inputs: Any) -> None:
     """Parameters in bfloat16 make a program in bfloat16, but for vectors of length 1 and what is made of them."""
     golden = tt_golden.load("tiny", reference=MODEL.goldens["tiny"].reference)
