@@ -6,7 +6,7 @@ mutants. Needs TT's compiler; no card.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +62,8 @@ class EmulatedChips:
         import jax
 
         config = model.config_of(case) if config is None else config
+        if weights == "bfloat16" and hasattr(config, "dtype"):
+            config = replace(config, dtype=weights)
         fitted = model.sharding.fit(config, self.mesh)
         function = jitted(model, fitted, self.mesh, model.goldens[case].forward)
         if weights == "bfloat16":
