@@ -349,9 +349,9 @@ def compiler(session: nox.Session) -> None:
     names += [f"tt_compiler_{name}" for name in ("compile", "descriptor", "real", "run")]
     tests = [*(f"tests/test_{name}.py" for name in names), "zoo/cli/test_compiling.py"]
     session.run("pytest", "-n", "2", *tests, "-k", "not test_docs or README or compile or simulation or on_the_chip")
-    # Small variants on every mesh, the others, but for checkpoints of the same shapes, where their programs are compared
-    # over systems. With other meshes, and the tests of mock devices (tt_mock, card_memory_mock, tt_compiler_real with
-    # ZOO_SLOW=1): minutes, so by hand.
+    # Small variants on every mesh; on 1x8, where programs are compared over systems, the others too, but for what has
+    # the same shapes. With other meshes, and the tests of mock devices (tt_mock, card_memory_mock, tt_compiler_real
+    # with ZOO_SLOW=1): minutes, so by hand.
     chosen = "compiles and (tiny or 1x8) and not instruct"
     session.run("pytest", "-n", "2", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
     # On `hw` by the plugin, which compiles only.

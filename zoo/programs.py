@@ -47,6 +47,12 @@ class ModelProgram:
     """Kind to count as the model declares it, for the program of TT's compiler."""
 
 
+def names_of(model: Model) -> tuple[str, ...]:
+    """Names of the programs that `programs_of` gives."""
+    generation = () if model.decoder is None else ("prefill", "decode")
+    return ("forward", *generation, *(() if model.writer is None else ("encode", "decode")))
+
+
 def programs_of(
     model: Model, config: Any, mesh: Mesh, *, rows: int = ROWS, length: int = LENGTH, parameters: str | None = None
 ) -> Iterator[ModelProgram]:

@@ -23,7 +23,7 @@ from zoo.text.sampling import Sampling
 if TYPE_CHECKING:
     from zoo.references.decoder import DecoderReference
 
-VARIANTS = {"llama": {"tiny": "1x2", "tiny-window": "1x8"}}
+VARIANTS = {"llama": {"tiny": "1x2", "tiny-window": "1x8"}, "qwen3": {"tiny": "1x2"}, "gemma3": {"tiny": "1x8"}}
 """Model to variants, and the mesh on which the usual tests let each write; where `SLOW` is set, all of `MESHES`."""
 
 MESHES = ("1x1", "1x2", "1x8", "2x4")

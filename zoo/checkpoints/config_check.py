@@ -92,16 +92,18 @@ def check_config(model: Model, variant: str, directory: Path) -> None:
             raise CheckpointError(f"{directory}: {lacking}")
 
 
-def _walked(keys: Mapping[str, Verdict], content: Mapping[str, Any]) -> dict[str, tuple[Verdict | None, Any]]:
+def _walked(
+    keys: Mapping[str, Verdict], content: Mapping[str, Any], outer: str = ""
+) -> dict[str, tuple[Verdict | None, Any]]:
     """Each key of `content`, nested ones as ``outer.inner``: its verdict and value, in the order of the verdicts."""
     found: dict[str, tuple[Verdict | None, Any]] = {}
     order = {key: at for at, key in enumerate(keys)}
-    for key in sorted(content, key=lambda key: order.get(key, len(order))):
+    for key in content if outer else sorted(content, key=lambda key: order.get(key, len(order))):
         verdict, value = keys.get(key), content[key]
         if isinstance(verdict, Nested) and isinstance(value, Mapping):
-            found |= {f"{key}.{name}": (verdict.keys.get(name), inner) for name, inner in value.items()}
+            found |= _walked(verdict.keys, value, f"{outer}{key}.")
         else:
-            found[key] = verdict, value
+            found[f"{outer}{key}"] = verdict, value
     return found
 
 

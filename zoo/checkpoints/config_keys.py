@@ -105,7 +105,7 @@ class Ignored:
 class Nested:
     """A key whose value is an object of keys with verdicts of their own, or null."""
 
-    keys: Mapping[str, Field | Only | Ignored]
+    keys: Mapping[str, Field | Only | Ignored | Nested]
 
 
 Verdict: TypeAlias = Field | Only | Ignored | Nested

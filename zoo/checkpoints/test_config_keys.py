@@ -336,8 +336,10 @@ def test_keys_of_every_model_are_of_no_model() -> None:
     assert {name: sorted(set(declared(model).own) & set(COMMON)) for name, model in MODELS.items()} == {
         "bert": [],
         "distilbert": [],
+        "gemma3": [],
         "gpt2": [],
         "llama": [],
         "qwen2_5": [],
+        "qwen3": [],
         "resnet": ["id2label", "label2id", "num_labels"],
     }

@@ -14,7 +14,7 @@ from pytest_tt.targets.mesh import MeshShape
 from pytest_tt.text import short_bytes
 from zoo.cli import compiled_record, source_lines
 from zoo.cli.compiled_row import Row, row_of, text_of
-from zoo.programs import LENGTH, ROWS, programs_of
+from zoo.programs import LENGTH, ROWS, names_of, programs_of
 
 if TYPE_CHECKING:
     import argparse
@@ -180,7 +180,7 @@ def watched(chosen: Sequence[tuple[Model, str]], system: str, mesh: str, sizes: 
     """`rows_of`, with a bar where stderr is a terminal."""
     from tqdm import tqdm
 
-    total = sum(1 if model.decoder is None else 3 for model, _ in chosen)
+    total = sum(len(names_of(model)) for model, _ in chosen)
     with tqdm(total=total, unit="program", disable=None, leave=False) as bar:
         for row in rows_of(chosen, system, mesh, sizes):
             bar.set_description(f"{system} {mesh} {row.variant} {row.program}")

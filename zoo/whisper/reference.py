@@ -25,7 +25,7 @@ WRITTEN = 12
 
 NEW_TOKENS = 16
 
-LARGE_SCORES = 4.0
+LARGE_SCORES = 12.0
 """How many times as large as usual the scores of the golden ``scores`` are: several tens, as trained models have."""
 
 HEARD = "heard-2"
