@@ -19,6 +19,7 @@ def _tower(name: str, defaults: Mapping[str, Any], own: Mapping[str, Field | Onl
         {
             **_PLAIN,
             **{key: Field(default, of=attrgetter(f"{name}.{key}")) for key, default in defaults.items()},
+            "architectures": Ignored("the class of a tower that is saved alone"),
             "hidden_act": Only("quick_gelu"),
             "projection_dim": Ignored("of a tower that is saved alone: the model's own counts"),
             **dict.fromkeys(("attention_dropout", "dropout"), Ignored("dropout: of training")),

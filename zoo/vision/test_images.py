@@ -84,6 +84,28 @@ def test_as_transformers_does(settings: dict[str, Any], size: tuple[int, int]) -
     np.testing.assert_array_equal(Preparation.from_json(content)(image), expected)
 
 
+@pytest.mark.parametrize("size", [*SIZES, (400, 600)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("ViT", {}),
+        ("ViT", {"size": {"height": 24, "width": 24}, "resample": 3}),
+        ("CLIP", {}),
+        ("CLIP", {"size": {"shortest_edge": 37}, "crop_size": {"height": 24, "width": 24}}),
+    ],
+    ids=str,
+)
+def test_processors_of_transformers(kind: str, settings: dict[str, Any], size: tuple[int, int]) -> None:
+    """ViT's and CLIP's, with their defaults, to the last bit."""
+    with without_advice():
+        import transformers
+    image = photo(*size)
+    processor = getattr(transformers, f"{kind}ImageProcessorPil")(**settings)
+    expected = processor(image, return_tensors="np")["pixel_values"][0].transpose(1, 2, 0)
+    content = {"image_processor_type": f"{kind}ImageProcessor", **settings}
+    np.testing.assert_array_equal(Preparation.from_json(content, kind)(image), expected)
+
+
 def test_resize_by_hand() -> None:
     """Two pixels to four and back: bilinear weights are 1, 3/4, 1/4, 0."""
     image = np.array([[[0, 0, 0], [100, 200, 40]]], np.uint8)
@@ -116,6 +138,15 @@ def test_resize_by_hand() -> None:
 def test_unknown_processor(content: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Preparation.from_json({**processor_json("published"), **content})
+
+
+def test_unknown_settings_of_other_processors() -> None:
+    with pytest.raises(ValueError, match=r"size \{'shortest_edge': 224\}, expected a height and a width alone"):
+        Preparation.from_json({"size": {"shortest_edge": 224}}, "ViT")
+    with pytest.raises(ValueError, match="says do_center_crop False, only True is known here"):
+        Preparation.from_json({"do_center_crop": False}, "CLIP")
+    with pytest.raises(ValueError, match="the crop of 224 is larger than the shorter side, 100"):
+        Preparation.from_json({"size": 100}, "CLIP")
 
 
 def test_what_a_file_leaves_out_is_transformers_default() -> None:
