@@ -129,7 +129,6 @@ def test_saved_by_transformers(weights: dict[str, Any], tmp_path: Path, tt_mesh:
 
 
 @pytest.mark.tt(mesh="1x2")
-@pytest.mark.usefixtures("quick_compile")
 def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], tt_golden: Any, tt_run: Any) -> None:
     """What ``python -m zoo run t5`` writes is what transformers' generate gives."""
     tokenizers = pytest.importorskip("tokenizers")

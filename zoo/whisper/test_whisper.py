@@ -158,7 +158,6 @@ def test_prompts() -> None:
 
 
 @pytest.mark.tt(mesh="1x2")
-@pytest.mark.usefixtures("quick_compile")
 def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], tt_run: Any) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     words = [f"w{number}" for number in range(TINY.vocab_size)]
