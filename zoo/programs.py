@@ -220,7 +220,7 @@ def input_shapes(model: Model, config: Any, rows: int, length: int) -> dict[str,
     tokens = min(length, getattr(config, "max_position_embeddings", length))
 
     def shape(value: Any) -> tuple[int, ...]:
-        if "input_ids" in example:
+        if "input_ids" in example and value.ndim == example["input_ids"].ndim:  # not the images beside texts
             return (rows, tokens, *value.shape[2:])
         return (rows, *value.shape[1:])
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from zoo.registry import Architecture, Model
 
 COMPARED = "1x8"
-"""A mesh on which large variants are compiled for each system that usually has it."""
+"""A mesh for which programs are compiled for each system that usually has it."""
 
 _last: dict[tuple[str, str], tuple[Mapping[str, Any], str]] = {}
 """Weights of the case last asked for, and their digest: the meshes of a case come one after the other."""
@@ -178,12 +178,12 @@ def test_compiles(zoo_model: Model, zoo_compiled: str, tt_run: Any, tt_mesh: Any
     """By TT's compiler, from shapes alone: every program, for the smallest system that usually has such a mesh.
 
     The compiler makes the same program for all systems, see `body`, so that this one says whether it fits on the
-    others. Where the environment sets `SLOW`, variants for tests are compiled for all systems of each mesh, the others
-    on `COMPARED`, to see that this holds.
+    others. Where the environment sets `SLOW`, it is compiled for all systems that have the mesh `COMPARED`, to see that
+    this holds.
     """
     mesh, problems = str(tt_run.mesh), []
     made: dict[str, list[CardProgram]] = {system: [] for system in systems_of(mesh)}
-    compared = bool(os.environ.get(SLOW)) and (zoo_compiled in zoo_model.small or mesh == COMPARED)
+    compared = bool(os.environ.get(SLOW)) and mesh == COMPARED
     config = zoo_model.config(zoo_compiled)
     if layers := getattr(config, "num_hidden_layers", None):
         tt_compile.layers(layers)

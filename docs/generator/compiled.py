@@ -88,6 +88,11 @@ AIMS = (
                 roofline_s=0.006498, dram_peak_bytes=988902144, peak_over_arguments=1.524), 22,
     ),
     Aim(
+        "gpt2:gpt2 decode-bfloat16", "the same, parameters in bfloat16", None, 59,
+        Figures(ops=425, ops_per_layer=35.4, reshapes=106, layout_moves=28, moved_bytes=1871315136,
+                roofline_s=0.006498, dram_peak_bytes=988902144, peak_over_arguments=1.524), 22,
+    ),
+    Aim(
         "bert:bert-base-uncased forward", "BERT-base, forward", 158, 104,
         Figures(ops=893, ops_per_layer=74.4, reshapes=134, permutes=48, layout_moves=6, typecasts=1,
                 moved_bytes=15230636032, roofline_s=0.05288, dram_peak_bytes=683366400, peak_over_arguments=1.552), 20,

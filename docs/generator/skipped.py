@@ -12,7 +12,7 @@ from markdown_pieces import code, table
 from pytest_tt.text import short_count
 from zoo import registry
 from zoo.cli.compiled_record import PATH, PLACES, Record
-from zoo.cli.listing import RECORDS
+from zoo.cli.listing import Row, records, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,7 +68,7 @@ class Variant:
 
     model: str
     name: str
-    parameters: int
+    parameters: int | None
     meshes: tuple[str, ...]
     goldens: tuple[str, ...]
     nearest: str | None
@@ -102,14 +102,13 @@ def _published() -> tuple[dict[str, list[Variant]], dict[str, Variant]]:
     """The published variants of the zoo: by model_type of their config.json, and by repository in small letters."""
     by_type: dict[str, list[Variant]] = {}
     by_repo: dict[str, Variant] = {}
-    listing = json.loads(RECORDS.read_text(encoding="utf-8"))
-    record = Record.read(PATH)
+    listing, record = records(), Record.read(PATH)
     for model in registry.names():
         path = registry.ROOT / model / "published.json"
         if not path.is_file():
             continue
-        rows = {row["variant"]: row for row in listing[model]["rows"]}
-        tiny = {case for name, row in rows.items() if name.startswith("tiny") for case in row["goldens"]}
+        rows = {row.variant: row for row in listing.get(model) or rows_of(registry.model(model))}
+        tiny = {case for name, row in rows.items() if name.startswith("tiny") for case in row.goldens}
         for name, about in json.loads(path.read_text(encoding="utf-8"))["variants"].items():
             variant = _variant(model, rows[name], tiny, record)
             by_repo[about["repo"].lower()] = variant
@@ -117,17 +116,17 @@ def _published() -> tuple[dict[str, list[Variant]], dict[str, Variant]]:
     return by_type, by_repo
 
 
-def _variant(model: str, row: Mapping[str, Any], tiny: set[str], record: Record) -> Variant:
-    program = f"{model}:{row['variant']} forward on "
+def _variant(model: str, row: Row, tiny: set[str], record: Record) -> Variant:
+    program = f"{model}:{row.variant} forward on "
     ops = {
         f"{system} {mesh}": record.programs[f"{program}{system} {mesh}"].ops
         for system, mesh in PLACES
         if f"{program}{system} {mesh}" in record.programs
     }
-    own = _predicted(model, set(row["goldens"]))
+    own = _predicted(model, set(row.goldens))
     return Variant(
-        model=model, name=row["variant"], parameters=row["parameters"], meshes=tuple(row["meshes"]),
-        goldens=tuple(row["goldens"]), nearest=row["nearest"], ops=ops, predicted=own or _predicted(model, tiny),
+        model=model, name=row.variant, parameters=row.parameters, meshes=row.meshes,
+        goldens=row.goldens, nearest=row.nearest, ops=ops, predicted=own or _predicted(model, tiny),
         of_tiny=not own,
     )  # fmt: skip
 
@@ -167,7 +166,14 @@ def _known(case: Case) -> tuple[str, ...]:
         return (*start, f"not this one; {code(model)} has {_names(case.others)}", "", "", "", "")
     variant = case.variant
     where = f"{code(variant.model)}: {code(variant.name)}"
-    return (*start, where, short_count(variant.parameters), _simulated(variant), _compiled(variant), _emulated(variant))
+    return (
+        *start,
+        where,
+        "" if variant.parameters is None else short_count(variant.parameters),
+        _simulated(variant),
+        _compiled(variant),
+        _emulated(variant),
+    )
 
 
 def _names(variants: tuple[Variant, ...]) -> str:

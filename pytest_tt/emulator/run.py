@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 _SAME_EXACTLY = 1e-5
 _SAME_ROUNDED = 2e-2
 
-# Whether XLA optimizes what it compiles, whatever XLA_FLAGS say. Without rounding, no digit depends on it, and it takes
-# less than half of the time. With the chip's numbers it must contract multiplications and additions: see vector_unit.
-_OPTIMIZED, _NOT_OPTIMIZED = {"xla_backend_optimization_level": 3}, {"xla_backend_optimization_level": 0}
+# Whether XLA optimizes what it compiles, whatever XLA_FLAGS and jax say. Without rounding, no digit depends on it, and
+# it takes less than half of the time. With the chip's numbers it must contract multiplications and additions: see
+# vector_unit.
+_OPTIMIZED = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+_NOT_OPTIMIZED = {"xla_backend_optimization_level": 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,14 +32,22 @@ def audited(declared: ConfigKeys, defaults: Mapping[str, Any]) -> Iterator[Row]:
     Nested keys are named ``outer.inner``. A problem is a key without a verdict, a field whose default is another one,
     or a default that is refused.
     """
-    for key in sorted(defaults):
-        value, verdict = defaults[key], declared.keys.get(key)
+    yield from _audited(declared.keys, defaults, "", declared, defaults)
+
+
+def _audited(
+    keys: Mapping[str, Verdict],
+    values: Mapping[str, Any],
+    outer: str,
+    declared: ConfigKeys,
+    defaults: Mapping[str, Any],
+) -> Iterator[Row]:
+    for key in sorted(values):
+        value, verdict = values[key], keys.get(key)
         if isinstance(verdict, Nested) and isinstance(value, Mapping):
-            for name in sorted(value):
-                inner = verdict.keys.get(name)
-                yield _row(f"{key}.{name}", inner, value[name], declared, defaults)
+            yield from _audited(verdict.keys, value, f"{outer}{key}.", declared, defaults)
         else:
-            yield _row(key, verdict, value, declared, defaults)
+            yield _row(f"{outer}{key}", verdict, value, declared, defaults)
 
 
 def _row(key: str, verdict: Verdict | None, value: Any, declared: ConfigKeys, defaults: Mapping[str, Any]) -> Row:
@@ -50,7 +58,7 @@ def _row(key: str, verdict: Verdict | None, value: Any, declared: ConfigKeys, de
         problem = f"the class's default {value!r} is refused"
     if isinstance(verdict, Field):
         whole = declared.keys.get(verdict.name, verdict) if verdict.name else verdict
-        default = whole.default if isinstance(whole, Field) else UNKNOWN
+        default = whole.missing(defaults) if isinstance(whole, Field) else UNKNOWN
         found, known = verdict.read(value, defaults), verdict.read(default, defaults)
         if default is UNKNOWN or found != known:
             problem = f"the class's default is {found!r}, not {known!r}"

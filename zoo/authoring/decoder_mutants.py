@@ -15,9 +15,8 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.authoring.mutants import Leaves, Mutant, changed, epsilon_of, lying, meaning, swapped
 from zoo.checkpoints.synthetic import uniform
-from zoo.layers import causal_lm, grouped_attention, masks, rotary
+from zoo.layers import cache, causal_lm, grouped_attention, masks, paged_attention, rotary
 from zoo.layers.causal_lm import Block
-from zoo.layers.grouped_attention import Attention
 from zoo.layers.rms_norm import RMSNorm
 
 if TYPE_CHECKING:
@@ -57,10 +56,10 @@ def decoder_mutants(config: DecoderConfig) -> dict[str, Mutant]:
         "a step's position one on": replace(_of_model(rotations=_late_steps), case=TEXT),
         "cache written one slot early": _written(-1),
         "cache written one slot late": _written(1),
-        "a step sees one slot more": _seen(_one_more),
-        "a step does not see itself": _seen(_one_fewer),
+        "a step sees one slot more": _seen(1),
+        "a step does not see itself": _seen(-1),
         # Too weak a mask shows where scores are as large as trained models have them.
-        "what is masked has a score of -30": replace(_of_attention(MASKED=-30.0), case=SCORES),
+        "what is masked has a score of -30": replace(meaning([paged_attention], MASKED=-30.0), case=SCORES),
         "angles in bfloat16": replace(_of_model(rotations=_angles_in_bfloat16), case=BFLOAT16),
         "rows on every chip": lying("input_specs", "input_ids", P()),
         "rows over all chips": lying("input_specs", "position_ids", P(("batch", "model"), None)),
@@ -73,6 +72,25 @@ def decoder_mutants(config: DecoderConfig) -> dict[str, Mutant]:
     else:
         found["head tied to the embedding"] = Mutant(params=_tied)
     return found
+
+
+FEW = (
+    "no rotation",
+    "groups of heads interleaved",
+    "k and v swapped",
+    "gate and up swapped",
+    "head tied to the embedding",
+    "head not tied to the embedding",
+    "padding is attended to",
+    "rows on every chip",
+    "embedding on every chip",
+)
+"""Of `decoder_mutants`, what a model's own files decide: all else is shared code, which Qwen2.5 tries them on."""
+
+
+def few_mutants(config: DecoderConfig) -> dict[str, Mutant]:
+    """Those of `FEW` that there are for `config`."""
+    return {name: mutant for name, mutant in decoder_mutants(config).items() if name in FEW}
 
 
 def pre_norm_mutants() -> dict[str, Mutant]:
@@ -148,15 +166,15 @@ def _first_heads_swapped(config: DecoderConfig, leaf: np.ndarray) -> np.ndarray:
 
 def _parallel(block: Any, call: Any, x: jax.Array, *rest: Any) -> Any:
     """Attention and MLP beside each other."""
-    attended, cache = block.attention(block.input_norm(x), *rest)
-    return x + attended + block.mlp(block.post_attention_norm(x)), cache
+    attended, kept = block.attention(block.input_norm(x), *rest)
+    return x + attended + block.mlp(block.post_attention_norm(x)), kept
 
 
 def _post_norm(block: Any, call: Any, x: jax.Array, *rest: Any) -> Any:
     """Norms behind the residual sums."""
-    attended, cache = block.attention(x, *rest)
+    attended, kept = block.attention(x, *rest)
     x = block.input_norm(x + attended)
-    return block.post_attention_norm(x + block.mlp(x)), cache
+    return block.post_attention_norm(x + block.mlp(x)), kept
 
 
 def _centred(norm: Any, call: Any, x: jax.Array) -> Any:
@@ -171,32 +189,21 @@ def _no_last_norm(norm: Any, call: Any, x: jax.Array) -> Any:
 def _written(shift: int) -> Mutant:
     """New keys and values `shift` slots behind their own."""
 
-    def change(
-        attention: Any, call: Any, x: Any, rotation: Any, allowed: Any, cache: Any = None, positions: Any = None
-    ) -> Any:
-        return call(x, rotation, allowed, cache, None if positions is None else positions + shift)
+    def write(old: jax.Array, new: jax.Array, positions: jax.Array) -> jax.Array:
+        return cache.write(old, new, positions + shift)
 
-    return intercepted(Attention, change, TEXT)
+    return replace(_of_attention(write=write), case=TEXT)
 
 
-def _seen(change_of: Callable[[np.ndarray], np.ndarray]) -> Mutant:
-    """Other slots of the cache than those up to the token's own."""
+def _seen(more: int) -> Mutant:
+    """A step sees `more` slots of the cache than those up to its own."""
 
-    def change(
-        attention: Any, call: Any, x: Any, rotation: Any, allowed: Any, cache: Any = None, positions: Any = None
-    ) -> Any:
-        seen = allowed if positions is None else jnp.asarray(change_of(np.asarray(allowed)))
-        return call(x, rotation, seen, cache, positions)
+    def of_step(
+        query: jax.Array, keys: jax.Array, values: jax.Array, positions: jax.Array, window: int | None = None
+    ) -> jax.Array:
+        return paged_attention.of_step(query, keys, values, positions + more, window)
 
-    return intercepted(Attention, change, TEXT)
-
-
-def _one_more(allowed: np.ndarray) -> np.ndarray:
-    return np.concatenate([allowed[..., :1], allowed[..., :-1]], axis=-1)
-
-
-def _one_fewer(allowed: np.ndarray) -> np.ndarray:
-    return np.concatenate([allowed[..., 1:], np.zeros_like(allowed[..., :1])], axis=-1)
+    return replace(_of_attention(of_step=of_step), case=TEXT)
 
 
 def _neighbours(cosine: jax.Array, sine: jax.Array, dtype: jnp.dtype, scale: float) -> jax.Array:

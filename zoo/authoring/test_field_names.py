@@ -39,8 +39,11 @@ DECODER = {"param_specs", "input_specs", "output_specs", "collectives", "made_up
 OPTIONAL = {
     "cnn": {"collectives", "made_up_inputs", "example"},  # nothing is exchanged; the digits are its inputs
     "gpt2": {"example"},
+    "gemma3": DECODER,
+    "llama": DECODER,
     "mlp": {"example"},
     "qwen2_5": DECODER,
+    "qwen3": DECODER,
     "resnet": {"collectives", "made_up_inputs", "example"},  # images are made up by their size
 }
 """What some do without: functions that several models share, or that there is nothing for."""

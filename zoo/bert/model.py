@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
 from zoo.layers import encoder, masked_lm
+from zoo.layers.fused import normalised
+from zoo.layers.precision import Precision
 from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jax.sharding import AbstractMesh
+
+
+PRECISION = Precision()
+"""Float32 as published; parameters in bfloat16 make a program in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +112,6 @@ def sum_of_tokens(hidden: jax.Array, mask: jax.Array) -> jax.Array:
     return jnp.einsum("bsh,bs->bh", hidden, mask.astype(jnp.float32))
 
 
-def normalised(x: jax.Array) -> jax.Array:
-    """Rows of `x` [batch, hidden] with an L2 norm of 1; a row of zeros stays.
-
-    One operation of TT's compiler: to divide by the root of the mean square is to normalise, up to a factor.
-    """
-
-    def plain(x: jax.Array, scale: jax.Array, *, epsilon: Any, normalized_shape: Any) -> jax.Array:
-        return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + epsilon) * scale
-
-    size = x.shape[-1]
-    scale = jnp.full((size,), size**-0.5, x.dtype)
-    result: jax.Array = jax.lax.composite(plain, name="tenstorrent.rms_norm")(
-        x, scale, epsilon=np.float32(1e-24), normalized_shape=np.array([size], np.int64)
-    )
-    return result
-
-
 class Types(nn.Module):
     """The embedding of token types: of so few rows a choice is cheaper than a look-up."""
 
@@ -168,7 +156,14 @@ class Bert(nn.Module):
                 f"{tokens} tokens, but {config.name} knows {config.max_position_embeddings} positions: cut the text"
             )
         batch, hidden = input_ids.shape[0], config.hidden_size
-        word = Embedding(config.vocab_size, config.padded_vocab_size, hidden, mesh=config.mesh, name="word")
+        word = Embedding(
+            config.vocab_size,
+            config.padded_vocab_size,
+            hidden,
+            mesh=config.mesh,
+            dtype=PRECISION.parameters,
+            name="word",
+        )
         position = self.param("position", nn.initializers.normal(0.02), (config.max_position_embeddings, hidden))
         # What is computed of parameters alone, the chip computes once: the rows of all tokens, for each type.
         position = jnp.broadcast_to(position[:tokens], (batch, tokens, hidden)).reshape(-1, hidden)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.bert import config_keys, params, reference, sharding
-from zoo.bert.model import BASE, CONFIGS, LARGE, MINILM, TINY, Bert, forward
+from zoo.bert.model import BASE, CONFIGS, LARGE, MINILM, PRECISION, TINY, Bert, forward
 from zoo.registry import FEW, Architecture, Checkpoint, GoldenCase, Model, Sharding, tokens_of
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ MODEL = Model(
         example=example,
         layer="layer_",
         helpers=("params/word/first_row",),
+        precision=PRECISION,
         work=tokens_of,
     ),
     sharding=Sharding(

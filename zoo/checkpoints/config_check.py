@@ -92,16 +92,18 @@ def check_config(model: Model, variant: str, directory: Path) -> None:
             raise CheckpointError(f"{directory}: {lacking}")
 
 
-def _walked(keys: Mapping[str, Verdict], content: Mapping[str, Any]) -> dict[str, tuple[Verdict | None, Any]]:
+def _walked(
+    keys: Mapping[str, Verdict], content: Mapping[str, Any], outer: str = ""
+) -> dict[str, tuple[Verdict | None, Any]]:
     """Each key of `content`, nested ones as ``outer.inner``: its verdict and value, in the order of the verdicts."""
     found: dict[str, tuple[Verdict | None, Any]] = {}
     order = {key: at for at, key in enumerate(keys)}
-    for key in sorted(content, key=lambda key: order.get(key, len(order))):
+    for key in content if outer else sorted(content, key=lambda key: order.get(key, len(order))):
         verdict, value = keys.get(key), content[key]
         if isinstance(verdict, Nested) and isinstance(value, Mapping):
-            found |= {f"{key}.{name}": (verdict.keys.get(name), inner) for name, inner in value.items()}
+            found |= _walked(verdict.keys, value, f"{outer}{key}.")
         else:
-            found[key] = verdict, value
+            found[f"{outer}{key}"] = verdict, value
     return found
 
 
@@ -117,8 +119,20 @@ def _differing(
             found, wanted = verdict.read(value, content), verdict.wanted(name, told, config)
             if found != wanted:
                 yield f"{key} {'has' if verdict.count else 'is'} {short(found)}, not {short(wanted)}"
-    for key, verdict in keys.items():
-        if isinstance(verdict, Field) and not verdict.name and key not in given and verdict.default is not UNKNOWN:
-            found, wanted = verdict.read(verdict.default, content), verdict.wanted(key, told, config)
+    for key, verdict in (*keys.items(), *_left_out(keys, content)):
+        if not isinstance(verdict, Field) or verdict.name or key in given:
+            continue
+        default = verdict.missing(content)
+        if default is not UNKNOWN:
+            found, wanted = verdict.read(default, content), verdict.wanted(key, told, config)
             if found != wanted:
                 yield f"{key} is left out, which means {short(found)}, not {short(wanted)}"
+
+
+def _left_out(keys: Mapping[str, Verdict], content: Mapping[str, Any]) -> Iterator[tuple[str, Verdict]]:
+    """Verdicts on keys of objects that `content` has, and that those leave out, as ``outer.inner``."""
+    for key, verdict in keys.items():
+        if isinstance(verdict, Nested) and isinstance(content.get(key), Mapping):
+            for name, inner in verdict.keys.items():
+                if name not in content[key]:
+                    yield f"{key}.{name}", inner

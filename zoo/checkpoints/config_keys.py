@@ -24,13 +24,23 @@ UNKNOWN: Any = object()
 """The default of a `Field` that declares none: a missing key then fits every variant."""
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class DefaultOf:
+    """A default that depends on the file's model_type, by its names: several classes of transformers share a model."""
+
+    values: Mapping[str, Any]
+
+    def __init__(self, **values: Any) -> None:
+        object.__setattr__(self, "values", values)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A key that fixes a field of our config: it must have the value that the model's `hub_config` gives.
 
-    default: what transformers' class takes for a missing key. name: the key of `hub_config`, where that is another one:
-    several keys may fix one field. count: only the number of entries matters. or_else: content of config.json -> what
-    null stands for. of: config -> the value, where `hub_config` lacks the key.
+    default: what transformers' class takes for a missing key, or a `DefaultOf`. name: the key of `hub_config`, where
+    that is another one: several keys may fix one field. count: only the number of entries matters. or_else: content of
+    config.json -> what null stands for. of: config -> the value, where `hub_config` lacks the key.
     """
 
     default: Any = UNKNOWN
@@ -38,6 +48,13 @@ class Field:
     count: bool = False
     or_else: Callable[[Mapping[str, Any]], Any] | None = None
     of: Callable[[Any], Any] | None = None
+
+    def missing(self, content: Mapping[str, Any]) -> Any:
+        """The default, in a file with `content`."""
+        default = self.default
+        return (
+            default.values.get(str(content.get("model_type")), UNKNOWN) if isinstance(default, DefaultOf) else default
+        )
 
     def read(self, value: Any, content: Mapping[str, Any]) -> Any:
         """What `value`, of a file with `content` or the default, stands for."""
@@ -88,7 +105,7 @@ class Ignored:
 class Nested:
     """A key whose value is an object of keys with verdicts of their own, or null."""
 
-    keys: Mapping[str, Field | Only | Ignored]
+    keys: Mapping[str, Field | Only | Ignored | Nested]
 
 
 Verdict: TypeAlias = Field | Only | Ignored | Nested

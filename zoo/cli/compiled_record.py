@@ -28,6 +28,10 @@ PATH = registry.ROOT / "compiled.json"
 PLACES = (("t3k", "1x8"), ("n300", "1x2"), ("n150", "1x1"))
 """System and mesh that programs are recorded for, where the model claims the mesh."""
 
+SMALLEST = PLACES[-1][1]
+IN_BFLOAT16 = ("gpt2:gpt2",)
+"""Variants of float32 whose programs with parameters in bfloat16, which are others, are recorded on `SMALLEST` too."""
+
 RATIO = 1.01
 """Peaks, and bytes that are moved, may grow to so many times the recorded ones."""
 
@@ -128,7 +132,8 @@ class Record:
     def with_rows(self, rows: Iterable[tuple[Row, str, str]]) -> Record:
         """With the programs of `rows`, each with its system and mesh."""
         found = {
-            f"{row.model}:{row.variant} {row.program} on {system} {mesh}": Figures.of(row) for row, system, mesh in rows
+            f"{row.model}:{row.variant} {_program(row)} on {system} {mesh}": Figures.of(row)
+            for row, system, mesh in rows
         }
         return replace(self, programs={**self.programs, **found})
 
@@ -157,6 +162,11 @@ class Record:
             f'{{"compiler": {json.dumps(self.compiler)}, "jax": {json.dumps(self.jax)}, "rows": {self.rows}, '
             f'"length": {self.length},\n "programs": {{\n' + ",\n".join(lines) + "\n}}\n"
         )
+
+
+def _program(row: Row) -> str:
+    """``decode``, or ``decode-bfloat16`` where the parameters are asked for in bfloat16."""
+    return row.program if row.parameters is None else f"{row.program}-{row.parameters}"
 
 
 def differences(before: Record, now: Record) -> tuple[list[str], list[str]]:
@@ -225,5 +235,6 @@ def _mib(size: int | None) -> str:
 
 def _where(name: str) -> str:
     """The arguments of the command that compiles a program of the record."""
-    variant, _, _, system, mesh = name.split(" ")
-    return f"{variant} --system {system} --mesh {mesh}"
+    variant, program, _, system, mesh = name.split(" ")
+    dtype = program.partition("-")[2]
+    return f"{variant} --system {system} --mesh {mesh}" + (f" --parameters {dtype}" if dtype else "")

@@ -27,9 +27,10 @@ RIGHT = (5, 6, 7, 9, 10)
 class Row:
     """What the compiler made of a program. All from `fits` on is None where it made nothing.
 
-    rows: of the batch; length: tokens of a row or a prompt, or slots of the cache. problems: why it does not compile,
-    what Tenstorrent's own compiler does not take, what runs on the host, collectives that the model does not declare,
-    that it does not fit. layers: of the config, `zoo.programs.layers_of`. ops_per_layer: all ops over the layers; None
+    parameters: their dtype, if asked for. rows: of the batch; length: tokens of a row or a prompt, or slots of the
+    cache. problems: why it does not compile, what Tenstorrent's own compiler does not take, what runs on the host,
+    collectives that the model does not declare, that it does not fit. layers: of the config,
+    `zoo.programs.layers_of`. ops_per_layer: all ops over the layers; None
     for models without layers that are alike. moves: reshapes, permutes, layout moves, typecasts, by kind.
     moved_bytes: that the ops of a call read and write in a chip's DRAM at least. link_bytes: that a chip receives of
     others in a call. argument_bytes: of a chip's share of weights, cache and inputs as they are given.
@@ -40,6 +41,7 @@ class Row:
     model: str
     variant: str
     program: str
+    parameters: str | None = None
     rows: int
     length: int | None
     compiles: bool

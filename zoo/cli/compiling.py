@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytest_tt.cli.command import Command, UnusableError
@@ -66,7 +66,7 @@ def rows_of(chosen: Iterable[tuple[Model, str]], system: str, mesh: str, sizes: 
             made: CardProgram | TTCompileError = future.result()
         except TTCompileError as error:
             made = error
-        return row_of(model, variant, program, made, by_line=sizes.by_line)
+        return replace(row_of(model, variant, program, made, by_line=sizes.by_line), parameters=sizes.parameters)
 
     with ThreadPoolExecutor(1) as compiler:
         for model, variant in chosen:
@@ -241,6 +241,10 @@ def _recorded(names: Sequence[str], *, record: bool) -> int:
         claimed = [word for word in chosen if mesh in _model_of(word).sharding.meshes]
         if claimed:
             rows = watched(chosen_by(claimed, mesh), system, mesh, Sizes())
+            found += [(row, system, mesh) for row in rows]
+        again = [word for word in compiled_record.IN_BFLOAT16 if word in claimed and mesh == compiled_record.SMALLEST]
+        if again:
+            rows = watched(chosen_by(again, mesh), system, mesh, Sizes(parameters="bfloat16"))
             found += [(row, system, mesh) for row in rows]
     now = now.with_rows(found)
     if record:

@@ -103,7 +103,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     def rows_of(chosen: list[tuple[Model, str]], system: str, mesh: str, sizes: Sizes) -> Iterator[Row]:
         for model, variant in chosen:
             asked.append((model.name, variant, system, mesh, str(sizes.rows), *sizes.options))
-            yield replace(ROW, model=model.name, variant=variant, dram_peak_bytes=len(variant) * GIB)
+            yield replace(
+                ROW, parameters=sizes.parameters, model=model.name, variant=variant, dram_peak_bytes=len(variant) * GIB
+            )
 
     monkeypatch.setattr(compiling, "rows_of", rows_of)
     monkeypatch.setattr(build, "find_build", lambda: None)
@@ -203,23 +205,27 @@ def test_recorded(
     asked: list[tuple[str, ...]], record: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compile", "--record", "gpt2:gpt2", "mlp"]) == 0
-    assert capsys.readouterr().out == "12 programs recorded in zoo/compiled.json, by a compiler 1.0\n"
+    assert capsys.readouterr().out == "13 programs recorded in zoo/compiled.json, by a compiler 1.0\n"
     assert [(variant, system, mesh) for _, variant, system, mesh, _ in asked[:5]] == [
         ("gpt2", "t3k", "1x8"), ("dense", "t3k", "1x8"), ("megatron", "t3k", "1x8"), ("sum", "t3k", "1x8"),
         ("gpt2", "n300", "1x2"),
     ]  # fmt: skip
     asked.clear()
     assert main(["compile", "--check"]) == 0
-    assert capsys.readouterr().out == "all 12 programs as recorded, by a compiler 1.0\n"
+    assert capsys.readouterr().out == "all 13 programs as recorded, by a compiler 1.0\n"
     assert {variant for _, variant, *_ in asked} == {"gpt2", "dense", "megatron", "sum"}
 
-    def longer(chosen: Any, system: str, *_: Any) -> Iterator[Row]:
-        yield replace(ROW, ops={"matmul": 48 if system == "n150" else 12}, dram_peak_bytes=4 * GIB)
+    def longer(chosen: Any, system: str, mesh: str, sizes: Sizes) -> Iterator[Row]:
+        yield replace(
+            ROW, parameters=sizes.parameters, ops={"matmul": 48 if system == "n150" else 12}, dram_peak_bytes=4 * GIB
+        )
 
     monkeypatch.setattr(compiling, "rows_of", longer)
     assert main(["compile", "--check", "gpt2:gpt2"]) == 1
-    worse, *better = capsys.readouterr().out.splitlines()
+    worse, in_bfloat16, *better = capsys.readouterr().out.splitlines()
     assert worse.startswith("gpt2:gpt2 decode on n150 1x1: 36 -> 48 device ops")
+    assert in_bfloat16.startswith("gpt2:gpt2 decode-bfloat16 on n150 1x1: 36 -> 48 device ops")
+    assert "--system n150 --mesh 1x1 --parameters bfloat16" in in_bfloat16
     assert [line.partition(": ")[0] for line in better] == [
         f"gpt2:gpt2 decode on {where}" for where in ("t3k 1x8", "n300 1x2")
     ]
@@ -246,7 +252,7 @@ def test_another_compiler_compares_nothing(
 
 def test_choices() -> None:
     assert [variant for _, variant in chosen_by(["mlp:sum"], "1x2")] == ["sum"]
-    assert {model.name for model, _ in chosen_by([], "1x16")} == {"qwen2_5"}
+    assert {model.name for model, _ in chosen_by([], "1x16")} == {"gemma3", "llama", "qwen2_5", "qwen3"}
     n300: Any = SimpleNamespace(name="n300", chips=2, meshes=("1x2", "1x1"))
     assert [mesh_for(n300, given) for given in (None, "1x1", "2x1")] == ["1x2", "1x1", "2x1"]
     assert options_of(["optimization_level=O1", "fp32_dest_acc_en=yes"]) == {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import subprocess
 import sys
@@ -44,6 +45,16 @@ def table(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
+def test_records_are_of_the_files_as_they_are() -> None:
+    content = json.loads(listing.RECORDS.read_text(encoding="utf-8"))
+    files = {name: listing.digest(registry.ROOT / name) for name in registry.names()}
+    if {name: model["sources"] for name, model in content.items()} != files:
+        pytest.fail("zoo/listing.json is not of these files: python -m zoo list --record", pytrace=False)
+
+
+@pytest.mark.skipif(
+    not os.environ.get(registry.SLOW), reason=f"takes long: set {registry.SLOW}=1, as session slow does"
+)
 def test_records_are_current() -> None:
     """They hold what the models say now, of every variant."""
     if listing.RECORDS.read_text(encoding="utf-8") != record():

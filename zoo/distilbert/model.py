@@ -10,12 +10,17 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from zoo.layers import encoder, masked_lm
+from zoo.layers.precision import Precision
 from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jax.sharding import AbstractMesh
+
+
+PRECISION = Precision()
+"""Float32 as published; parameters in bfloat16 make a program in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,14 @@ class DistilBert(nn.Module):
                 f"{tokens} tokens, but {config.name} knows {config.max_position_embeddings} positions: cut the text"
             )
         batch, hidden = input_ids.shape[0], config.hidden_size
-        word = Embedding(config.vocab_size, config.padded_vocab_size, hidden, mesh=config.mesh, name="word")
+        word = Embedding(
+            config.vocab_size,
+            config.padded_vocab_size,
+            hidden,
+            mesh=config.mesh,
+            dtype=PRECISION.parameters,
+            name="word",
+        )
         position = self.param("position", nn.initializers.normal(0.02), (config.max_position_embeddings, hidden))
         # Of parameters alone: the chip computes the rows of all tokens once.
         position = jnp.broadcast_to(position[:tokens], (batch, tokens, hidden)).reshape(-1, hidden)

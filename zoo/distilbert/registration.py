@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.distilbert import config_keys, params, reference, sharding
-from zoo.distilbert.model import BASE, CONFIGS, TINY, DistilBert, forward
+from zoo.distilbert.model import BASE, CONFIGS, PRECISION, TINY, DistilBert, forward
 from zoo.registry import FEW, Architecture, Checkpoint, GoldenCase, Model, Sharding, tokens_of
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ MODEL = Model(
         example=example,
         layer="layer_",
         helpers=("params/word/first_row",),
+        precision=PRECISION,
         work=tokens_of,
     ),
     sharding=Sharding(

@@ -23,6 +23,7 @@ from zoo.layers.encoder import LayerNorm, RowParallel, on_each_chip, summed_prod
 from zoo.layers.fused import gelu_tanh
 from zoo.layers.masks import causal
 from zoo.layers.paged_attention import masked, of_prompt, of_step
+from zoo.layers.precision import Precision
 from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     Layer: TypeAlias = tuple[jax.Array, jax.Array]
     Cache: TypeAlias = tuple[Layer, ...]
     Projections: TypeAlias = tuple[tuple[jax.Array, jax.Array], ...]
+
+
+PRECISION = Precision()
+"""Float32 as published; in bfloat16 a step and a prefill attend by one operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ class Positions(nn.Module):
 
     @nn.compact
     def __call__(self, numbers: jax.Array) -> jax.Array:
-        """`numbers` int32 of any shape to [..., features] float32."""
+        """`numbers` int32 of any shape to [..., features] in the table's dtype."""
         table = self.param("embedding", nn.initializers.normal(0.02), (self.rows, self.features))
         return jnp.take(table, numbers, axis=0, mode="clip")
 
@@ -263,13 +268,19 @@ class Head(nn.Module):
 
 
 class GPT2(nn.Module):
-    """The language model. Token numbers, positions and masks are int32, everything else float32."""
+    """The language model. Token numbers, positions and masks are int32, everything else as `PRECISION` says."""
 
     config: GPT2Config
 
     def setup(self) -> None:
         config = self.config
-        self.wte = Embedding(config.vocab_size, config.padded_vocab_size, config.hidden_size, mesh=config.mesh)
+        self.wte = Embedding(
+            config.vocab_size,
+            config.padded_vocab_size,
+            config.hidden_size,
+            mesh=config.mesh,
+            dtype=PRECISION.parameters,
+        )
         self.wpe = Positions(config.max_position_embeddings, config.hidden_size)
         self.h = [Block(config) for _ in range(config.num_hidden_layers)]
         self.ln_f = LayerNorm(config.layer_norm_eps)

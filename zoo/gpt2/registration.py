@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.checkpoints.hub import Source
 from zoo.gpt2 import config_keys, params, reference, sharding
-from zoo.gpt2.model import CONFIGS, GPT2, TINY
+from zoo.gpt2.model import CONFIGS, GPT2, PRECISION, TINY
 from zoo.registry import FEW, Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, row_of_tokens, tokens_of
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ MODEL = Model(
         example=row_of_tokens,
         layer="h_",
         helpers=("params/wte/first_row", "params/lm_head/bias"),
+        precision=PRECISION,
         work=tokens_of,
     ),
     sharding=Sharding(

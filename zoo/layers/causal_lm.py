@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from zoo.layers.decoder_config import DecoderConfig, View
+    from zoo.layers.precision import Precision
     from zoo.layers.rotary import Rotary
 
     Cache: TypeAlias = tuple[tuple[jax.Array, jax.Array], ...]
@@ -163,7 +164,7 @@ class CausalLM(nn.Module):
         return product(self.norm(x), weight).astype(jnp.float32)
 
 
-def architecture_of(build: Callable[[Any], CausalLM]) -> Architecture:
+def architecture_of(build: Callable[[Any], CausalLM], precision: Precision | None = None) -> Architecture:
     """The part of a model's description that says what it computes. build: config -> module."""
     return Architecture(
         build=build,
@@ -171,5 +172,6 @@ def architecture_of(build: Callable[[Any], CausalLM]) -> Architecture:
         example=row_of_tokens,
         layer="layers_",
         helpers=("params/embed/first_row",),
+        precision=precision,
         work=tokens_of,
     )

@@ -97,9 +97,8 @@ class DecoderConfig:
         """What embeddings are multiplied with."""
         return 1.0
 
-    @staticmethod
-    def activation(x: jax.Array) -> jax.Array:
-        """The activation of the MLP's gate."""
+    def activation(self, x: jax.Array, mesh: AbstractMesh | None) -> jax.Array:
+        """The activation of the MLP's gate, `x` [rows, intermediate_size] on `mesh`; None: whole on one chip."""
         return nn.silu(x)
 
     @property

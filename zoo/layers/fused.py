@@ -6,6 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,3 +35,25 @@ def fused(name: str, plain: Callable[..., jax.Array], *arrays: jax.Array, **attr
 def gelu_tanh(x: jax.Array) -> jax.Array:
     """GELU by tanh, as GPT-2 has it; behind a product, one operation with it on the card (by erf there)."""
     return fused("tenstorrent.gelu_tanh", partial(jax.nn.gelu, approximate=True), x)
+
+
+def normalised(x: jax.Array) -> jax.Array:
+    """Rows of `x` [batch, hidden] with an L2 norm of 1; a row of zeros stays.
+
+    One operation of TT's compiler: to divide by the root of the mean square is to normalise, up to a factor.
+    """
+
+    def plain(x: jax.Array, scale: jax.Array, *, epsilon: Any, normalized_shape: Any) -> jax.Array:
+        return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + epsilon) * scale
+
+    size = x.shape[-1]
+    scale = jnp.full((size,), size**-0.5, x.dtype)
+    result: jax.Array = jax.lax.composite(plain, name="tenstorrent.rms_norm")(
+        x, scale, epsilon=np.float32(1e-24), normalized_shape=np.array([size], np.int64)
+    )
+    return result
+
+
+def quick_gelu(x: jax.Array) -> jax.Array:
+    """GELU as CLIP approximates it, ``x * sigmoid(1.702 * x)``."""
+    return x * jax.nn.sigmoid(1.702 * x)

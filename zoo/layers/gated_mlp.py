@@ -29,4 +29,5 @@ class GatedMLP(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """`x` [rows, hidden] to the same."""
         # Behind the barrier it is another input, so that TT's compiler does not make one product that it slices.
-        return self.down(self.config.activation(self.gate(x)) * self.up(jax.lax.optimization_barrier(x)))
+        gate = self.config.activation(self.gate(x), None if self.is_initializing() else self.config.mesh)
+        return self.down(gate * self.up(jax.lax.optimization_barrier(x)))

@@ -21,6 +21,7 @@ from flax import linen as nn
 from jax.experimental.xla_metadata import set_xla_metadata
 
 from zoo.layers.masks import MASKED, causal, filled
+from zoo.layers.precision import SHARED
 from zoo.layers.products import einsum, summed
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def masked(query: jax.Array, keys: jax.Array, values: jax.Array, seen: jax.Array
     Those are [batch, kv heads, keys, head_dim], `seen` bool [batch or 1, 1, queries of a group, keys]. To the shape of
     `query`, in the dtype of `values`.
     """
-    scores = jnp.einsum("bkqd,bktd->bkqt", query, keys, preferred_element_type=summed(query)).astype(jnp.float32)
+    scores = jnp.einsum("bkqd,bktd->bkqt", query, keys, preferred_element_type=summed(query)).astype(SHARED.scores)
     shares = nn.softmax(jnp.where(seen, scores, MASKED)).astype(values.dtype)
     return einsum("bkqt,bktd->bkqd", shares, values)
 

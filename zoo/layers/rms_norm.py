@@ -8,13 +8,15 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from zoo.layers.precision import SHARED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def normalised(x: jax.Array, scale: jax.Array, epsilon: float) -> jax.Array:
     """`x` [..., units] divided by the root mean square of its last axis, times `scale`, in the dtype of `x`."""
-    wide = x.astype(jnp.float32)
+    wide = x.astype(SHARED.norms)
     wide = wide * jax.lax.rsqrt((wide * wide).mean(axis=-1, keepdims=True) + epsilon) * scale
     return wide.astype(x.dtype)
 

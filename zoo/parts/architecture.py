@@ -11,6 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     import jax
 
+    from zoo.layers.precision import Precision
+
 Inputs: TypeAlias = Mapping[str, Any]
 """Arrays by the names of the arguments of the module's ``__call__``."""
 
@@ -73,6 +75,8 @@ class Architecture:
     "num_hidden_layers"), ("decoder_", "num_decoder_layers"))``. None: `shapes` traces the whole module."""
     helpers: tuple[str, ...] = ()
     """Paths of parameters that no checkpoint has, such as numbers of rows: ``zoo list`` does not count them."""
+    precision: Precision | None = None
+    """How precisely it computes, which its README shows. None: the model does not say."""
     work: Callable[[Inputs], Mapping[str, int]] = rows_of
     """What one forward pass of the inputs processes, unit to count: reports show how many a second."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from zoo.checkpoints.hub import Source
 from zoo.layers.causal_lm import architecture_of
+from zoo.layers.precision import DECODER
 from zoo.qwen2_5 import config_keys, params
 from zoo.qwen2_5.model import CONFIGS, Qwen2
 from zoo.qwen2_5.reference import REFERENCE
@@ -47,7 +48,7 @@ def demo() -> Demo:
 MODEL = Model(
     name="qwen2_5",
     variants=CONFIGS,
-    architecture=architecture_of(Qwen2),
+    architecture=architecture_of(Qwen2, DECODER),
     sharding=SHARDING,
     checkpoint=Checkpoint(
         sources={

@@ -62,9 +62,8 @@ def test_equals_transformers_token_for_token(
         "stopped": generator(REFERENCE.prompts(config), NEW_TOKENS, stop=golden.inputs["stops"].tolist()),
     }
     if tt_run.backend == "sim":
-        tt_golden(
-            outputs, case, reference=lambda: REFERENCE.generation(variant), weights=qwen_params.synthetic_params(config)
-        )
+        weights = qwen_params.synthetic_params(config)
+        tt_golden(outputs, case, reference=lambda: REFERENCE.generation(variant), weights=weights)
     else:  # a row may go its own way once rounding has decided
         sure = np.logical_and.accumulate(golden.inputs["margins"] > NEAR_TIE, axis=1)
         np.testing.assert_array_equal(outputs["greedy"][sure], golden.outputs["greedy"][sure])

@@ -138,7 +138,7 @@ class DecoderReference:
             quick=quick,
         )
 
-    def scores_case(self, variant: str) -> GoldenCase:
+    def scores_case(self, variant: str, **others: Any) -> GoldenCase:
         """`golden` with large scores, on one mesh."""
         return GoldenCase(
             variant=variant,
@@ -146,11 +146,14 @@ class DecoderReference:
             weights=partial(self.params, scores=LARGE_SCORES),
             select=self.select,
             meshes=("1x2",),
+            **others,
         )
 
-    def bfloat16_case(self, variant: str) -> GoldenCase:
+    def bfloat16_case(self, variant: str, **others: Any) -> GoldenCase:
         """`golden_of_bfloat16` on two meshes."""
-        return self._case(variant, self.golden_of_bfloat16, cut=in_bfloat16, select=self.select, meshes=("1x2", "1x8"))
+        return self._case(
+            variant, self.golden_of_bfloat16, cut=in_bfloat16, select=self.select, meshes=("1x2", "1x8"), **others
+        )
 
     def text_case(self, variant: str) -> GoldenCase:
         """`text`, which is no logits of one pass: tests of generation compare it."""

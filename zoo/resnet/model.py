@@ -15,11 +15,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from zoo.layers.precision import Precision
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EPSILON = 1e-5
 """What batch norm adds to the variance: PyTorch's default, which transformers keeps."""
+
+
+IMAGES = "that of the images"
+PRECISION = Precision(activations=IMAGES, residual=IMAGES, scores="none", outputs="float32")
+"""Multiplier and offset of a normalisation are float32: variances span decades. Then a kernel is rounded once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +85,10 @@ class BatchNorm(nn.Module):
     def __call__(self, channels: int) -> tuple[jax.Array, jax.Array]:
         """Multiplier and offset, float32 [channels]: variances span decades."""
         ones, zeros = nn.initializers.ones, nn.initializers.zeros
-        scale = self.param("scale", ones, (channels,), jnp.float32)
-        bias = self.param("bias", zeros, (channels,), jnp.float32)
-        mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32).value
-        var = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32).value
+        scale = self.param("scale", ones, (channels,), PRECISION.norms)
+        bias = self.param("bias", zeros, (channels,), PRECISION.norms)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), PRECISION.norms).value
+        var = self.variable("batch_stats", "var", jnp.ones, (channels,), PRECISION.norms).value
         multiplier = scale * jax.lax.rsqrt(var + own(self.epsilon, self.path))
         return multiplier, bias - mean * multiplier
 
@@ -117,7 +124,8 @@ class Convolution(nn.Module):
         """
         activation = nn.relu if self.relu else _unchanged
         size = () if self.kernel == 1 else (self.kernel, self.kernel)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (*size, x.shape[-1], self.features), jnp.float32)
+        shape = (*size, x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, PRECISION.parameters)
         kernel, offset = (kernel * multiplier).astype(x.dtype), offset.astype(x.dtype)
         if size:
             stride, layout = (self.stride, self.stride), ("NHWC", "HWIO", "NHWC")
@@ -197,5 +205,5 @@ class ResNet(nn.Module):
             for layer in range(depth):
                 stride = 2 if stage > 0 and layer == 0 else 1
                 x = Block(features, config.layer_type, stride, name=f"stage_{stage}_layer_{layer}")(x)
-        x = x.astype(jnp.float32).mean(axis=(1, 2))
+        x = x.astype(PRECISION.outputs).mean(axis=(1, 2))
         return nn.Dense(config.num_labels, name="classifier")(x)

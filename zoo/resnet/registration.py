@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoo.checkpoints.hub import Source
 from zoo.registry import FEW, Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, images_of
 from zoo.resnet import config_keys, reference
-from zoo.resnet.model import CONFIGS, ResNet
+from zoo.resnet.model import CONFIGS, PRECISION, ResNet
 from zoo.resnet.params import (
     example,
     hub_config,
@@ -73,6 +73,7 @@ MODEL = Model(
         forward=apply_as("logits"),
         example=example,
         usual=usual,
+        precision=PRECISION,
         work=images_of,
     ),
     sharding=Sharding(

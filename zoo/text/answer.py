@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from dataclasses import replace
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from zoo.text.generation import Decoder
 
-ANSWERING = ("-instruct", "-it")
-"""How names of variants end that answer messages."""
+ANSWERING = r".+-(instruct|it)"
+"""Names of variants that answer messages."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,12 +46,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(decoder: Callable[[Any, Any], Decoder], stage: Stage, options: argparse.Namespace) -> Shown:
-    """Load, and write what comes after the prompt. decoder: as `zoo.model.Model` has it."""
+def run(decoder: Callable[[Any, Any], Decoder], answers: str, stage: Stage, options: argparse.Namespace) -> Shown:
+    """Load, and write what comes after the prompt. decoder, answers: as `answering` has them."""
     sampling = read_sampling(options)
     if not options.prompt:
         raise DemoError("--prompt is empty: expected some text")
-    chat = stage.variant.endswith(ANSWERING) if options.chat is None else options.chat
+    chat = re.fullmatch(answers, stage.variant) is not None if options.chat is None else options.chat
     if options.system is not None and not chat:
         raise DemoError(f"--system is for chats, and {stage.variant} continues texts: add --chat, or leave it out")
     with refused(ValueError):
@@ -134,6 +135,9 @@ class Clock:
             yield token
 
 
-def answering(decoder: Callable[[Any, Any], Decoder], *, summary: str, variant: str) -> Demo:
-    """The demo of a model, by its `decoder`; `variant` is the one that is shown unless another is named."""
-    return Demo(summary=summary, variant=variant, arguments=arguments, run=partial(run, decoder))
+def answering(decoder: Callable[[Any, Any], Decoder], *, summary: str, variant: str, answers: str = ANSWERING) -> Demo:
+    """The demo of a model, by its `decoder`; `variant` is the one that is shown unless another is named.
+
+    answers: a pattern of the names of variants that answer messages; the others continue texts.
+    """
+    return Demo(summary=summary, variant=variant, arguments=arguments, run=partial(run, decoder, answers))

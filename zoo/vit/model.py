@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flax import linen as nn
@@ -52,6 +52,12 @@ LARGE = ViTConfig(
     head_dim=64,
     intermediate_size=4096,
 )
+# Trained further with images of 384x384, and with patches of 32x32.
+FINER = tuple(
+    replace(config, name=f"vit-{size}-patch{patch}-384", patch_size=patch, image_size=384)
+    for size, config in (("base", BASE), ("large", LARGE))
+    for patch in (16, 32)
+)
 TINY = ViTConfig(
     "tiny",
     hidden_size=48,
@@ -65,7 +71,7 @@ TINY = ViTConfig(
 )
 """For tests: 4 or 8 chips divide little of it."""
 
-CONFIGS = {config.name: config for config in (BASE, LARGE, TINY)}
+CONFIGS = {config.name: config for config in (BASE, LARGE, *FINER, TINY)}
 
 
 class ViT(nn.Module):

@@ -15,7 +15,7 @@ from jax.sharding import AbstractMesh
 from pytest_tt.compare import Bounds, compare, flatten
 from zoo.__main__ import main
 from zoo.checkpoints.loading import convert_tensors, load_checkpoint, on_host
-from zoo.checkpoints.placement import place_params, prepared
+from zoo.checkpoints.placement import prepared
 from zoo.checkpoints.tensor_files import CheckpointError, save_checkpoint
 from zoo.resnet.reference import photo
 from zoo.vision.images import Preparation
@@ -39,16 +39,6 @@ def tiny() -> dict[str, Any]:
 def on_cpu(weights: Any, images: np.ndarray) -> np.ndarray:
     with jax.default_device(jax.devices("cpu")[0]):
         return np.asarray(run_tiny(weights, images))
-
-
-@pytest.mark.tt(mesh="1x7")
-def test_any_number_of_chips(tt_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: Any) -> None:
-    """Neither heads nor inner units are a multiple of 7."""
-    config = sharding.fit(TINY, tt_mesh)
-    golden = tt_golden.load("tiny", reference=MODEL.goldens["tiny"].reference)
-    run = tt_jit(ViT(config).apply, out_shardings=sharding.output_specs(config, tt_mesh)["logits"])
-    logits = run(place_params(MODEL, TINY, tt_mesh, tiny), golden.inputs["pixel_values"])
-    tt_golden({"logits": logits}, "tiny", reference=MODEL.goldens["tiny"].reference, weights=tiny)
 
 
 def test_padding_adds_exactly_nothing(tiny: Any) -> None:

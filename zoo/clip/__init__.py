@@ -1,0 +1,1 @@
+"""CLIP: how well texts fit images; clip-vit-base-patch32 and clip-vit-large-patch14."""

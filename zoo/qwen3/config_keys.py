@@ -1,0 +1,55 @@
+"""What each key of a config.json means for Qwen3."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo.checkpoints.config_keys import ConfigKeys, Field, Ignored, Nested, Only
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _heads(content: Mapping[str, Any]) -> Any:
+    return content.get("num_attention_heads", 32)
+
+
+_ROTATION = Nested(
+    {
+        "rope_theta": Field(name="rope_theta"),
+        "rope_type": Only("default"),
+        "type": Only("default"),
+        "partial_rotary_factor": Only(1.0, None),
+    }
+)
+"""What transformers 5 writes as rope_parameters, and older versions (without the base) as rope_scaling."""
+
+KEYS = ConfigKeys(
+    "Qwen3Config",
+    {
+        "architectures": Only("Qwen3ForCausalLM", each=True),
+        "model_type": Only("qwen3"),
+        "num_hidden_layers": Field(32),
+        "hidden_size": Field(4096),
+        "num_attention_heads": Field(32),
+        "num_key_value_heads": Field(32, or_else=_heads),
+        "head_dim": Field(128),
+        "intermediate_size": Field(22016),
+        "max_position_embeddings": Field(32768),
+        "vocab_size": Field(151936),
+        "rms_norm_eps": Field(1e-6),
+        "rope_theta": Field(10000.0),
+        "rope_parameters": _ROTATION,
+        "rope_scaling": _ROTATION,
+        "partial_rotary_factor": Only(1.0, None),
+        "tie_word_embeddings": Field(False),
+        "hidden_act": Only("silu"),
+        "attention_bias": Only(False),
+        "layer_types": Only("full_attention", each=True),
+        "use_sliding_window": Only(False),
+        **dict.fromkeys(
+            ("max_window_layers", "sliding_window"), Ignored("of sliding windows, which use_sliding_window is about")
+        ),
+        "attention_dropout": Ignored("dropout: of training"),
+    },
+)

@@ -1,0 +1,59 @@
+"""Qwen3 as the zoo knows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo.layers.causal_lm import architecture_of
+from zoo.qwen3 import config_keys, params
+from zoo.qwen3.model import CONFIGS, Qwen3
+from zoo.qwen3.reference import REFERENCE
+from zoo.qwen3.sharding import SHARDING, decoder
+from zoo.references.decoder import blocks
+from zoo.registry import Checkpoint, Model
+
+if TYPE_CHECKING:
+    from zoo.authoring.mutants import Mutants
+    from zoo.cli.demo import Demo
+
+
+def mutants() -> Mutants:
+    """What ``python -m zoo mutants qwen3`` tries."""
+    from zoo.qwen3.mutants import MUTANTS
+
+    return MUTANTS
+
+
+def demo() -> Demo:
+    """What ``python -m zoo run`` shows."""
+    from zoo.qwen3.demo import DEMO
+
+    return DEMO
+
+
+MODEL = Model(
+    name="qwen3",
+    variants=CONFIGS,
+    architecture=architecture_of(Qwen3),
+    sharding=SHARDING,
+    checkpoint=Checkpoint(
+        sources=params.SOURCES,
+        key_map=params.key_map,
+        synthetic=params.synthetic_checkpoint,
+        hub_config=params.hub_config,
+        config_keys=config_keys.KEYS,
+        blocks=blocks,
+    ),
+    goldens={
+        "tiny": REFERENCE.logits_case("tiny", quick=("1x2", "1x8")),
+        "qwen3-0.6b-1-layer": REFERENCE.one_layer_case("qwen3-0.6b"),
+        "qwen3-8b-1-layer": REFERENCE.one_layer_case("qwen3-8b"),
+        "scores": REFERENCE.scores_case("tiny", quick=()),
+        "bfloat16": REFERENCE.bfloat16_case("tiny", quick=()),
+        "text": REFERENCE.text_case("tiny"),
+        "generation-tiny": REFERENCE.generation_case("tiny"),
+    },
+    decoder=decoder,
+    mutants=mutants,
+    demo=demo,
+)
