@@ -21,6 +21,23 @@ def _not_scaled(config: T5Config) -> bool:
     return False
 
 
+def _activation_of(content: Mapping[str, Any]) -> str:
+    told = str(content.get("feed_forward_proj", "relu"))
+    return "gelu_new" if told == "gated-gelu" else told.split("-")[-1]
+
+
+def _gated_in(content: Mapping[str, Any]) -> bool:
+    return str(content.get("feed_forward_proj", "relu")).startswith("gated-")
+
+
+def _activation(config: T5Config) -> str:
+    return "gelu_new"
+
+
+def _gated(config: T5Config) -> bool:
+    return True
+
+
 def _as_deep(content: Mapping[str, Any]) -> int:
     return int(content.get("num_layers", 6))
 
@@ -47,8 +64,8 @@ KEYS = ConfigKeys(
         "num_hidden_layers": Field(name="num_layers"),
         "head_dim": Field(name="d_kv"),
         # What transformers works out of the keys above, and writes down.
-        "dense_act_fn": Only("gelu_new"),
-        "is_gated_act": Only(True),
+        "dense_act_fn": Field(None, or_else=_activation_of, of=_activation),
+        "is_gated_act": Field(None, or_else=_gated_in, of=_gated),
         "scale_decoder_outputs": Field(None, or_else=_as_tied, of=_not_scaled),
         "tie_word_embeddings": Ignored(
             "a head that is stored is used, whatever this says; without one that is said to be untied, or with outputs "

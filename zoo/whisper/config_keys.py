@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from zoo.checkpoints.config_keys import ConfigKeys, Field, Ignored, Only
 
-_TOKENS = Ignored("which tokens are written: generation_config.json says it, which `run` reads")
-
 KEYS = ConfigKeys(
     "WhisperConfig",
     {
@@ -31,8 +29,7 @@ KEYS = ConfigKeys(
         "scale_embedding": Only(False),
         "tie_word_embeddings": Only(True),
         "is_encoder_decoder": Only(True),
-        **dict.fromkeys(("begin_suppress_tokens", "suppress_tokens", "forced_decoder_ids"), _TOKENS),
-        "max_length": Ignored("of generation: the command line says it"),
+        "forced_decoder_ids": Ignored("what a text begins with: generation_config.json says it, which `run` reads"),
         "median_filter_width": Ignored("of timestamps by attention, which are not computed"),
         **dict.fromkeys(
             ("classifier_proj_size", "use_weighted_layer_sum"),
