@@ -292,8 +292,12 @@ class T5(nn.Module):
         tokens, length = input_ids.shape[1], decoder_input_ids.shape[1]
         # One look-up: XLA would join the sums of two, and TT's compiler would not.
         embedded = self.shared(jnp.concatenate([input_ids, decoder_input_ids], axis=1))
-        encoded = self._encoded(embedded[:, :tokens], attention_mask)
-        x = behind(embedded[:, tokens:], encoded).reshape(-1, self.config.hidden_size)
+        # By each chip of its own rows: of rows that it spreads itself, TT's compiler refuses the slices.
+        mesh, rows = None if self.is_initializing() else self.config.mesh, P("batch")
+        parted = on_each_chip(lambda x: (x[:, :tokens], x[:, tokens:]), mesh, rows, (rows, rows))
+        read, written = parted(embedded)
+        encoded = self._encoded(read, attention_mask)
+        x = behind(written, encoded).reshape(-1, self.config.hidden_size)
         memory, bias = self._memory(encoded), self.decoder_bias(length)
         for layer, read in zip(self.decoder, memory, strict=True):
             x = layer(x, causal(length)[None, None], bias, read, _allowed(attention_mask))
