@@ -345,7 +345,7 @@ def compiler(session: nox.Session) -> None:
     install_minilm(session)
     show_versions(session, "jax", "jax-tt-plugin", "flatbuffers")
     # What else there is of them needs no compiler, and is run by every corner.
-    names = ["card_compiler", "constructs", "docs", "jit_weights", "provider"]
+    names = ["card_compiler", "constructs", "docs", "emulator_exports", "jit_weights", "provider"]
     names += [f"tt_compiler_{name}" for name in ("compile", "descriptor", "real", "run")]
     tests = [*(f"tests/test_{name}.py" for name in names), "zoo/cli/test_compiling.py"]
     session.run("pytest", "-n", "2", *tests, "-k", "not test_docs or README or compile or simulation or on_the_chip")
