@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,7 +144,9 @@ class Session:
         from pytest_tt.emulator.exports import Exports
 
         directory = self.cache.directory
-        return None if directory is None else Exports(directory / "emulated")
+        if directory is None or find_spec("flatbuffers") is None:  # jax writes such files by that package
+            return None
+        return Exports(directory / "emulated")
 
     def check_explain(self) -> None:
         """Raises pytest.UsageError for ``--tt-explain`` on a target that emulates nothing."""
