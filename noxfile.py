@@ -356,7 +356,7 @@ def compiler(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
     # On `hw` by the plugin, which compiles only.
     session.run("pytest", "tests/test_hw_compiled.py", env={"ZOO_SLOW": "1"})
-    session.run("python", "-m", "zoo", "compile", "--check")
+    session.run("python", "-m", "zoo", "compile", "--check", "--mesh", "1x2")
     session.run("python", "-m", "benchmarks.constructs")
     session.run("python", "-m", "benchmarks.backtest")
 

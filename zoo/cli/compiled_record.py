@@ -169,10 +169,16 @@ def _program(row: Row) -> str:
     return row.program if row.parameters is None else f"{row.program}-{row.parameters}"
 
 
+def _place(name: str) -> str:
+    """System and mesh of a program in the record."""
+    return name.rpartition(" on ")[2]
+
+
 def differences(before: Record, now: Record) -> tuple[list[str], list[str]]:
     """What is worse than recorded, and what is better, one line each: what, before, now, what to do.
 
-    Of the variants that `now` has. A program that is not recorded is worse, and so is one that is not there any more.
+    Of the variants and places that `now` has. A program that is not recorded is worse, and so is one that is not there
+    any more.
     """
     worse: list[str] = []
     better: list[str] = []
@@ -184,8 +190,12 @@ def differences(before: Record, now: Record) -> tuple[list[str], list[str]]:
         worse += [f"{name}: {what}" for what in _grown(name, old, figures)]
         if less := _shrunk(old, figures):
             better.append(f"{name}: {less}: better; python -m zoo compile --record {name.partition(' ')[0]}")
-    again = set(now.variants)
-    gone = [name for name in before.programs if name.partition(" ")[0] in again and name not in now.programs]
+    variants, places = set(now.variants), set(map(_place, now.programs))
+    gone = [
+        name
+        for name in before.programs
+        if name.partition(" ")[0] in variants and _place(name) in places and name not in now.programs
+    ]
     return [*worse, *(f"{name}: recorded, and not there any more; {AGAIN}" for name in gone)], better
 
 

@@ -99,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--check",
         action="store_true",
         help="compare with zoo/compiled.json: exit with 1 where a program has more ops, ops on the host or collectives "
-        "than is recorded, or moves or takes more bytes (default: all programs that are recorded)",
+        "than is recorded, or moves or takes more bytes (default: all programs that are recorded; --mesh: on that one)",
     )
     where.add_argument(
         "--record",
@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
             write_readmes(arguments.models)
             return 0
         if arguments.check or arguments.record:
-            return _recorded(arguments.models, record=arguments.record)
+            return _recorded(arguments.models, record=arguments.record, only=arguments.mesh)
         system = get_system(arguments.system)
         mesh = mesh_for(system, arguments.mesh)
         sizes = Sizes(
@@ -223,8 +223,15 @@ def write_readmes(names: Sequence[str]) -> None:
         print(f"{name}: {'unchanged' if after == before else 'changed'}")
 
 
-def _recorded(names: Sequence[str], *, record: bool) -> int:
-    """Compare with the record, or write it. Returns 1 if something is worse than recorded."""
+def _recorded(names: Sequence[str], *, record: bool, only: str | None) -> int:
+    """Compare with the record, on all meshes or `only` one, or write it. Returns 1 if something is worse.
+
+    ValueError for a mesh that nothing is recorded for, and for one mesh of a record that is to be written.
+    """
+    places = [(system, mesh) for system, mesh in compiled_record.PLACES if only in (None, mesh)]
+    if not places or (record and only):
+        meshes = "none" if record else " or ".join(mesh for _, mesh in compiled_record.PLACES)
+        raise ValueError(f"--mesh {only}: expected {meshes}: {compiled_record.PATH.name} has programs of all of these")
     path = compiled_record.PATH
     before = compiled_record.Record.read(path)
     now = compiled_record.Record.of_here()
@@ -237,7 +244,7 @@ def _recorded(names: Sequence[str], *, record: bool) -> int:
     if not chosen:
         raise ValueError("nothing is recorded yet: name the models, MODEL:VARIANT")
     found: list[tuple[Row, str, str]] = []
-    for system, mesh in compiled_record.PLACES:  # the largest first: simulated chips in use cannot become more
+    for system, mesh in places:  # the largest first: simulated chips in use cannot become more
         claimed = [word for word in chosen if mesh in _model_of(word).sharding.meshes]
         if claimed:
             rows = watched(chosen_by(claimed, mesh), system, mesh, Sizes())

@@ -215,6 +215,18 @@ def test_recorded(
     assert capsys.readouterr().out == "all 13 programs as recorded, by a compiler 1.0\n"
     assert {variant for _, variant, *_ in asked} == {"gpt2", "dense", "megatron", "sum"}
 
+    asked.clear()
+    assert main(["compile", "--check", "--mesh", "1x2"]) == 0
+    assert capsys.readouterr().out == "all 4 programs as recorded, by a compiler 1.0\n"
+    assert {mesh for *_, mesh, _ in asked} == {"1x2"}
+    for words, expected in (
+        (["--check", "--mesh", "1x3"], "1x8 or 1x2 or 1x1"),
+        (["--record", "--mesh", "1x2"], "none"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["compile", *words])
+        assert f"{words[2]}: expected {expected}" in capsys.readouterr().err
+
     def longer(chosen: Any, system: str, mesh: str, sizes: Sizes) -> Iterator[Row]:
         yield replace(
             ROW, parameters=sizes.parameters, ops={"matmul": 48 if system == "n150" else 12}, dram_peak_bytes=4 * GIB
