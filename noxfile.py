@@ -102,7 +102,7 @@ def hand_pip_settings_to_uv() -> None:
 
 
 hand_pip_settings_to_uv()
-# As conftest.py has it for tests, also for commands: XLA optimizes little. Session slow runs what users have.
+# As conftest.py has it for tests, also for commands: XLA optimizes little.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 
 
@@ -471,18 +471,20 @@ def walkthrough(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def slow(session: nox.Session) -> None:
-    """Goldens of full-size models, all goldens on all meshes that they are claimed for, and other long tests."""
-    session.env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = None
+    """Small goldens on all meshes that they are claimed for, full-size ones on 1x8 and 2x4, and other long tests."""
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[dev]")
     install_minilm(session)
-    chosen = "golden or variant or host"
-    # What the usual run has of them, readme(tests) runs with the same versions.
+    # Full-size ones on the other meshes by hand, ZOO_SLOW=1 pytest zoo/test_contract.py, and on hardware. What the
+    # usual run has of them, readme(tests) runs with the same versions.
+    chosen = "golden and (tiny or 1x8 or 2x4) or variant or host"
     session.run("pytest", "--only-slow", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
     names = ("benchmarks", "examples", "external_zoo", "isolate", "isolate_hw", "workflows")
     others = [*(f"tests/test_{name}.py" for name in names), "zoo/cnn/test_cnn.py", "zoo/gpt2", "zoo/bert/test_demo.py"]
     others += ["zoo/cli/test_listing.py", "zoo/t5", "zoo/whisper", "zoo/test_decoders.py"]
-    session.run("pytest", "--only-slow", *others, "zoo/qwen2_5", env={"ZOO_SLOW": "1"})
+    # Compiled as users have it.
+    as_users = {"ZOO_SLOW": "1", "JAX_DISABLE_MOST_OPTIMIZATIONS": "false"}
+    session.run("pytest", "--only-slow", *others, "zoo/qwen2_5", env=as_users)
 
 
 @nox.session(python="3.11")

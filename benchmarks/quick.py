@@ -91,6 +91,8 @@ def _numpy(dtype: str) -> np.dtype[Any]:
 
 def _drawn_by(model: Any, variant: str, draw: Any) -> AbstractContextManager[object]:
     """Within it `draw` gives the numbers of the model's made-up checkpoints, in the dtype of the variant at once."""
-    module = sys.modules[model.checkpoint.synthetic.__module__]
-    name = next(name for name in ("coarse_uniform", "uniform") if hasattr(module, name))
+    # Decoders share how they draw.
+    modules = (sys.modules[name] for name in (model.checkpoint.synthetic.__module__, "zoo.checkpoints.decoder_tensors"))
+    found = ((module, name) for module in modules for name in ("coarse_uniform", "uniform") if hasattr(module, name))
+    module, name = next(found)
     return mock.patch.object(module, name, partial(draw, dtype=getattr(model.config(variant), "dtype", "float32")))

@@ -76,7 +76,7 @@ def _small(config: pytest.Config, models: Iterable[Model]) -> Iterable[Any]:
     """Variants for tests (all of a model that has no others), on the largest mesh of up to `FEW` chips."""
     for model in models:
         meshes = chosen_meshes(config, model.sharding.meshes)
-        if len(meshes) > 1 and not os.environ.get(registry.SLOW):
+        if len(meshes) > 1:
             meshes = tuple(mesh for mesh in meshes if MeshShape.parse(mesh).chips <= FEW) or meshes
         for variant in model.small:
             mesh = meshes[-1]
