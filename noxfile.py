@@ -349,8 +349,8 @@ def compiler(session: nox.Session) -> None:
     names += [f"tt_compiler_{name}" for name in ("compile", "descriptor", "real", "run")]
     tests = [*(f"tests/test_{name}.py" for name in names), "zoo/cli/test_compiling.py"]
     session.run("pytest", "-n", "2", *tests, "-k", "not test_docs or README or compile or simulation or on_the_chip")
-    # Small variants on every mesh; of the others `zoo compile --check` has one a model. All of them, and the tests of mock
-    # devices (tt_mock, card_memory_mock, tt_compiler_real with ZOO_SLOW=1): minutes, so by hand.
+    # Small variants on every mesh; of the others `zoo compile --check` has one a model. All of them, and the tests of
+    # mock devices (tt_mock, card_memory_mock, tt_compiler_real with ZOO_SLOW=1): minutes, so by hand.
     chosen = "compiles and tiny"
     session.run("pytest", "-n", "2", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
     # On `hw` by the plugin, which compiles only.
