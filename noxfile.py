@@ -316,9 +316,8 @@ def readme(session: nox.Session, command: str) -> None:
     if command == "tests":
         constrain(session, [MIDDLE_JAX])
     with tempfile.TemporaryDirectory(prefix="pytest-tt-readme-") as name:
-        # Nothing is compiled yet, as in a new checkout: `tests` is the first to run with the middle versions.
-        if command == "job":
-            session.env["PYTEST_TT_COMPILE_CACHE"] = None
+        # In `.ci/run` nothing is compiled yet for `tests`, as in a new checkout: it is the first to run with the middle
+        # versions. `job` loads what tests(newest) has compiled.
         follow_readme(session, Path(name), line, present=[OTHER_PLUGIN] if command == "job" else [])
 
 
