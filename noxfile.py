@@ -316,9 +316,8 @@ def readme(session: nox.Session, command: str) -> None:
     if command == "tests":
         constrain(session, [MIDDLE_JAX])
     with tempfile.TemporaryDirectory(prefix="pytest-tt-readme-") as name:
-        # Nothing is compiled yet, as in a new checkout: `tests` is the first to run with the middle versions.
-        if command == "job":
-            session.env["PYTEST_TT_COMPILE_CACHE"] = None
+        # In `.ci/run` nothing is compiled yet for `tests`, as in a new checkout: it is the first to run with the middle
+        # versions. `job` loads what tests(newest) has compiled.
         follow_readme(session, Path(name), line, present=[OTHER_PLUGIN] if command == "job" else [])
 
 
@@ -470,20 +469,22 @@ def walkthrough(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def slow(session: nox.Session) -> None:
-    """Small goldens on all meshes that they are claimed for, full-size ones on 1x8 and 2x4, and other long tests."""
+    """Small goldens on all meshes that they are claimed for, full-size ones on 2x4 or two meshes, other long tests."""
     constrain(session, [MIDDLE_JAX])
     session.install("-e", ".[dev]")
     install_minilm(session)
-    # Full-size ones on the other meshes by hand, ZOO_SLOW=1 pytest zoo/test_contract.py, and on hardware. What the
-    # usual run has of them, readme(tests) runs with the same versions.
-    chosen = "golden and (tiny or 1x8 or 2x4) or variant or host"
+    # Full-size language models on 1x8 too, where their heads are split furthest. All on the other meshes by hand,
+    # ZOO_SLOW=1 pytest zoo/test_contract.py, and on hardware. What the usual run has, readme(tests) runs.
+    chosen = "golden and (tiny or 2x4 or 1x8 and (layer or bert or gpt2 or bfloat16)) or variant or host"
+    generating = ["zoo/t5", "zoo/whisper", "zoo/test_decoders.py", "zoo/qwen2_5/test_generation.py"]
     session.run("pytest", "--only-slow", "zoo/test_contract.py", "-k", chosen, env={"ZOO_SLOW": "1"})
+    session.run("pytest", "--only-slow", *generating, env={"ZOO_SLOW": "1"})
     names = ("benchmarks", "examples", "external_zoo", "isolate", "isolate_hw", "workflows")
     others = [*(f"tests/test_{name}.py" for name in names), "zoo/cnn/test_cnn.py", "zoo/gpt2", "zoo/bert/test_demo.py"]
-    others += ["zoo/cli/test_listing.py", "zoo/t5", "zoo/whisper", "zoo/test_decoders.py"]
+    others += ["zoo/cli/test_listing.py", "zoo/qwen2_5/test_qwen2_5.py"]
     # Compiled as users have it.
     as_users = {"ZOO_SLOW": "1", "JAX_DISABLE_MOST_OPTIMIZATIONS": "false"}
-    session.run("pytest", "--only-slow", *others, "zoo/qwen2_5", env=as_users)
+    session.run("pytest", "--only-slow", *others, env=as_users)
 
 
 @nox.session(python="3.11")

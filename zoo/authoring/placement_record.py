@@ -58,9 +58,10 @@ def of_variant(model: Model, variant: str, shapes: dict[Any, Any] | None = None)
     """
     shapes = {} if shapes is None else shapes
     architecture, sharding, config = model.architecture, model.sharding, model.config(variant)
-    if config not in shapes:
-        shapes[config] = architecture.shapes(config)
-    inputs, outputs = dict(architecture.example(config)), architecture.output_shapes(config, shapes[config])
+    one = architecture.of_one_layer(config)  # has the outputs of all of them, and is traced in a moment
+    if one not in shapes:
+        shapes[one] = architecture.shapes(one)
+    inputs, outputs = dict(architecture.example(config)), architecture.output_shapes(one, shapes[one])
     found: dict[str, dict[str, Any]] = {"inputs": {}, "outputs": {}, "parameters": {}, "bytes_per_chip": {}}
     for text in sharding.meshes:
         mesh, fitted = fitted_to(model, config, text)
