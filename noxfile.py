@@ -408,14 +408,14 @@ def emulator(session: nox.Session) -> None:
     # XLA takes seconds for each program, so the small goldens on one system, the smallest model's on all. All of the
     # zoo, or the constructs, by hand: pytest -p pytest_tt --tt-backend emu --tt-system n300 --tt-mesh 1x2 zoo;
     # python -m benchmarks.emulated_constructs
-    for system, mesh, chosen in (
-        ("n300", "1x2", "mlp or golden and tiny"),
-        ("t3k", "2x4", "mlp"),
-        ("p150", "1x1", "mlp"),
+    for system, mesh, chosen, workers in (
+        ("n300", "1x2", "mlp or golden and tiny", 2),
+        ("t3k", "2x4", "mlp", 0),  # a dozen tests: starting workers would take longer
+        ("p150", "1x1", "mlp", 0),
     ):
-        options = ("-p", "pytest_tt", "--tt-backend", "emu", "--tt-system", system, "--tt-mesh", mesh)
+        options = ("-n", str(workers), "-p", "pytest_tt", "--tt-backend", "emu", "--tt-system", system)
         files = ("zoo/mlp", "zoo/test_contract.py") if system == "n300" else ("zoo/test_contract.py",)
-        session.run("pytest", "-n", "2", *options, *files, "-k", chosen)
+        session.run("pytest", *options, "--tt-mesh", mesh, *files, "-k", chosen)
     session.run("python", "-m", "zoo", "mutants", "mlp")  # session mutants has the others, not emulated
     # Two minutes more, by hand: ZOO_SLOW=1 pytest tests/test_calibration.py, every recorded kernel and program.
 
