@@ -53,14 +53,16 @@ def words(spec: PartitionSpec, rank: int) -> str:
 def of_variant(model: Model, variant: str, shapes: dict[Any, Any] | None = None) -> dict[str, dict[str, Any]]:
     """Where the arrays of a variant lie as the code says it: inputs, outputs, parameters; bytes_per_chip by mesh.
 
-    `shapes`: parameters of configs that are known already; others are added. ValueError where an array lies otherwise
-    on one mesh than on another.
+    `shapes`: parameters of configs that are known already, and outputs by ``(config, "outputs")``; others are added.
+    ValueError where an array lies otherwise on one mesh than on another.
     """
     shapes = {} if shapes is None else shapes
     architecture, sharding, config = model.architecture, model.sharding, model.config(variant)
     if config not in shapes:
         shapes[config] = architecture.shapes(config)
-    inputs, outputs = dict(architecture.example(config)), architecture.output_shapes(config, shapes[config])
+    if (config, "outputs") not in shapes:
+        shapes[config, "outputs"] = architecture.output_shapes(config, shapes[config])
+    inputs, outputs = dict(architecture.example(config)), shapes[config, "outputs"]
     found: dict[str, dict[str, Any]] = {"inputs": {}, "outputs": {}, "parameters": {}, "bytes_per_chip": {}}
     for text in sharding.meshes:
         mesh, fitted = fitted_to(model, config, text)
