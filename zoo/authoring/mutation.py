@@ -62,7 +62,8 @@ class Verdict(NamedTuple):
     hw: Comparison
     """Of what an emulated chip computes, where that was done, else of float32."""
     emulated: str
-    """The relative L2 distance of what an emulated chip computes, or why none was asked: ``large``, ``refused``."""
+    """The relative L2 distance of what an emulated chip computes, or why none was asked: ``large``, ``refused``; ``-``
+    without the compiler, and for a case that computes its outputs in a way of its own."""
 
 
 def emulated_chips() -> EmulatedChips | None:
@@ -129,8 +130,10 @@ def judge(
     with jax.default_device(jax.devices("cpu")[0]), nullcontext() if mutant.patch is None else mutant.patch():
         outputs = (program or program_of(model, case, config))(params, inputs)
     sim, hw = compared(outputs, "sim"), compared(outputs, "hw")
-    if chips is None or not small:
-        return Verdict(sim, hw, "-" if chips is None else "large")
+    if chips is None or about.forward is not None:  # chips are given the model's own inputs
+        return Verdict(sim, hw, "-")
+    if not small:
+        return Verdict(sim, hw, "large")
     if not mutant.keeps_program and _clear(hw):
         return Verdict(sim, hw, "clear")
     try:
