@@ -24,8 +24,8 @@ _CHUNK = 1 << 15
 """Words drawn at a time, so that memory is that of the tensor, and what is between stays in a core's cache: chunks of a
 million take half as long again."""
 
-MOST_KEPT = 1 << 30
-"""Bytes of tensors that `kept` holds."""
+MOST_KEPT, LEAST_KEPT = 1 << 30, 1 << 20
+"""Bytes of tensors that `kept` holds, and of the smallest: inputs are left alone, which PyTorch takes as they are."""
 
 _kept: dict[tuple[object, ...], np.ndarray] | None = None
 """What was drawn within `kept`; None outside."""
@@ -55,7 +55,7 @@ def coarse_uniform(
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Within, tensors are drawn once: `uniform` and `coarse_uniform` give again what they gave, and it is read-only.
+    """Within, large tensors are drawn once: `uniform` and `coarse_uniform` give again what they gave, read-only.
 
     Of more than `MOST_KEPT` bytes, the last ones are drawn anew each time.
     """
@@ -74,10 +74,9 @@ def _drawn(fill: _Fill, name: str, shape: tuple[int, ...], low: float, high: flo
     values = np.empty(math.prod(shape), np.float32)
     fill(values, _stream(name, seed), low, high)
     values = values.reshape(shape)
-    if _kept is not None:
+    if _kept is not None and LEAST_KEPT <= values.nbytes <= MOST_KEPT - sum(old.nbytes for old in _kept.values()):
         values.flags.writeable = False
-        if sum(array.nbytes for array in _kept.values()) + values.nbytes <= MOST_KEPT:
-            _kept[key] = values
+        _kept[key] = values
     return values
 
 

@@ -36,7 +36,7 @@ def test_two_numbers_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kept_tensors_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both kinds, told apart by all that they are drawn from; only as many bytes as are allowed."""
+    """Both kinds, told apart by all that they are drawn from; only as many bytes as are allowed, of large ones."""
 
     def drawn() -> list[np.ndarray]:
         kinds = (synthetic.uniform, synthetic.coarse_uniform)
@@ -44,10 +44,14 @@ def test_kept_tensors_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     anew = drawn()
     monkeypatch.setattr(synthetic, "MOST_KEPT", 3 * anew[0].nbytes)
+    monkeypatch.setattr(synthetic, "LEAST_KEPT", anew[0].nbytes)
     with synthetic.kept():
         before, found = drawn(), drawn()
+        small = synthetic.uniform("x", (5, 8))
+        assert small is not synthetic.uniform("x", (5, 8))
+        assert small.flags.writeable
     assert [array is old for array, old in zip(found, before, strict=True)] == [True, True, True, False]
-    assert not any(array.flags.writeable for array in found)
+    assert [array.flags.writeable for array in found] == [False, False, False, True]
     for array, expected in zip(found, anew, strict=True):
         np.testing.assert_array_equal(array, expected)
     first, second = drawn()[0], drawn()[0]
