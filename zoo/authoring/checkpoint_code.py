@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from zoo.authoring.field_names import ROTATIONS, rope_theta
+from zoo.authoring.model_class import field_of
 from zoo.checkpoints.config_keys import COMMON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
-    from zoo.authoring.model_class import ModelClass
+    from zoo.authoring.model_class import ConfigFacts, ModelClass
     from zoo.authoring.shapes import Family
 
 WIDTH = 120
@@ -84,12 +85,21 @@ def _wrapped_loop(letters: list[str], family: Family) -> Iterator[str]:
 def hub_config(about: ModelClass) -> Iterator[str]:
     """The entries of the config.json, by the class's own names."""
     yield f'        "architectures": ["{about.kind}"],'
-    yield f'        "model_type": "{about.model_type}",'
-    for key, value in about.tokens.items():
-        yield f'        "{key}": {value!r},'
-    for key, field in about.keys.items():
-        given = f"list(config.{field})" if isinstance(about.fields[field], tuple) else f"config.{field}"
-        yield f'        "{key}": {given},'
+    yield from _told(about, "config.", "        ")
+    for key, part in about.parts.items():
+        yield f'        "{key}": {{'
+        yield from _told(part, f"config.{field_of(key)}.", "            ")
+        yield "        },"
+
+
+def _told(facts: ConfigFacts, begin: str, indent: str) -> Iterator[str]:
+    """The entries of one config; the expressions of its fields begin with `begin`."""
+    yield f'{indent}"model_type": "{facts.model_type}",'
+    for key, value in {**facts.tokens, **facts.fixed}.items():
+        yield f'{indent}"{key}": {literal(value)},'
+    for key, name in facts.keys.items():
+        given = f"list({begin}{name})" if isinstance(facts.fields[name], tuple) else f"{begin}{name}"
+        yield f'{indent}"{key}": {given},'
 
 
 def config_keys(about: ModelClass) -> Iterator[str]:
@@ -98,25 +108,52 @@ def config_keys(about: ModelClass) -> Iterator[str]:
     What no field holds may have the class's default alone, as the model computes nothing else, until somebody says
     otherwise.
     """
-    verdicts = {
-        "architectures": f"Only({literal(about.kind)}, each=True)",
-        "model_type": f"Only({literal(about.model_type)})",
-    }
-    for key, field in about.keys.items():
-        value = about.fields[field]
-        verdicts[key] = f"Field({literal(list(value) if isinstance(value, tuple) else value)})"
-    rotations = _rotations(about)
-    for key in rotations:
+    yield from _entry("architectures", f"Only({literal(about.kind)}, each=True)")
+    yield from _verdicts(about, "", without={*about.parts, "architectures"})
+    for key in about.parts:
+        yield from _entry(key, f"_{field_of(key).upper()}")
+
+
+def part_keys(about: ModelClass) -> str:
+    """The verdicts on the keys of each part of the config: an object of keys within the config.json."""
+    return "".join(
+        "\n".join(
+            [
+                f"_{field_of(key).upper()} = Nested(",
+                "    {",
+                "        **COMMON,",
+                *_verdicts(part, f"{field_of(key)}.", without=()),
+                "    }",
+                ")",
+                "",
+                "",
+            ]
+        )
+        for key, part in about.parts.items()
+    )
+
+
+def _verdicts(facts: ConfigFacts, begin: str, without: Collection[str]) -> Iterator[str]:
+    """The verdicts of one config; `begin`: where its fields are, if not in the config itself."""
+    verdicts = {"model_type": f"Only({literal(facts.model_type)})"}
+    verdicts |= {key: f"Only({literal(value)})" for key, value in facts.fixed.items()}
+    for key, name in facts.keys.items():
+        value = facts.fields[name]
+        default = literal(list(value) if isinstance(value, tuple) else value)
+        if key in facts.derived:
+            default = f"None, or_else={facts.derived[key]}"
+        verdicts[key] = f'Field({default}, of=attrgetter("{begin}{name}"))' if begin else f"Field({default})"
+    for key in _rotations(facts):
         verdicts[key] = "_ROTATION"
     verdicts |= {
-        other: f"Field(name={literal(key)})"
-        for other, key in about.aliases.items()
-        if key in about.keys and other not in about.defaults
+        other: f'Field(of=attrgetter("{begin}{facts.keys[key]}"))' if begin else f"Field(name={literal(key)})"
+        for other, key in facts.aliases.items()
+        if key in facts.keys and other not in facts.defaults
     }
     for key, verdict in verdicts.items():
         yield from _entry(key, verdict)
-    for key, value in sorted(about.defaults.items()):
-        if key not in verdicts and key not in COMMON:
+    for key, value in sorted(facts.defaults.items()):
+        if key not in verdicts and key not in COMMON and key not in without:
             yield from _other_entry(key, value)
 
 
@@ -139,11 +176,12 @@ def rotation(about: ModelClass) -> str:
 
 def verdict_names(code: str) -> str:
     """What config_keys.py imports: the verdicts that `code` uses."""
-    used = [name for name in ("Field", "Ignored", "Nested", "Only") if re.search(rf"\b{name}\(", code)]
-    return ", ".join(["ConfigKeys", *used])
+    names = ("Field", "Ignored", "Nested", "Only", "divided", "same_as")
+    used = [name for name in names if re.search(rf"\b{name}\(", code)]
+    return ", ".join([*(["COMMON"] if "**COMMON" in code else []), "ConfigKeys", *used])
 
 
-def _rotations(about: ModelClass) -> tuple[str, ...]:
+def _rotations(about: ConfigFacts) -> tuple[str, ...]:
     return ROTATIONS if rope_theta(about.defaults.get("rope_parameters")) is not None else ()
 
 
@@ -178,14 +216,16 @@ def _entry(key: str, verdict: str, comment: str = "") -> Iterator[str]:
 def blocks(model: str, about: ModelClass) -> str:
     """The function `blocks`, with names of ours to be checked."""
     plain, loops = [], []
+    stacks = sum("{0}" in name for name, _ in about.blocks)
     for name, kind in about.blocks:
         if "{0}" in name:
             count = next((family.count for family in about.families if family.name.startswith(name)), None)
             over = f"range(config.{count})" if count else "range(1)"
+            begin = "layer" if stacks == 1 else "_".join(re.split(r"_?model\.|\.", name)[:-2])
             loops += [
                 *([] if count else ["    # TODO for how many"]),
                 f"    for n in {over}:",
-                f'        found[f"layer_{{n}}"] = f"{name.format("{n}")}"  # {kind}',
+                f'        found[f"{begin.strip("_")}_{{n}}"] = f"{name.format("{n}")}"  # {kind}',
             ]
         else:
             last = name.rpartition(".")[2]

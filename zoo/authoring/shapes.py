@@ -42,33 +42,51 @@ def families(
     """
     # A kernel of 3 x 3 is not as large as an image has channels: behind the second axis only what differs counts.
     moving = {name: pair for name, pair in sizes.items() if pair[0] != pair[1]}
+    layered = _of_layers(default, small, sizes)
+
+    def template_of(name: str) -> str:
+        return _template(name, 1 if _template(name) in layered else 0)
+
     groups: dict[tuple[str, tuple[str, ...], bool], list[tuple[int, ...]]] = {}
     alike: dict[str, tuple[int, ...]] = {}  # for layers that only the small one has
     for name, (shape, _) in default.items():
-        alike.setdefault(_template(name), shape)
+        alike.setdefault(template_of(name), shape)
     for name, (shape, dtype) in small.items():
-        other = default[name][0] if name in default else alike.get(_template(name), shape)
+        other = default[name][0] if name in default else alike.get(template_of(name), shape)
         pairs = zip(other if len(other) == len(shape) else shape, shape, strict=True)
         words = tuple(_word(pair, sizes if axis < 2 else moving) for axis, pair in enumerate(pairs))
-        groups.setdefault((_template(name), words, dtype.kind != "f"), []).append(_numbers(name))
-    totals = {template: _count(template, default) for template, _, _ in groups}
+        found = _numbers(name)[:1] if _template(name) in layered else _numbers(name)
+        groups.setdefault((template_of(name), words, dtype.kind != "f"), []).append(found)
+    totals = {template: sum(template_of(name) == template for name in default) for template, _, _ in groups}
     return [
         Family(template, shape, tuple(numbers), _field(numbers, (totals[template], len(numbers)), sizes), whole=whole)
         for (template, shape, whole), numbers in groups.items()
     ]
 
 
-def _template(name: str) -> str:
+def _of_layers(default: Mapping[str, Any], small: Mapping[str, Any], sizes: Mapping[str, tuple[int, int]]) -> set[str]:
+    """Templates with two numbers of which only the first counts layers: each layer has the same of the second."""
+    found = set()
+    for template in {_template(name) for name in small}:
+        numbers = [[_numbers(name) for name in some if _template(name) == template] for some in (default, small)]
+        if any(len(one) != 2 for some in numbers for one in some):
+            continue
+        counts = tuple(1 + max((first for first, _ in some), default=0) for some in numbers)
+        seconds = [{second for _, second in some} for some in numbers]
+        alike = all(len(some) == count * len(seconds[0]) for some, count in zip(numbers, counts, strict=True))
+        if alike and seconds[0] == seconds[1] and counts in sizes.values():
+            found.add(template)
+    return found
+
+
+def _template(name: str, count: int = 0) -> str:
+    """`name` with a place for each number, or for the first `count`."""
     places = iter(range(name.count(".") + 1))
-    return _NUMBER.sub(lambda match: f"{{{next(places)}}}", name)
+    return _NUMBER.sub(lambda match: f"{{{next(places)}}}", name, count=count)
 
 
 def _numbers(name: str) -> tuple[int, ...]:
     return tuple(int(number) for number in _NUMBER.findall(name))
-
-
-def _count(template: str, tensors: Mapping[str, Any]) -> int:
-    return sum(_template(name) == template for name in tensors)
 
 
 def _field(numbers: list[tuple[int, ...]], count: tuple[int, int], sizes: Mapping[str, tuple[int, int]]) -> str | None:

@@ -41,9 +41,11 @@ LAYERED = ModelClass(
     kind="MadeUpForMaskedLM",
     module="transformers.models.made_up.modeling_made_up",
     model_type="made_up",
-    fields={"vocab_size": 999, "width": 64, "layers": 6, "act": "gelu", "eps": 1e-12, "depths": (3, 4), "norm": True},
+    fields={"vocab_size": 999, "width": 64, "layers": 6, "heads": 8, "groups": 8, "eps": 1e-12, "depths": (3, 4)},
+    fixed={"act": "gelu", "norm": True},
+    derived={"groups": 'same_as("heads", 8)'},
     config_class="MadeUpConfig",
-    keys={name: name for name in ("vocab_size", "width", "layers", "act", "eps", "depths", "norm")},
+    keys={name: name for name in ("vocab_size", "width", "layers", "heads", "groups", "eps", "depths")},
     aliases={"hidden_size": "width", "unheard_of": "nothing"},
     others={"rope_parameters": {"rope_theta": 1e4}},
     defaults={"vocab_size": 999, "width": 64, "dropout": 0.1, "use_cache": True, "window": None},
@@ -193,6 +195,12 @@ def test_families() -> None:
     assert found["h.{0}.norm_1.bias"].numbers == ((0,), (1,), (2,), (3,))
     assert found["stem.weight"].shape == ("config.width", "config.channels", "3", "3")
     assert found["places.weight"].shape == ("config.width + 2", "5")
+    blocks = {f"b.{n}.part.{part}.norm": ((48,), np.dtype(np.float32)) for n in range(4) for part in range(2)}
+    more = {f"b.{n}.part.{part}.norm": ((64,), np.dtype(np.float32)) for n in range(6) for part in range(2)}
+    assert [(one.name, one.count) for one in families(more, blocks, sizes)] == [
+        ("b.{0}.part.0.norm", "layers"),
+        ("b.{0}.part.1.norm", "layers"),
+    ]
     assert found["steps"].whole
     assert not found["stem.weight"].whole
 
@@ -204,7 +212,7 @@ def test_what_is_written_of_an_architecture() -> None:
             ast.parse(text)
         assert name in ("__init__.py", "reference.py", "published.json") or MARK in text, name
     assert "class MadeUp(nn.Module)" in files["model.py"]
-    assert "    depths: tuple[int, ...] = (3, 4)\n    norm: bool = True\n" in files["model.py"]
+    assert "    depths: tuple[int, ...] = (3, 4)\n    # TODO rope_parameters" in files["model.py"]
     assert "# TODO rope_parameters, if the forward pass needs it" in files["model.py"]
     assert 'TINY = MadeUpConfig("tiny", vocab_size=211, width=48, layers=4)' in files["model.py"]
     assert r'Rule(r"h\.(\d+)\.up\.weight", "TODO"),  # [4 * width, width]' in files["params.py"]
@@ -213,10 +221,14 @@ def test_what_is_written_of_an_architecture() -> None:
     assert "for n, n1 in ((0, 0), (0, 1), (1, 0)):" in files["params.py"]
     assert '"pad_token_id": 0,' in files["params.py"]
     assert '"depths": list(config.depths),' in files["params.py"]
+    assert '"norm": True,' in files["params.py"]
     assert 'found[f"layer_{n}"] = f"h.{n}"  # Layer' in files["registration.py"]
     assert "        config_keys=config_keys.KEYS,\n" in files["registration.py"]
     assert '        "depths": Field([3, 4]),\n' in files["config_keys.py"]
     assert '        "hidden_size": Field(name="width"),\n' in files["config_keys.py"]
+    assert '        "act": Only("gelu"),\n' in files["config_keys.py"]
+    assert '        "groups": Field(None, or_else=same_as("heads", 8)),\n' in files["config_keys.py"]
+    assert "import ConfigKeys, Field, Ignored, Only, same_as\n" in files["config_keys.py"]
     assert '        "dropout": Ignored("dropout: of training"),\n' in files["config_keys.py"]
     assert '        "window": Only(None),  # TODO' in files["config_keys.py"]
     assert "use_cache" not in files["config_keys.py"]  # of every class
@@ -245,8 +257,14 @@ def test_unknown_architectures(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert list(tmp_path.iterdir()) == []
 
 
+KINDS = (
+    "DistilBertForMaskedLM", "GPT2LMHeadModel", "ResNetForImageClassification", "LlamaForCausalLM", "CLIPModel",
+    "T5ForConditionalGeneration", "WhisperForConditionalGeneration",
+)  # fmt: skip
+
+
 @needs_torch
-@pytest.mark.parametrize("kind", ["DistilBertForMaskedLM", "GPT2LMHeadModel", "ResNetForImageClassification"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_begun_from_an_architecture(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from zoo.authoring.model_class import saved_tensors
 

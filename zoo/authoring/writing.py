@@ -14,17 +14,19 @@ from zoo.authoring.checkpoint_code import (
     config_keys,
     hub_config,
     literal,
+    part_keys,
     rotation,
     rules,
     tensors,
     verdict_names,
 )
 from zoo.authoring.field_names import zoo_names
+from zoo.authoring.model_class import field_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from zoo.authoring.model_class import ModelClass
+    from zoo.authoring.model_class import ConfigFacts, ModelClass
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -59,11 +61,13 @@ def _filled(template: str, words: Mapping[str, str]) -> str:
 
 
 def _config_key_words(about: ModelClass) -> dict[str, str]:
-    code, settings = "\n".join(config_keys(about)), rotation(about)
+    code, settings, parts = "\n".join(config_keys(about)), rotation(about), part_keys(about)
     return {
         "config_class": about.config_class,
-        "verdicts": verdict_names(settings + code),
+        "verdicts": verdict_names(settings + parts + code),
         "rotation": settings,
+        "part_keys": parts,
+        "attrgetter": "from operator import attrgetter\n\n" if "attrgetter" in parts else "",
         "config_keys": code,
     }
 
@@ -85,14 +89,11 @@ def _words(name: str, package: str, about: ModelClass | None, *, own_folder: boo
     inputs = {"x": "float32 [batch, features]"} if about is None else about.inputs
     outputs = {"y": "[batch, features]"} if about is None else about.outputs or {"logits": "[batch, tokens, labels]"}
     fields = {"features": 24} if about is None else about.fields
-    tiny: Mapping[str, Any] = {} if about is None else about.tiny
+    parts = {} if about is None else about.parts
     model = _class_name(name, about)
-    variants = f'TINY = {model}Config("tiny"{"".join(f", {field}={size!r}" for field, size in tiny.items())})'
-    todo_tiny = "# TODO sizes for tests, small and all different.\n" if not tiny else ""
-    names = "TINY,"
-    if about is not None:
-        variants = f'BASE = {model}Config("base")  # TODO upstream\'s name of it, and other published sizes\n{variants}'
-        names = "BASE, TINY"
+    variants = _variants(model, about)
+    names = "TINY," if about is None else "BASE, TINY"
+    sizes = (*fields, *(f"{field_of(key)}.{field}" for key, part in parts.items() for field in part.fields))
     return {
         "name": name,
         "Model": model,
@@ -101,8 +102,10 @@ def _words(name: str, package: str, about: ModelClass | None, *, own_folder: boo
         "kind": "the reference" if about is None else about.kind,
         "about": model if about is None else about.kind,
         "unwritten": _unwritten(f"{package.replace('.', '/')}/model.py: {model}.__call__ is to be written", about),
-        "fields": _fields(fields, {} if about is None else about.others),
-        "variants": _wrapped(todo_tiny + variants),
+        "fields": _fields(fields, {} if about is None else about.others, parts),
+        "part_classes": "".join(_part_class(key, part) for key, part in parts.items()),
+        "dataclass_names": "dataclass, field" if parts else "dataclass",
+        "variants": variants,
         "variant_names": names,
         "signature": _signature(", ".join(f"{key}: jax.Array" for key in inputs)),
         "imported": ", ".join(sorted(("CONFIGS", "TINY", model, "forward"), key=_isort)),
@@ -111,22 +114,21 @@ def _words(name: str, package: str, about: ModelClass | None, *, own_folder: boo
         "rules": "" if about is None else "\n".join(rules(about.families)),
         "hub_config": "" if about is None else "\n".join(hub_config(about)),
         "tensors": "" if about is None else "\n".join(tensors(about.families)),
-        "draw": "uniform" if "pixel_values" in inputs else "integers",
-        "inputs_about": _INPUTS_ABOUT["pixel_values" if "pixel_values" in inputs else "tokens"],
-        "made_up_inputs": _made_up_inputs(name, inputs, fields),
-        "torch_inputs": _TORCH_INPUTS["pixel_values" if "pixel_values" in inputs else "tokens"],
+        "draws": ", ".join(_draws(inputs)),
+        "inputs_about": "; ".join(text for key, text in _INPUTS_ABOUT.items() if key in inputs) + ", in eight rows.",
+        "made_up_inputs": _made_up_inputs(name, inputs, sizes),
         "output_names": ", ".join(f'"{key}"' for key in outputs) + ("," if len(outputs) == 1 else ""),
         "input_specs": ", ".join(f'"{key}": P("batch")' for key in inputs),
         "output_specs": ", ".join(f'"{key}": P("batch")' for key in outputs),
-        "example": _example(inputs, fields),
+        "example": _example(inputs, sizes),
         "blocks_function": "" if about is None else blocks(model, about),
         "checkpoint": "" if about is None else _CHECKPOINT,
         "folder": "    folder=Path(__file__).parent,\n" if own_folder else "",
         "parts": ", ".join(
             ["Architecture", *([] if about is None else ["Checkpoint"]), "GoldenCase", "Model", "Sharding"]
         ),
-        "numpy": "" if "pixel_values" in inputs else "import numpy as np\n\n",
-        "numpy_types": "    import numpy as np\n\n" if "pixel_values" in inputs else "",
+        "numpy": "import numpy as np\n\n" if "integers" in _draws(inputs) else "",
+        "numpy_types": "" if "integers" in _draws(inputs) else "    import numpy as np\n\n",
         "modules": "params, reference, sharding" if about is None else "config_keys, params, reference, sharding",
         **({} if about is None else _config_key_words(about)),
         "path_import": "from pathlib import Path\n" if own_folder else "",
@@ -163,11 +165,47 @@ def _signature(arguments: str) -> str:
     return f"    def __call__(\n        self, {arguments}\n    ) -> dict[str, jax.Array]:"
 
 
-def _fields(fields: Mapping[str, Any], others: Mapping[str, Any]) -> str:
+def _variants(model: str, about: ModelClass | None) -> str:
+    """The configs of `model`, as published and for tests."""
+    if about is None:
+        return f'# TODO sizes for tests, small and all different.\nTINY = {model}Config("tiny")'
+    arguments = ['"tiny"', *(f"{field}={size!r}" for field, size in about.tiny.items())]
+    for key, part in about.parts.items():
+        given = ", ".join(f"{field}={size!r}" for field, size in part.tiny.items())
+        if given:
+            arguments.append(f"{field_of(key)}={part.config_class}({given})")
+    line = f"TINY = {model}Config({', '.join(arguments)})"
+    if len(line) > WIDTH:
+        lines = (f"    {argument}," for argument in arguments)
+        line = "\n".join([f"TINY = {model}Config(", *(one for long in lines for one in _broken(long)), ")"])
+    small = "" if len(arguments) > 1 else "# TODO sizes for tests, small and all different.\n"
+    return f'BASE = {model}Config("base")  # TODO upstream\'s name of it, and other published sizes\n{small}{line}'
+
+
+def _broken(line: str) -> list[str]:
+    """The line, or a call on it with an argument a line."""
+    if len(line) <= WIDTH:
+        return [line]
+    head, _, rest = line.partition("(")
+    return [f"{head}(", *(f"        {argument}," for argument in rest.removesuffix("),").split(", ")), "    ),"]
+
+
+def _part_class(key: str, part: ConfigFacts) -> str:
+    """The class of a part of the config."""
+    return (
+        f"@dataclass(frozen=True, slots=True)\nclass {part.config_class}:\n"
+        f'    """What a config.json has as {key}, by the zoo\'s names."""\n\n'
+        f"{_fields(part.fields, part.others, {})}\n\n\n"
+    )
+
+
+def _fields(fields: Mapping[str, Any], others: Mapping[str, Any], parts: Mapping[str, ConfigFacts]) -> str:
     lines = []
     for field, value in fields.items():
         kind = f"tuple[{type(value[0]).__name__}, ...]" if isinstance(value, tuple) and value else type(value).__name__
         lines.append(f"    {field}: {kind} = {literal(value)}")
+    for key, part in parts.items():
+        lines.append(f"    {field_of(key)}: {part.config_class} = field(default_factory={part.config_class})")
     for key, value in others.items():
         text, (name,) = " ".join(repr(value).split()), zoo_names([key], {}).values()
         field = name if name == key else f"{name} ({key})"
@@ -195,66 +233,72 @@ _CHECKPOINT = """\
 """
 
 _INPUTS_ABOUT = {
-    "tokens": "Random tokens in eight rows of sixteen, each padded but the first.",
-    "pixel_values": "Eight random images.",
-}
-_TORCH_INPUTS = {
-    "tokens": "name: torch.from_numpy(value).long() for name, value in inputs.items()",
-    "pixel_values": "name: torch.from_numpy(value).permute(0, 3, 1, 2) for name, value in inputs.items()",
+    "input_ids": "Random tokens, each row padded but the first",
+    "pixel_values": "Random images",
+    "input_features": "Random sounds",
+    "decoder_input_ids": "Random tokens as written",
 }
 
+_TOKENS = ("input_ids", "attention_mask", "token_type_ids", "decoder_input_ids")
 
-def _made_up_inputs(name: str, inputs: Mapping[str, str], fields: Mapping[str, Any]) -> str:
-    if "pixel_values" in inputs:
-        shape = f"(8, {_side(fields)}, {_side(fields)}, {_channels(fields)})"
-        return f'    shape = {shape}\n    return {{"pixel_values": uniform(f"{name}/{{config.name}}/input", shape)}}'
-    if "vocab_size" not in fields:
+
+def _draws(inputs: Mapping[str, str]) -> list[str]:
+    """What makes them up, of `zoo.checkpoints.synthetic`."""
+    return [
+        *(["integers"] if set(_TOKENS) & set(inputs) else []),
+        *(["uniform"] if set(inputs) - set(_TOKENS) else []),
+    ]
+
+
+def _shapes(sizes: Collection[str]) -> dict[str, str]:
+    """The shape of each input that is not of tokens."""
+    side, bins = _size("image_size", sizes, "64"), _size("num_mel_bins", sizes, "80")
+    return {
+        "pixel_values": f"(8, {side}, {side}, {_size('num_channels', sizes, '3')})",
+        "input_features": f"(8, {bins}, 2 * {_size('max_source_positions', sizes, '1500')})",
+    }
+
+
+def _size(name: str, sizes: Collection[str], otherwise: str) -> str:
+    """The field of the config, or of a part of it, with that name."""
+    found = next((size for size in sizes if size.rpartition(".")[2] == name), None)
+    return f"config.{found}" if found else otherwise
+
+
+def _made_up_inputs(name: str, inputs: Mapping[str, str], sizes: Collection[str]) -> str:
+    words = _size("vocab_size", sizes, "")
+    if "x" in inputs or (set(_TOKENS) & set(inputs) and not words):
         return (
             '    # TODO inputs by which every part of the model shows.\n    raise NotImplementedError("made_up_inputs")'
         )
-    lines = [
-        f'    stream = f"{name}/{{config.name}}/input"',
-        '    lengths = 16 - integers(f"{stream}/padding", (8, 1), 12)',
-        "    lengths[0] = 16",
-        "    mask = np.arange(16)[None, :] < lengths",
-        '    ids = integers(f"{stream}/ids", (8, 16), config.vocab_size)',
-        "    return {",
-        '        "input_ids": np.where(mask, ids, 0).astype(np.int32),',
-        '        "attention_mask": mask.astype(np.int32),',
-    ]
-    if "token_type_ids" in inputs:
-        lines.append('        "token_type_ids": (mask & (np.arange(16) > 5)).astype(np.int32),')
-    return "\n".join([*lines, "    }"])
+    lines = [f'    stream = f"{name}/{{config.name}}/input"']
+    if "input_ids" in inputs:
+        lines += [
+            '    lengths = 16 - integers(f"{stream}/padding", (8, 1), 12)',
+            "    lengths[0] = 16",
+            "    mask = np.arange(16)[None, :] < lengths",
+            f'    ids = integers(f"{{stream}}/ids", (8, 16), {words})',
+        ]
+    values = {
+        "input_ids": "np.where(mask, ids, 0).astype(np.int32)",
+        "attention_mask": "mask.astype(np.int32)",
+        "token_type_ids": "(mask & (np.arange(16) > 5)).astype(np.int32)",
+        "decoder_input_ids": f'integers(f"{{stream}}/written", (8, 12), {words}).astype(np.int32)',
+        **{key: f'uniform(f"{{stream}}/{key}", {shape})' for key, shape in _shapes(sizes).items()},
+    }
+    return "\n".join([*lines, "    return {", *(f'        "{key}": {values[key]},' for key in inputs), "    }"])
 
 
-def _example(inputs: Mapping[str, str], fields: Mapping[str, Any]) -> str:
-    if "pixel_values" in inputs:
-        shape = f"(8, {_side(fields)}, {_side(fields)}, {_channels(fields)})"
-        return f'    return {{"pixel_values": np.zeros({shape}, np.float32)}}'
+def _example(inputs: Mapping[str, str], sizes: Collection[str]) -> str:
     if "x" in inputs:
         return '    return {"x": np.zeros((8, config.features), np.float32)}'
-    lines = ["    ids = np.zeros((8, 16), np.int32)"]
-    values = {"input_ids": "ids", "attention_mask": "np.ones_like(ids)"}
-    given = ", ".join(f'"{key}": {values.get(key, "ids")}' for key in inputs)
-    return "\n".join([*lines, f"    return {{{given}}}"])
-
-
-def _side(fields: Mapping[str, Any]) -> str:
-    return "config.image_size" if isinstance(fields.get("image_size"), int) else "64"
-
-
-def _channels(fields: Mapping[str, Any]) -> str:
-    return "config.num_channels" if "num_channels" in fields else "3"
-
-
-def _wrapped(code: str) -> str:
-    """Calls on lines that are too long, with an argument a line."""
-    lines = []
-    for line in code.splitlines():
-        if len(line) > WIDTH and "(" in line:
-            head, _, rest = line.partition("(")
-            arguments = rest.removesuffix(")").split(", ")
-            lines += [f"{head}(", *(f"    {argument}," for argument in arguments), ")"]
-        else:
-            lines.append(line)
-    return "\n".join(lines)
+    values = {
+        "attention_mask": "np.ones_like(ids)",
+        **{key: f"np.zeros({shape}, np.float32)" for key, shape in _shapes(sizes).items()},
+    }
+    given = [f'"{key}": {values.get(key, "ids")}' for key in inputs]
+    lines = ["    ids = np.zeros((8, 16), np.int32)"] if set(_TOKENS) & set(inputs) else []
+    line = f"    return {{{', '.join(given)}}}"
+    if len(line) > WIDTH:
+        line = "\n".join(["    return {", *(f"        {entry}," for entry in given), "    }"])
+    return "\n".join([*lines, line])

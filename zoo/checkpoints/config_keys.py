@@ -199,6 +199,16 @@ def read_config(path: Path) -> dict[str, Any]:
     return content
 
 
+def same_as(key: str, default: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """The `Field.or_else` of a key that stands for another `key`, with the other's `default`."""
+    return lambda content: content.get(key, default)
+
+
+def divided(key: str, default: int, by: str, by_default: int) -> Callable[[Mapping[str, Any]], Any]:
+    """The `Field.or_else` of a key that stands for one key over another, as the size of a head does."""
+    return lambda content: content.get(key, default) // content.get(by, by_default)
+
+
 def short(value: Any) -> str:
     """A value as a message shows it, cut where it is long."""
     text = repr(value)

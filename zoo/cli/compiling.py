@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from pytest_tt.cli.command import Command, UnusableError
 from pytest_tt.files import write_atomically
@@ -93,7 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--readme",
         action="store_true",
-        help="for all systems: write the tables of the models' READMEs that say where each published variant fits",
+        help="for all systems: write the tables of the models' READMEs that say where each published variant fits, or "
+        "the rows of the variants that are named",
     )
     where.add_argument(
         "--check",
@@ -197,30 +198,52 @@ def options_of(words: Iterable[str]) -> dict[str, str]:
     return options
 
 
-def write_readmes(names: Sequence[str]) -> None:
-    """Write the table of each model (default: of all that have one). ValueError for a model whose README has none."""
+def write_readmes(words: Sequence[str]) -> None:
+    """Write the tables of models, MODEL, or rows of them, MODEL:VARIANT (default: all tables that there are).
+
+    A model's table has its published variants, and what it named before. ValueError for a model whose README has none.
+    """
     from zoo import registry
     from zoo.authoring import fit_table
 
-    if not names:
-        names = [name for name, model in registry.models().items() if fit_table.told(model)]
-    for name in names:
+    chosen: dict[str, list[str]] = {}
+    for word in words or [name for name, model in registry.models().items() if fit_table.told(model)]:
+        name, colon, variant = word.partition(":")
+        chosen.setdefault(name, []).extend([variant] if colon else [])
+    for name, named in chosen.items():
         model = registry.model(name)
         path = fit_table.path_of(model)
-        before = path.read_text(encoding="utf-8")
-        fit_table.replaced(before, "")  # raises now, not after minutes
-        peaks: dict[tuple[str, str, str], int] = {}
+        fit_table.replaced(path.read_text(encoding="utf-8"), "")  # raises now, not after minutes
+        told = fit_table.told(model)
+        peaks = {where: round(size) for where, (_, size) in told.items()} if named else {}
+        variants = named or [*model.sources, *(variant for variant, _, _ in told)]
+        alike = _alike(model, variants)
         compiler = None
         # Simulated chips cannot become more once they are in use.
         for system, mesh in sorted(fit_table.columns(model), key=lambda column: -MeshShape.parse(column[1]).chips):
-            for row in watched([(model, variant) for variant in model.sources], system, mesh, Sizes()):
+            found: dict[str, int] = {}
+            for row in watched([(model, group[0]) for group in alike], system, mesh, Sizes()):
                 if row.dram_peak_bytes is None:
                     raise ValueError(f"{row.variant} {row.program} for {system}: {'; '.join(row.problems)}")
-                where, compiler = (row.variant, system, mesh), row.compiler
-                peaks[where] = max(peaks.get(where, 0), row.dram_peak_bytes)
+                compiler = row.compiler
+                found[row.variant] = max(found.get(row.variant, 0), row.dram_peak_bytes)
+            peaks |= {(variant, system, mesh): found[group[0]] for group in alike for variant in group}
+        order = list(model.variants)
+        peaks = dict(sorted(peaks.items(), key=lambda item: order.index(item[0][0])))
+        before = path.read_text(encoding="utf-8")
         after = fit_table.replaced(before, fit_table.text_of(model, peaks, compiler or ""))
         write_atomically(path, after)
         print(f"{name}: {'unchanged' if after == before else 'changed'}")
+
+
+def _alike(model: Model, variants: Iterable[str]) -> list[list[str]]:
+    """The variants, those together whose configs differ by their names alone: their programs are the same."""
+    groups: dict[Any, list[str]] = {}
+    for variant in dict.fromkeys(variants):
+        config = model.config(variant)
+        named = is_dataclass(config) and any(one.name == "name" for one in fields(config))
+        groups.setdefault(replace(config, name="") if named else config, []).append(variant)
+    return list(groups.values())
 
 
 def _recorded(names: Sequence[str], *, record: bool, only: str | None) -> int:

@@ -191,6 +191,22 @@ def test_tables_of_readmes(
     }
     assert asked[0][3] == "8x4", "the largest mesh first: chips in use cannot become more"
 
+    # A variant that is named gets a row of its own, and the others stay; one that differs by its name has the same.
+    first = next(iter(model.sources))
+    again = replace(model.config(first), name="again")
+    monkeypatch.setattr(registry, "model", lambda name: replace(model, variants={**model.variants, "again": again}))
+    before = readme.read_text(encoding="utf-8")
+    asked.clear()
+    assert main(["compile", "gpt2:again", "--readme"]) == 0
+    assert {variant for _, variant, *_ in asked} == {"again"}
+    after = readme.read_text(encoding="utf-8")
+    assert set(before.splitlines()) <= set(after.splitlines())
+    assert "| `again` | 5.0 GiB |" in after
+    asked.clear()
+    assert main(["compile", "gpt2", "--readme"]) == 0
+    assert {variant for _, variant, *_ in asked} == set(model.sources)
+    assert "| `gpt2`, `again` | 4.0 GiB |" in readme.read_text(encoding="utf-8")
+
 
 @pytest.fixture
 def record(asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 from pytest_tt.golden import Golden, digest
 from zoo.checkpoints.synthetic import integers, uniform
 from zoo.clip import params
-from zoo.references.huggingface import loaded_model, made_by
+from zoo.references.huggingface import loaded_model, made_by, outputs_of
 
 if TYPE_CHECKING:
     from zoo.clip.model import CLIPConfig
@@ -46,14 +46,8 @@ def made_up_inputs(config: CLIPConfig) -> dict[str, np.ndarray]:
 
 def run(config: CLIPConfig, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Outputs of the made-up checkpoint, as ``zoo.clip.model.CLIP`` names them."""
-    import torch
-
     model = loaded_model("CLIPModel", params.synthetic_checkpoint(config), params.hub_config(config))
-    given = {name: torch.from_numpy(inputs[name]).long() for name in ("input_ids", "attention_mask")}
-    images = torch.from_numpy(np.ascontiguousarray(inputs["pixel_values"].transpose(0, 3, 1, 2)))
-    with torch.inference_mode():
-        found = model(**given, pixel_values=images)
-    return {name: np.ascontiguousarray(found[name].numpy()) for name in OUTPUTS}
+    return outputs_of(model, inputs, OUTPUTS)
 
 
 def golden(config: CLIPConfig) -> Golden:

@@ -5,11 +5,7 @@ That each variant's golden agrees on every mesh, `zoo/test_contract.py` shows.
 
 from __future__ import annotations
 
-import importlib.util
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +24,9 @@ from zoo.gpt2.registration import MODEL
 from zoo.gpt2.sharding import fit, input_specs, output_specs, param_specs, prepare
 from zoo.layers.masks import MASKED
 from zoo.parts.sharding import bound
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PARAMETERS = {
     "gpt2": 124_439_808,
@@ -164,24 +163,3 @@ def test_checkpoint_on_disk(shards: int, weights: dict[str, Any], tmp_path: Path
     jax.tree.map(np.testing.assert_array_equal, loaded, expected)
     kernel = loaded["params"]["h_0"]["attn"]["q"]["kernel"]
     assert {shard.data.shape for shard in kernel.addressable_shards} == {(TINY.hidden_size, TINY.head_dim)}
-
-
-@pytest.mark.tt(mesh="1x2")
-def test_saved_by_transformers(weights: dict[str, Any], tmp_path: Path, tt_mesh: Any) -> None:
-    """As one file and in five; in a process of its own, as torch and jax do not like to share one."""
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("needs the extra reference: torch")
-    code = (
-        "import sys; from zoo.gpt2.reference import TINY, torch_model; model = torch_model(TINY); "
-        "[model.save_pretrained(f'{sys.argv[1]}/{files}', max_shard_size=size) "
-        "for files, size in ((1, '1MB'), (5, '19KB'))]"
-    )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], cwd=root, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    for files in (1, 5):
-        assert len(list((tmp_path / str(files)).glob("*.safetensors"))) == files
-        loaded = load_params(MODEL, "tiny", tt_mesh, tmp_path / str(files))
-        jax.tree.map(np.testing.assert_array_equal, loaded, prepared(prepare(TINY, tt_mesh), weights))

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo.checkpoints.config_keys import ConfigKeys, DefaultOf, Field, Ignored, Nested, Only
+from zoo.checkpoints.config_keys import ConfigKeys, DefaultOf, Field, Ignored, Nested, Only, divided, same_as
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from zoo.llama.model import LlamaConfig
-
-
-def _heads(content: Mapping[str, Any]) -> Any:
-    return content.get("num_attention_heads", 32)
-
-
-def _head_dim(content: Mapping[str, Any]) -> Any:
-    return content.get("hidden_size", 4096) // _heads(content)
 
 
 def _kind(config: LlamaConfig) -> str:
@@ -49,8 +41,8 @@ KEYS = ConfigKeys(
         "num_hidden_layers": Field(32),
         "hidden_size": Field(4096),
         "num_attention_heads": Field(32),
-        "num_key_value_heads": Field(DefaultOf(llama=None, mistral=8), or_else=_heads),
-        "head_dim": Field(None, or_else=_head_dim),
+        "num_key_value_heads": Field(DefaultOf(llama=None, mistral=8), or_else=same_as("num_attention_heads", 32)),
+        "head_dim": Field(None, or_else=divided("hidden_size", 4096, "num_attention_heads", 32)),
         "intermediate_size": Field(DefaultOf(llama=11008, mistral=14336)),
         "max_position_embeddings": Field(DefaultOf(llama=2048, mistral=131072)),
         "vocab_size": Field(32000),

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoo.checkpoints.config_keys import ConfigKeys, Field, Ignored, Nested, Only
+from zoo.checkpoints.config_keys import ConfigKeys, Field, Ignored, Nested, Only, divided, same_as
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from zoo.qwen2_5.model import Qwen2Config
-
-
-def _heads(content: Mapping[str, Any]) -> Any:
-    return content.get("num_attention_heads", 32)
-
-
-def _head_dim(content: Mapping[str, Any]) -> Any:
-    return content.get("hidden_size", 4096) // _heads(content)
 
 
 def _head_dim_here(config: Qwen2Config) -> int:
@@ -42,8 +32,8 @@ KEYS = ConfigKeys(
         "num_hidden_layers": Field(32),
         "hidden_size": Field(4096),
         "num_attention_heads": Field(32),
-        "num_key_value_heads": Field(32, or_else=_heads),
-        "head_dim": Field(None, or_else=_head_dim, of=_head_dim_here),
+        "num_key_value_heads": Field(32, or_else=same_as("num_attention_heads", 32)),
+        "head_dim": Field(None, or_else=divided("hidden_size", 4096, "num_attention_heads", 32), of=_head_dim_here),
         "intermediate_size": Field(22016),
         "max_position_embeddings": Field(32768),
         "vocab_size": Field(151936),

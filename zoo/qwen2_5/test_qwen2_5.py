@@ -5,14 +5,10 @@ That each variant's golden agrees on every mesh in float32, `zoo/test_contract.p
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -26,7 +22,7 @@ from pytest_tt.compare import flatten
 from pytest_tt.golden import digest
 from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.loading import CheckpointError, convert_tensors
-from zoo.checkpoints.placement import bytes_per_chip, load_params, place_params, prepared
+from zoo.checkpoints.placement import bytes_per_chip, place_params, prepared
 from zoo.layers.decoder_sharding import (
     SHARDING,
     cache_specs,
@@ -295,25 +291,6 @@ def test_names_of_published_checkpoints(weights: dict[str, Any]) -> None:
     ]
     with pytest.raises(CheckpointError, match="head/weight"):
         convert_tensors(headless, TINY, qwen_params.key_map(TINY), MODEL.architecture.shapes(TINY))
-
-
-@pytest.mark.tt(mesh="1x8")
-def test_saved_by_transformers(weights: dict[str, Any], tmp_path: Path, tt_mesh: Any) -> None:
-    """In several files; in a process of its own, as torch and jax do not like to share one."""
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("needs the extra reference: torch")
-    code = (
-        "import sys; from zoo.qwen2_5.reference import CONFIGS, REFERENCE; [REFERENCE.torch_model(CONFIGS[variant])"
-        ".save_pretrained(f'{sys.argv[1]}/{variant}', max_shard_size='300KB') for variant in sys.argv[2:]]"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path), *weights]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    for config in (TINY, TIED):
-        directory = tmp_path / config.name
-        assert len(list(directory.glob("*.safetensors"))) > 1
-        loaded = load_params(MODEL, config.name, tt_mesh, directory)
-        jax.tree.map(np.testing.assert_array_equal, loaded, prepared(prepare(config, tt_mesh), weights[config.name]))
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from zoo.checkpoints.config_keys import ConfigKeys, Field, Ignored, Nested, Only
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-def _heads(content: Mapping[str, Any]) -> Any:
-    return content.get("num_attention_heads", 32)
-
+from zoo.checkpoints.config_keys import ConfigKeys, Field, Ignored, Nested, Only, same_as
 
 _ROTATION = Nested(
     {
@@ -32,7 +22,7 @@ KEYS = ConfigKeys(
         "num_hidden_layers": Field(32),
         "hidden_size": Field(4096),
         "num_attention_heads": Field(32),
-        "num_key_value_heads": Field(32, or_else=_heads),
+        "num_key_value_heads": Field(32, or_else=same_as("num_attention_heads", 32)),
         "head_dim": Field(128),
         "intermediate_size": Field(22016),
         "max_position_embeddings": Field(32768),

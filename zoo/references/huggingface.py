@@ -68,6 +68,22 @@ def logits_of(model: Any, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         return np.asarray(model(**{name: torch.from_numpy(value).long() for name, value in inputs.items()}).logits)
 
 
+def outputs_of(model: Any, inputs: Mapping[str, np.ndarray], names: Iterable[str]) -> dict[str, np.ndarray]:
+    """The outputs of these `names`.
+
+    inputs: integers, sounds float32 [batch, mel bins, frames], images float32 [batch, height, width, channels].
+    """
+    import torch
+
+    def given(value: np.ndarray) -> Any:
+        channels_first = np.ascontiguousarray(value.transpose(0, 3, 1, 2)) if value.ndim == 4 else value
+        return torch.from_numpy(channels_first if value.dtype.kind == "f" else channels_first.astype(np.int64))
+
+    with torch.inference_mode():
+        found = model(**{name: given(value) for name, value in inputs.items()})
+    return {name: np.ascontiguousarray(found[name].numpy()) for name in names}
+
+
 def made_by(
     model: str,
     variant: str,

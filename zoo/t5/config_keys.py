@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo.checkpoints.config_keys import ConfigKeys, Field, Ignored, Only, untied_without
+from zoo.checkpoints.config_keys import ConfigKeys, Field, Ignored, Only, same_as, untied_without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,10 +38,6 @@ def _gated(config: T5Config) -> bool:
     return True
 
 
-def _as_deep(content: Mapping[str, Any]) -> int:
-    return int(content.get("num_layers", 6))
-
-
 KEYS = ConfigKeys(
     "T5Config",
     {
@@ -52,7 +48,7 @@ KEYS = ConfigKeys(
         "d_kv": Field(64),
         "d_ff": Field(2048),
         "num_layers": Field(6),
-        "num_decoder_layers": Field(None, or_else=_as_deep),
+        "num_decoder_layers": Field(None, or_else=same_as("num_layers", 6)),
         "num_heads": Field(8),
         "relative_attention_num_buckets": Field(32),
         "relative_attention_max_distance": Field(128),

@@ -5,13 +5,9 @@ That each variant's golden agrees on every mesh, `zoo/test_contract.py` shows.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -22,13 +18,14 @@ from pytest_tt.compare import Bounds, compare, flatten
 from zoo.__main__ import main
 from zoo.checkpoints.config_check import contradictions
 from zoo.checkpoints.loading import CheckpointError, convert_tensors
-from zoo.checkpoints.placement import load_params, prepared
 from zoo.checkpoints.tensor_files import save_checkpoint
 from zoo.t5 import params as t5_params
 from zoo.t5.model import CONFIGS, SMALL, TINY, buckets
 from zoo.t5.reference import READ_ABOUT, generation, made_up_inputs
 from zoo.t5.registration import MODEL
-from zoo.t5.sharding import prepare
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PARAMETERS = {
     "flan-t5-small": 76_961_152,
@@ -100,33 +97,6 @@ def test_configs_that_are_not_ours(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, without, config=t5_params.hub_config(TINY))
     with pytest.raises(SystemExit):
         main(["run", "t5", "--checkpoint", str(tmp_path), "a"])
-
-
-@pytest.mark.tt(mesh="1x4")
-def test_saved_by_transformers(weights: dict[str, Any], tmp_path: Path, tt_mesh: Any) -> None:
-    """As one file, in several, and in bfloat16; in a process of its own, as torch and jax do not like to share one."""
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("needs the extra reference: torch")
-    code = (
-        "import sys, torch; from zoo.t5.reference import TINY, torch_model; model = torch_model(TINY); "
-        "save = lambda name, size: model.save_pretrained(f'{sys.argv[1]}/{name}', max_shard_size=size); "
-        "save('one', '1MB'); save('several', '40KB'); model.to(torch.bfloat16); save('half', '1MB')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    expected = flatten(prepared(prepare(TINY, tt_mesh), weights))
-    for name, files in (("one", 1), ("several", 5), ("half", 1)):
-        assert len(list((tmp_path / name).glob("*.safetensors"))) >= files
-        found = flatten(load_params(MODEL, "tiny", tt_mesh, tmp_path / name))
-        for path, leaf in expected.items():
-            rounded = leaf.astype(jax.numpy.bfloat16).astype(leaf.dtype) if name == "half" else leaf
-            np.testing.assert_array_equal(found[path], rounded, err_msg=path)
 
 
 @pytest.mark.tt(mesh="1x2")

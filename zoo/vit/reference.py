@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pytest_tt.golden import Golden, digest
 from zoo.checkpoints.synthetic import uniform
-from zoo.references.huggingface import loaded_model, made_by
+from zoo.references.huggingface import loaded_model, made_by, outputs_of
 from zoo.vit import params
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from zoo.vit.model import ViTConfig
 
 IMAGES = 8
@@ -28,12 +28,8 @@ def made_up_inputs(config: ViTConfig) -> dict[str, np.ndarray]:
 
 def run(config: ViTConfig, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Outputs of the made-up checkpoint, as ``zoo.vit.model.ViT`` names them."""
-    import torch
-
     model = loaded_model("ViTForImageClassification", params.synthetic_checkpoint(config), params.hub_config(config))
-    images = torch.from_numpy(np.ascontiguousarray(inputs["pixel_values"].transpose(0, 3, 1, 2)))
-    with torch.inference_mode():
-        return {"logits": model(images).logits.numpy()}
+    return outputs_of(model, inputs, ("logits",))
 
 
 def golden(config: ViTConfig) -> Golden:

@@ -65,17 +65,10 @@ def _info(config: WhisperConfig, implementation: str, scores: float = 1.0) -> di
 
 def golden(config: WhisperConfig, scores: float = 1.0) -> Golden:
     """Logits of made-up sound; `scores`: how many times as large as usual those of attention are."""
-    import torch
-
     given = made_up_inputs(config)
-    model = torch_model(config, scores)
-    with torch.no_grad():
-        logits = model(
-            input_features=torch.from_numpy(given["input_features"]),
-            decoder_input_ids=torch.from_numpy(given["decoder_input_ids"]).long(),
-        ).logits.numpy()
+    outputs = common.outputs_of(torch_model(config, scores), given, ("logits",))
     implementation = "transformers WhisperForConditionalGeneration, float32, eager attention"
-    return Golden(inputs=given, outputs=select(config, {"logits": logits}), info=_info(config, implementation, scores))
+    return Golden(inputs=given, outputs=select(config, outputs), info=_info(config, implementation, scores))
 
 
 def start(config: WhisperConfig) -> tuple[int, ...]:

@@ -5,13 +5,9 @@ That each variant's golden agrees on every mesh, `zoo/test_contract.py` shows.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import subprocess
-import sys
 import wave
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -22,14 +18,15 @@ from pytest_tt.compare import Bounds, compare, flatten
 from zoo.__main__ import main
 from zoo.checkpoints.config_check import contradictions
 from zoo.checkpoints.loading import CheckpointError, convert_tensors
-from zoo.checkpoints.placement import load_params, prepared
 from zoo.checkpoints.tensor_files import save_checkpoint
 from zoo.cli.demo import DemoError
 from zoo.whisper import params as whisper_params
 from zoo.whisper.demo import RATE, log_mel, prompt_of, samples
 from zoo.whisper.model import CONFIGS, SMALLEST, TINY
 from zoo.whisper.registration import MODEL
-from zoo.whisper.sharding import prepare
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PARAMETERS = {
     "whisper-tiny": 37_760_640,
@@ -85,33 +82,6 @@ def test_configs_that_are_not_ours() -> None:
     assert "scale_embedding is True" in refused(scale_embedding=True)
     assert "max_source_positions is 750, not 1500" in refused(max_source_positions=750)
     assert "a key that the zoo does not know" in refused(rotary=True)
-
-
-@pytest.mark.tt(mesh="1x4")
-def test_saved_by_transformers(weights: dict[str, Any], tmp_path: Path, tt_mesh: Any) -> None:
-    """As one file, in several, and in bfloat16; in a process of its own, as torch and jax do not like to share one."""
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("needs the extra reference: torch")
-    code = (
-        "import sys, torch; from zoo.whisper.reference import TINY, torch_model; model = torch_model(TINY); "
-        "save = lambda name, size: model.save_pretrained(f'{sys.argv[1]}/{name}', max_shard_size=size); "
-        "save('one', '1MB'); save('several', '60KB'); model.to(torch.bfloat16); save('half', '1MB')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    expected = flatten(prepared(prepare(TINY, tt_mesh), weights))
-    for name, files in (("one", 1), ("several", 3), ("half", 1)):
-        assert len(list((tmp_path / name).glob("*.safetensors"))) >= files
-        found = flatten(load_params(MODEL, "tiny", tt_mesh, tmp_path / name))
-        for path, leaf in expected.items():
-            rounded = leaf.astype(jax.numpy.bfloat16).astype(leaf.dtype) if name == "half" else leaf
-            np.testing.assert_array_equal(found[path], rounded, err_msg=path)
 
 
 def record(path: Path, seconds: float, *, rate: int = RATE, channels: int = 1) -> None:
