@@ -45,6 +45,7 @@ _FENCE = re.compile(
 )
 _INFO = re.compile(r'(?P<language>\w*)(?: title="(?P<title>[\w./-]+)")?')
 _MACHINE = ("platform", "cachedir:", "rootdir:", "configfile:", "plugins:")
+_SECONDS = r"\d+\.\d+ ?s(?: \(\d+:\d\d:\d\d\))?"  # from a minute on, pytest adds it in hours
 _MAY_DIFFER = re.compile(r"(…|={3,}|_{3,}|\d+\.\d+ ?s\b|\bjax \d(?:[\w.]*\w)?)")
 
 
@@ -168,7 +169,7 @@ def _part_pattern(part: str) -> str:
         return ".*"
     if part[0] in "=_":
         return f"{part[0]}+"
-    return r"jax \d[\w.]*" if part.startswith("jax") else r"\d+\.\d+ ?s"
+    return r"jax \d[\w.]*" if part.startswith("jax") else _SECONDS
 
 
 def _plain(printed: str) -> str:

@@ -157,6 +157,18 @@ def test_missing_and_unexpected_leaves_are_all_listed() -> None:
     assert "ok    kept" in text
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.01, math.nan])
+def test_unexplained_verdicts_are_the_same(factor: float) -> None:
+    x = values(8, 40)
+    pair = {"y": x * np.float32(factor)}, {"y": x}
+    told, only_verdict = compare(*pair), compare(*pair, explain=False)
+    assert (only_verdict.passed, only_verdict.metrics()) == (told.passed, told.metrics())
+    (leaf,), (bare,) = told.leaves, only_verdict.leaves
+    assert (bare.checks, bare.problem) == (leaf.checks, leaf.problem)
+    assert bare.misses is None
+    assert bare.hints == ()
+
+
 def test_nothing_to_compare_never_passes() -> None:
     assert "nothing to compare" in failure(compare({}, {}))
     empty = np.zeros((0, 3), np.float32)

@@ -35,6 +35,7 @@ INNER = """
 import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -44,7 +45,8 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
 from pytest_tt.targets.systems import SYSTEMS
-from pytest_tt.tt_compiler.compile import compile_program, servers
+from pytest_tt.tt_compiler.build import find_build
+from pytest_tt.tt_compiler.compile import compile_program, identify, servers
 from pytest_tt.tt_compiler.errors import TTCompileError
 from pytest_tt.tt_compiler.lowering import lower
 from pytest_tt.tt_compiler.store import Store
@@ -75,6 +77,11 @@ def test_every_system(tt_mesh, capfd):
             found[f"{system.name} {mesh}"] = [program.ops["matmul"], program.collectives, program.fits]
     Path("found.json").write_text(json.dumps(found))
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_known_of_the_build_is_what_the_library_says():
+    build = find_build()
+    assert identify(replace(build, tt_mlir=None, schema_hash=None), STORE) == build
 
 
 def test_options():
@@ -108,7 +115,7 @@ def test_systems_options_and_refusals(
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     pytester.makepyfile(test_inner=INNER)
-    run_tt("--tt-backend", "sim", "test_inner.py").assert_outcomes(passed=4)
+    run_tt("--tt-backend", "sim", "test_inner.py").assert_outcomes(passed=5)
     found = json.loads((pytester.path / "found.json").read_text())
     assert found == {
         f"{name} {mesh}": [2, {} if mesh == "1x1" else {"all-reduce": 1}, True]
@@ -117,7 +124,7 @@ def test_systems_options_and_refusals(
     }
     assert (pytester.path / "started").read_text() == "1"
     assert list((tmp_path / "temporary").glob("pytest-tt-compiler-*")) == [], "it leaves nothing"
-    run_tt("--tt-backend", "sim", "test_inner.py").assert_outcomes(passed=4)
+    run_tt("--tt-backend", "sim", "test_inner.py").assert_outcomes(passed=5)
     assert (pytester.path / "started").read_text() == "0", "the second run compiles nothing"
     assert json.loads((pytester.path / "found.json").read_text()) == found
 

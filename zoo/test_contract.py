@@ -156,11 +156,10 @@ def test_golden_files(zoo_model: Model, zoo_golden_folder: list[Model]) -> None:
 def test_variant_on_every_mesh(zoo_model: Model, zoo_variant: str) -> None:
     """Shapes and shardings agree, for the sizes too that no golden is of. Nothing is computed, no chip is needed."""
     architecture, sharding, config = zoo_model.architecture, zoo_model.sharding, zoo_model.config(zoo_variant)
-    shapes = {config: shapes_of(architecture, config)}
-    names = set(described(shapes[config]))
     # One layer has the outputs of all of them, and is traced in a moment.
     one = architecture.of_one_layer(config)
-    outputs = architecture.output_shapes(one, shapes_of(architecture, one))
+    shapes = {known: shapes_of(architecture, known) for known in (config, one)}
+    names, outputs = set(described(shapes[config])), architecture.output_shapes(one, shapes[one])
     for text in sharding.meshes:
         mesh, fitted = placement_record.fitted_to(zoo_model, config, text)
         params = shapes[fitted] = shapes_of(architecture, fitted)

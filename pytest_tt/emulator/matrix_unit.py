@@ -149,7 +149,8 @@ def _later_phases(a: Any, b: Any, phases: int) -> Any:
 def _group(left: Any, right: Any, a: Any, b: Any, scale: Any, start: int) -> tuple[Any, Any]:
     """Sum of eight products of `a` and `b`, parts of `left` and `right`, as rounded within their group, and the power
     of two that they are aligned to."""
-    powers = [(_column(_power(left), k), _row(_power(right), k)) for k in range(start, start + _GROUP)]
+    left, right = _power(left), _power(right)
+    powers = [(_column(left, k), _row(right, k)) for k in range(start, start + _GROUP)]
     largest = functools.reduce(jnp.maximum, (x * y for x, y in powers))
     quantum = largest * (scale * 2.0**-_PRODUCT_BITS)
     inverse = jnp.where(quantum > 0, _AWAY / quantum, 0)

@@ -35,7 +35,8 @@ class Mutant:
     """One way to be wrong; what is None stays right.
 
     params: of the parameters. config: of the config that the module is built from. inputs: of the golden's inputs.
-    patch: gives a context within which the model's code is wrong (``mock.patch.object``, ``nn.intercept_methods``).
+    patch: gives a context within which the model's code is wrong while it is traced (``mock.patch.object``,
+    ``nn.intercept_methods``).
     case: the golden case that it is tried on; None: that of `Mutants`.
     variants, sharding: of the description. Outputs do not show them, so the contract must object, not a golden.
     """
@@ -123,7 +124,7 @@ def moved(rows: int, *, axis: int = 0) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def other_table(module: str, change: Callable[[Any], Any]) -> Mutant:
-    """A mutant of a head tied to the embedding: the table that the module of this name is called with."""
+    """A mutant of a head tied to the embedding: the table, traced, that the module of this name is called with."""
 
     def method(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         if context.module.name == module and context.method_name == "__call__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,9 +25,9 @@ from zoo.registry import recorded_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
-    from typing import Any
 
     from zoo.authoring.mutants import Mutants
+    from zoo.parts.architecture import Forward
     from zoo.registry import Model
 
 
@@ -51,6 +51,10 @@ CLEARLY = 2.0
 hundredth. Such a one is not emulated unless its program is compiled already."""
 
 
+_NOT_OPTIMIZED = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+"""A program runs once or a few times, on small inputs."""
+
+
 class Verdict(NamedTuple):
     """What the golden says of a model with a mutant, by the bounds of `sim` and of `hw`."""
 
@@ -58,7 +62,8 @@ class Verdict(NamedTuple):
     hw: Comparison
     """Of what an emulated chip computes, where that was done, else of float32."""
     emulated: str
-    """The relative L2 distance of what an emulated chip computes, or why none was asked: ``large``, ``refused``."""
+    """The relative L2 distance of what an emulated chip computes, or why none was asked: ``large``, ``refused``; ``-``
+    without the compiler, and for a case that computes its outputs in a way of its own."""
 
 
 def emulated_chips() -> EmulatedChips | None:
@@ -72,18 +77,41 @@ def emulated_chips() -> EmulatedChips | None:
     return EmulatedChips(open_chips("1x1", backend="sim").mesh, SYSTEM)
 
 
+def program_of(model: Model, case: str, config: Any) -> Forward:
+    """The forward pass of a golden case with the module of `config`, compiled anew: what is traced under one mutant
+    must not be found again under another.
+
+    A case with a way of its own to compute its outputs is left to that: it compiles what it repeats.
+    """
+    import jax
+
+    own, module = model.goldens[case].forward, model.architecture.build(config)
+    if own is not None:
+        return own(module)
+    forward = model.architecture.forward(module)
+    # A new function each time, because jax keeps what it has traced by the function.
+    compiled: Forward = jax.jit(lambda params, inputs: forward(params, inputs), compiler_options=_NOT_OPTIMIZED)
+    return compiled
+
+
 def judge(
-    model: Model, case: str, params: Mapping[str, Any], mutant: Mutant | None = None, chips: EmulatedChips | None = None
+    model: Model,
+    case: str,
+    params: Mapping[str, Any],
+    mutant: Mutant | None = None,
+    chips: EmulatedChips | None = None,
+    *,
+    program: Forward | None = None,
 ) -> Verdict:
     """Compute what the model with `mutant` (None: as it is) gives, and compare it with the golden.
 
-    params: those of the case. chips: where given, small models are emulated on them too.
+    params: those of the case. chips: where given, small models are emulated on them too. program: that of the model
+    with `mutant`, compiled; None: it is made here.
     """
     import jax
 
     mutant = Mutant() if mutant is None else mutant
     about = model.goldens[case]
-    forward = about.forward or model.architecture.forward
     config, golden = model.config_of(case), load(model.golden_path(case))
     inputs = dict(golden.inputs)
     small = sum(leaf.size for leaf in flatten(params).values()) <= MOST_EMULATED
@@ -97,14 +125,15 @@ def judge(
     def compared(outputs: Mapping[str, Any], backend: str) -> Comparison:
         actual = model.selected(case, {name: np.asarray(array) for name, array in outputs.items()})
         bounds = recorded_bounds(golden, backend)
-        return compare(actual, golden.outputs, backend=backend, bounds=about.own_bounds, recorded=bounds)
+        return compare(actual, golden.outputs, backend=backend, bounds=about.own_bounds, recorded=bounds, explain=False)
 
-    # Not jitted: what is traced once must not be found again with another mutant.
     with jax.default_device(jax.devices("cpu")[0]), nullcontext() if mutant.patch is None else mutant.patch():
-        outputs = forward(model.architecture.build(config))(params, inputs)
+        outputs = (program or program_of(model, case, config))(params, inputs)
     sim, hw = compared(outputs, "sim"), compared(outputs, "hw")
-    if chips is None or not small:
-        return Verdict(sim, hw, "-" if chips is None else "large")
+    if chips is None or about.forward is not None:  # chips are given the model's own inputs
+        return Verdict(sim, hw, "-")
+    if not small:
+        return Verdict(sim, hw, "large")
     if not mutant.keeps_program and _clear(hw):
         return Verdict(sim, hw, "clear")
     try:
@@ -133,10 +162,16 @@ def described_wrongly(model: Model, mutant: Mutant) -> Model:
     return replace(model, variants=variants, sharding=sharding)
 
 
-def objections(model: Model, variant: str) -> list[str]:
-    """What the contract test says against a description: not as published, or `variant` is not placed as declared."""
+def objections(model: Model, variant: str, shapes: dict[Any, Any] | None = None) -> list[str]:
+    """What the contract test says first against a description: not as published, or else how `variant` is placed
+    otherwise than declared.
+
+    shapes: as of `placement_record.of_variant`.
+    """
     found = published.problems(model) if published.path_of(model).is_file() else []
-    return found + (placement_record.problems(model, variant) if placement_record.path_of(model).is_file() else [])
+    if found or not placement_record.path_of(model).is_file():
+        return found
+    return placement_record.problems(model, variant, shapes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +200,17 @@ def rows(model: Model, known: Mutants, chips: EmulatedChips | None = None) -> It
         except ModuleNotFoundError as error:
             yield f"case {case} is not tried: {error}"
             continue
-        yield _row(NONE if case == known.case else f"{NONE} ({case})", judge(model, case, params, chips=chips))
-        for name, mutant in computed.items():
-            if (mutant.case or known.case) == case:
-                yield _row(name, judge(model, case, params, mutant, chips))
+        here = {NONE if case == known.case else f"{NONE} ({case})": Mutant()}
+        here |= {name: mutant for name, mutant in computed.items() if (mutant.case or known.case) == case}
+        right = program_of(model, case, model.config_of(case))
+        for name, mutant in here.items():
+            program = right if mutant.keeps_program else None
+            yield _row(name, judge(model, case, params, mutant, chips, program=program))
     of_description = {name: mutant for name, mutant in known.by_name.items() if mutant.of_description}
     if of_description:
-        variant = model.goldens[known.case].variant
+        variant, shapes = model.goldens[known.case].variant, dict[Any, Any]()
         for name, mutant in {f"{NONE} (description)": Mutant(), **of_description}.items():
-            found = objections(described_wrongly(model, mutant), variant)
+            found = objections(described_wrongly(model, mutant), variant, shapes)
             yield Row(name, bool(found), None, found[0] if found else "-")
 
 

@@ -53,14 +53,17 @@ def words(spec: PartitionSpec, rank: int) -> str:
 def of_variant(model: Model, variant: str, shapes: dict[Any, Any] | None = None) -> dict[str, dict[str, Any]]:
     """Where the arrays of a variant lie as the code says it: inputs, outputs, parameters; bytes_per_chip by mesh.
 
-    `shapes`: parameters of configs that are known already; others are added. ValueError where an array lies otherwise
-    on one mesh than on another.
+    `shapes`: parameters of configs that are known already, and outputs by ``(config, "outputs")``; others are added.
+    ValueError where an array lies otherwise on one mesh than on another.
     """
     shapes = {} if shapes is None else shapes
     architecture, sharding, config = model.architecture, model.sharding, model.config(variant)
-    if config not in shapes:
-        shapes[config] = architecture.shapes(config)
-    inputs, outputs = dict(architecture.example(config)), architecture.output_shapes(config, shapes[config])
+    one = architecture.of_one_layer(config)  # has the outputs of all of them, and is traced in a moment
+    if one not in shapes:
+        shapes[one] = architecture.shapes(one)
+    if (one, "outputs") not in shapes:
+        shapes[one, "outputs"] = architecture.output_shapes(one, shapes[one])
+    inputs, outputs = dict(architecture.example(config)), shapes[one, "outputs"]
     found: dict[str, dict[str, Any]] = {"inputs": {}, "outputs": {}, "parameters": {}, "bytes_per_chip": {}}
     for text in sharding.meshes:
         mesh, fitted = fitted_to(model, config, text)

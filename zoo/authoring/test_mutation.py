@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from jax.sharding import PartitionSpec as P
@@ -61,6 +62,15 @@ def test_every_model_has_mutants(name: str) -> None:
     known = model.mutants()
     assert len(known.by_name) >= mutation.LEAST == 15
     assert known.within_hw_bounds is not None
+
+
+def test_cases_with_a_forward_of_their_own_are_not_emulated() -> None:
+    """Chips are given the inputs of the model, not those of a text that is computed token by token."""
+    model = registry.model("llama")
+    chips: Any = object()
+    verdict = mutation.judge(model, "text", model.weights_of("text"), chips=chips)
+    assert verdict.sim.passed
+    assert verdict.emulated == "-"
 
 
 def test_published_otherwise() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -137,7 +138,7 @@ BY_NAME: dict[str, Mutant] = {
     "MLM transform bias missing": without_bias("transform"),
     "MLM LayerNorm bias missing": without_bias("transform_norm"),
     "MLM decoder bias missing": without_bias("decoder"),
-    "MLM decoder rows moved by one": other_table("decoder", moved(1)),
+    "MLM decoder rows moved by one": other_table("decoder", partial(jnp.roll, shift=1, axis=0)),
     **{f"eps {value:.0e} in {norm} alone": epsilon_of(norm, value) for norm in NORMS for value in (1e-5, 1e-6)},
     "what is masked has a score of -30": replace(wrong(MASKED=-30.0), case="scores"),
     "8 heads of 128 in BERT-large": other_heads(LARGE, 8, 128, "large-1-layer"),

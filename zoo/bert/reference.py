@@ -135,7 +135,8 @@ def run(folder: Path, config: BertConfig, inputs: Mapping[str, np.ndarray]) -> d
         mean = torch.sum(found.last_hidden_state * mask, 1) / torch.clamp(mask.sum(1), min=1e-9)
         outputs["sentence"] = torch.nn.functional.normalize(mean, p=2, dim=1)
         if config.masked_lm:
-            outputs["logits"] = load(BertForMaskedLM)(**tensors).logits
+            # What it does first is BertModel's, computed above.
+            outputs["logits"] = load(BertForMaskedLM).cls(found.last_hidden_state)
     return {name: value.numpy() for name, value in outputs.items()}
 
 

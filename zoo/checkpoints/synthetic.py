@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+_Fill: TypeAlias = Callable[[np.ndarray, np.random.Philox, float, float], None]
 
 
-_CHUNK = 1 << 20
-"""Words drawn at a time for large tensors, so that memory is that of the tensor."""
+_CHUNK = 1 << 15
+"""Words drawn at a time, so that memory is that of the tensor, and what is between stays in a core's cache: chunks of a
+million take half as long again."""
+
+MOST_KEPT, LEAST_KEPT = 1 << 30, 1 << 20
+"""Bytes of tensors that `kept` holds, and of the smallest: inputs are left alone, which PyTorch takes as they are."""
+
+_kept: dict[tuple[object, ...], np.ndarray] | None = None
+"""What was drawn within `kept`; None outside."""
 
 
 def _stream(name: str, seed: int) -> np.random.Philox:
@@ -32,26 +43,57 @@ def words(name: str, count: int, *, seed: int = 0) -> np.ndarray:
 
 def uniform(name: str, shape: Sequence[int], *, low: float = -1.0, high: float = 1.0, seed: int = 0) -> np.ndarray:
     """Float32 array of `shape`, uniform in [`low`, `high`)."""
-    values, stream = np.empty(math.prod(shape), np.float32), _stream(name, seed)
-    for start in range(0, len(values), _CHUNK):
-        drawn = np.asarray(stream.random_raw(min(_CHUNK, len(values) - start)), np.uint64)
-        unit = (drawn >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        values[start : start + len(drawn)] = low + (high - low) * unit
-    return values.reshape(tuple(shape))
+    return _drawn(_fill, name, tuple(shape), low, high, seed)
 
 
 def coarse_uniform(
     name: str, shape: Sequence[int], *, low: float = -1.0, high: float = 1.0, seed: int = 0
 ) -> np.ndarray:
     """As `uniform`, but of 24 random bits each, two numbers a word: for tensors so large that drawing takes long."""
-    values, stream = np.empty(math.prod(shape), np.float32), _stream(name, seed)
+    return _drawn(_fill_coarsely, name, tuple(shape), low, high, seed)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Within, large tensors are drawn once: `uniform` and `coarse_uniform` give again what they gave, read-only.
+
+    Of more than `MOST_KEPT` bytes, the last ones are drawn anew each time.
+    """
+    global _kept
+    before, _kept = _kept, {}
+    try:
+        yield
+    finally:
+        _kept = before
+
+
+def _drawn(fill: _Fill, name: str, shape: tuple[int, ...], low: float, high: float, seed: int) -> np.ndarray:
+    key = (fill, name, shape, low, high, seed)
+    if _kept is not None and key in _kept:
+        return _kept[key]
+    values = np.empty(math.prod(shape), np.float32)
+    fill(values, _stream(name, seed), low, high)
+    values = values.reshape(shape)
+    if _kept is not None and LEAST_KEPT <= values.nbytes <= MOST_KEPT - sum(old.nbytes for old in _kept.values()):
+        values.flags.writeable = False
+        _kept[key] = values
+    return values
+
+
+def _fill(values: np.ndarray, stream: np.random.Philox, low: float, high: float) -> None:
+    for start in range(0, len(values), _CHUNK):
+        drawn = np.asarray(stream.random_raw(min(_CHUNK, len(values) - start)), np.uint64)
+        unit = (drawn >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        values[start : start + len(drawn)] = low + (high - low) * unit
+
+
+def _fill_coarsely(values: np.ndarray, stream: np.random.Philox, low: float, high: float) -> None:
     for start in range(0, len(values), 2 * _CHUNK):
         part = values[start : start + 2 * _CHUNK]
         drawn = np.asarray(stream.random_raw(-(-len(part) // 2)), "<u8").view("<u4")[: len(part)]
         part[...] = drawn >> np.uint32(8)
         part *= np.float32((high - low) * 2.0**-24)
         part += np.float32(low)
-    return values.reshape(tuple(shape))
 
 
 def integers(name: str, shape: Sequence[int], bound: int, *, seed: int = 0) -> np.ndarray:

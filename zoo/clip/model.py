@@ -14,12 +14,17 @@ from zoo.layers import encoder
 from zoo.layers.fused import normalised, quick_gelu
 from zoo.layers.masks import MASKED, causal
 from zoo.layers.patches import PatchEmbedding
+from zoo.layers.precision import Precision
 from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jax.sharding import AbstractMesh
+
+PRECISION = Precision(outputs="float32")
+"""Float32 as published; parameters in bfloat16 make a program in bfloat16, but for vectors of length 1 and what is
+made of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,7 @@ def similarity(mesh: AbstractMesh | None) -> Callable[[jax.Array, jax.Array, jax
     def of_all(images: jax.Array, texts: jax.Array, scale: jax.Array) -> jax.Array:
         if mesh is not None and mesh.shape["batch"] > 1:
             texts = jax.lax.all_gather(texts, "batch", tiled=True)
-        return jnp.einsum("id,td->it", images, texts * jnp.exp(scale))
+        return jnp.einsum("id,td->it", images, texts * jnp.exp(scale.astype(PRECISION.outputs)))
 
     return of_all
 

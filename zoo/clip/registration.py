@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.clip import config_keys, params, reference, sharding
-from zoo.clip.model import BASE, CLIP, CONFIGS, TINY, forward
+from zoo.clip.model import BASE, CLIP, CONFIGS, PRECISION, TINY, forward
 from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding
 
 if TYPE_CHECKING:
@@ -61,7 +61,13 @@ def demo() -> Demo:
 MODEL = Model(
     name="clip",
     variants=CONFIGS,
-    architecture=Architecture(build=CLIP, forward=forward, example=example, helpers=("params/text/word/first_row",)),
+    architecture=Architecture(
+        build=CLIP,
+        forward=forward,
+        example=example,
+        helpers=("params/text/word/first_row",),
+        precision=PRECISION,
+    ),
     sharding=Sharding(
         meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
         param_specs=sharding.param_specs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -117,7 +118,7 @@ BY_NAME: dict[str, Mutant] = {
     "head's transform bias missing": without_bias("transform"),
     "head's LayerNorm bias missing": without_bias("transform_norm"),
     "head's bias missing": without_bias("decoder"),
-    "head's rows moved by one": other_table("decoder", moved(1)),
+    "head's rows moved by one": other_table("decoder", partial(jnp.roll, shift=1, axis=0)),
     **{f"eps {value:.0e} in {norm} alone": epsilon_of(norm, value) for norm in NORMS for value in (1e-5, 1e-6)},
     "what is masked has a score of -30": replace(wrong(MASKED=-30.0), case="scores"),
     "6 heads of 128": Mutant(

@@ -9,6 +9,7 @@ from zoo.gemma3.model import CONFIGS, Gemma3
 from zoo.gemma3.reference import REFERENCE
 from zoo.gemma3.sharding import SHARDING, decoder
 from zoo.layers.causal_lm import architecture_of
+from zoo.layers.precision import DECODER
 from zoo.references.decoder import blocks
 from zoo.registry import Checkpoint, Model
 
@@ -34,7 +35,7 @@ def demo() -> Demo:
 MODEL = Model(
     name="gemma3",
     variants=CONFIGS,
-    architecture=architecture_of(Gemma3),
+    architecture=architecture_of(Gemma3, DECODER),
     sharding=SHARDING,
     checkpoint=Checkpoint(
         sources=params.SOURCES,

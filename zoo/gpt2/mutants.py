@@ -111,10 +111,9 @@ def _positions(change: Callable[[np.ndarray], np.ndarray]) -> Mutant:
     return Mutant(inputs=lambda inputs: {**inputs, "position_ids": change(inputs["position_ids"])})
 
 
-def _untied(table: jax.Array) -> np.ndarray:
-    """A head with numbers of its own."""
-    bound = float(jnp.abs(table).max())
-    return uniform("gpt2/mutants/head", table.shape, low=-bound, high=bound)
+def _untied(table: jax.Array) -> jax.Array:
+    """A head with numbers of its own, as large as those of `table`."""
+    return jnp.abs(table).max() * uniform("gpt2/mutants/head", table.shape)
 
 
 def _activation(function: Callable[..., Any]) -> Mutant:

@@ -6,7 +6,8 @@ Python loops, positions as data, no sharded iota. Tokens of all sentences are ro
 hidden]: of a product of three axes TT's compiler makes one of two, and reshapes around it.
 
 Activations, the residual sum and the cache are numbers of the config's `dtype`, as TT's chips have them between
-operations; products are summed, norms and softmax computed, in float32.
+operations; products are summed, norms and softmax computed, in float32. So are queries and keys in one pass over texts
+(`zoo.layers.precision`): it costs no operation there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from zoo.layers.gated_mlp import GatedMLP
 from zoo.layers.grouped_attention import Attention
 from zoo.layers.linear import Linear
 from zoo.layers.masks import causal
+from zoo.layers.precision import DECODER
 from zoo.layers.products import product
 from zoo.layers.rms_norm import RMSNorm
 from zoo.layers.rotary import matrices, rotations
@@ -95,7 +97,7 @@ class CausalLM(nn.Module):
             window: causal(length, window) & (attention_mask != 0)[:, None, None, :] for window in self._windows()
         }
         x = self._embedded(input_ids)
-        for block, view, rotation in self._blocks(position_ids, batch):
+        for block, view, rotation in self._blocks(position_ids, batch, DECODER.heads):
             x, _ = block(x, rotation, self._grouped(allowed[view.window]))
         return self._logits(x).reshape(*input_ids.shape, -1)
 
@@ -130,14 +132,17 @@ class CausalLM(nn.Module):
     def _windows(self) -> list[int | None]:
         return list(dict.fromkeys(view.window for view in self.config.views))
 
-    def _blocks(self, positions: jax.Array, batch: int) -> Iterator[tuple[Block, View, jax.Array]]:
+    def _blocks(
+        self, positions: jax.Array, batch: int, heads: str | None = None
+    ) -> Iterator[tuple[Block, View, jax.Array]]:
         """Each block, how it sees positions, and what turns its heads, [batch, queries, head_dim, head_dim].
 
-        `positions` [batch or 1, queries].
+        `positions` [batch or 1, queries]. heads: the dtype of queries and keys; None: that of all, which the operations
+        of a step and of a prompt take alone.
         """
         views, turns = self.config.views, {}
         for rotary in dict.fromkeys(view.rotary for view in views):
-            rotation = self._rotation(positions, rotary)
+            rotation = self._rotation(positions, rotary, heads or self.config.dtype)
             turns[rotary] = jnp.broadcast_to(rotation, (batch, *rotation.shape[1:]))
         for block, view in zip(self.layers, views, strict=True):
             yield block, view, turns[view.rotary]
@@ -147,13 +152,13 @@ class CausalLM(nn.Module):
         scale = self.config.embedding_scale
         return x if scale == 1.0 else x * jnp.asarray(scale, x.dtype)
 
-    def _rotation(self, positions: jax.Array, rotary: Rotary) -> jax.Array:
+    def _rotation(self, positions: jax.Array, rotary: Rotary, dtype: str) -> jax.Array:
         config = self.config
         cosine, sine = rotations(
             positions, rotary, head_dim=config.head_dim, max_positions=config.max_position_embeddings
         )
         # Queries and keys are turned alike: each gets the root of the scale of their product.
-        return matrices(cosine, sine, jnp.dtype(config.dtype), scale=config.score_scale**0.5)
+        return matrices(cosine, sine, jnp.dtype(dtype), scale=config.score_scale**0.5)
 
     def _grouped(self, allowed: jax.Array) -> jax.Array:
         """`allowed` [..., queries, keys] for each query head of a group, [..., group * queries, keys]."""

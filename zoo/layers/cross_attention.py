@@ -15,6 +15,8 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.layers.cache import write
 from zoo.layers.masks import MASKED
+from zoo.layers.precision import SHARED
+from zoo.layers.products import summed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,10 +228,13 @@ def _scaled(x: jax.Array, by: float) -> jax.Array:
 
 
 def _attended(q: jax.Array, k: jax.Array, v: jax.Array, others: Others) -> jax.Array:
-    """What `q` [batch, heads, queries, head_dim] sees of `k` and `v` [batch, heads, keys, head_dim]."""
-    scores = jnp.einsum("bhqd,bhkd->bhqk", q, k)
+    """What `q` [batch, heads, queries, head_dim] sees of `k` and `v` [batch, heads, keys, head_dim].
+
+    Scores and their softmax are float32 for bfloat16 values too.
+    """
+    scores = jnp.einsum("bhqd,bhkd->bhqk", q, k, preferred_element_type=summed(q)).astype(SHARED.scores)
     if "bias" in others:
         scores = scores + others["bias"]
     if "allowed" in others:
         scores = jnp.where(others["allowed"], scores, MASKED)
-    return jnp.einsum("bhqk,bhkd->bhqd", nn.softmax(scores), v)
+    return jnp.einsum("bhqk,bhkd->bhqd", nn.softmax(scores).astype(v.dtype), v)

@@ -89,7 +89,7 @@ def masked(query: jax.Array, keys: jax.Array, values: jax.Array, seen: jax.Array
     """What `query` [batch, kv heads, queries of a group, head_dim] sees of `keys` and `values`.
 
     Those are [batch, kv heads, keys, head_dim], `seen` bool [batch or 1, 1, queries of a group, keys]. To the shape of
-    `query`, in the dtype of `values`.
+    `query`, in the dtype of `values`. `query` and `keys` have one dtype.
     """
     scores = jnp.einsum("bkqd,bktd->bkqt", query, keys, preferred_element_type=summed(query)).astype(SHARED.scores)
     shares = nn.softmax(jnp.where(seen, scores, MASKED)).astype(values.dtype)

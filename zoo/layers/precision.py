@@ -26,6 +26,9 @@ class Precision:
     """The sum that goes through the layers."""
     accumulation: str = "float32"
     """In products, the sums of their terms."""
+    heads: str = PARAMETERS
+    """Queries and keys, as they are multiplied with each other. A step and a prompt of a decoder in bfloat16 attend by
+    one operation of TT's, which takes no other dtype."""
     scores: str = "float32"
     """Scores of attention and their softmax: bfloat16 has no digits behind the point of large scores, and TT's compiler
     makes one operation of a softmax in float32 alone."""
@@ -41,6 +44,7 @@ class Precision:
             ("activations", self.activations),
             ("residual sum", self.residual),
             ("sums in products", self.accumulation),
+            ("queries and keys", self.heads),
             ("scores and softmax", self.scores),
             ("normalisations", self.norms),
             ("outputs", self.outputs),
@@ -51,5 +55,6 @@ class Precision:
 SHARED = Precision()
 """What the shared layers do; a model's own differs in what its config and its head decide."""
 
-DECODER = replace(SHARED, parameters="bfloat16", outputs="float32")
-"""Of decoders whose config says the dtype, and whose published weights are bfloat16."""
+DECODER = replace(SHARED, parameters="bfloat16", heads="float32", outputs="float32")
+"""Of decoders whose config says the dtype, and whose published weights are bfloat16. Queries and keys are float32 in
+one pass over texts, where that is no operation more; a step and a prompt have them in the config's dtype."""

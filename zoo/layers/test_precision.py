@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,13 @@ import pytest
 from zoo import registry
 from zoo.layers.precision import PARAMETERS
 
-MODELS = {name: model for name, model in registry.models().items() if model.architecture.precision is not None}
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LESSONS = {"cnn", "mlp"}
+"""Those that say nothing: as short as they can be, and float32."""
+
+MODELS = {name: model for name, model in registry.models().items() if name not in LESSONS}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -30,7 +36,7 @@ def test_precision(name: str) -> None:
     if hasattr(config, "dtype"):
         config = replace(config, dtype="bfloat16")
     params, inputs = model.architecture.shapes(config), model.architecture.example(config)
-    if precision.activations == PARAMETERS:
+    if precision.activations in (PARAMETERS, "float32"):
         params = jax.tree.map(_in_bfloat16, params)
     traced, results = jax.make_jaxpr(model.architecture.forward(model.architecture.build(config)), return_shape=True)(
         params, {key: _in_bfloat16(value) for key, value in inputs.items()}
@@ -39,8 +45,22 @@ def test_precision(name: str) -> None:
     short = {"float32": {"f32"}, "none": set()}
     assert found["exp"] == short[precision.scores]
     assert found["rsqrt"] == short[precision.norms]
+    heads = {PARAMETERS: {"bfloat16"}, "float32": {"float32"}, "none": set()}
+    assert set(_factors_of_scores(traced.jaxpr)) == heads[precision.heads]
     expected = precision.outputs if precision.outputs in ("float32", "bfloat16") else "bfloat16"
-    assert results["logits"].dtype.name == expected
+    assert {found.dtype.name for name, found in results.items() if name.startswith("logits")} == {expected}
+
+
+def _factors_of_scores(jaxpr: Any) -> Iterator[str]:
+    """Dtypes of both factors of each product [..., queries, size] x [..., keys, size], of heads."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            contracted, batch = equation.params["dimension_numbers"]
+            if contracted == ((3,), (3,)) and batch == ((0, 1), (0, 1)):
+                yield from (factor.aval.dtype.name for factor in equation.invars)
+        for inner in jax.tree.leaves(equation.params, is_leaf=lambda value: hasattr(value, "eqns")):
+            if hasattr(inner, "eqns"):
+                yield from _factors_of_scores(inner)
 
 
 def _in_bfloat16(leaf: Any) -> jax.ShapeDtypeStruct:

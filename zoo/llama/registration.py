@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.layers.causal_lm import architecture_of
+from zoo.layers.precision import DECODER
 from zoo.llama import config_keys, params
 from zoo.llama.model import CONFIGS, Llama
 from zoo.llama.reference import REFERENCE
@@ -34,7 +35,7 @@ def demo() -> Demo:
 MODEL = Model(
     name="llama",
     variants=CONFIGS,
-    architecture=architecture_of(Llama),
+    architecture=architecture_of(Llama, DECODER),
     sharding=SHARDING,
     checkpoint=Checkpoint(
         sources=params.SOURCES,

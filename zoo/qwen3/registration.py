@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.layers.causal_lm import architecture_of
+from zoo.layers.precision import DECODER
 from zoo.qwen3 import config_keys, params
 from zoo.qwen3.model import CONFIGS, Qwen3
 from zoo.qwen3.reference import REFERENCE
@@ -34,7 +35,7 @@ def demo() -> Demo:
 MODEL = Model(
     name="qwen3",
     variants=CONFIGS,
-    architecture=architecture_of(Qwen3),
+    architecture=architecture_of(Qwen3, DECODER),
     sharding=SHARDING,
     checkpoint=Checkpoint(
         sources=params.SOURCES,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -198,11 +199,14 @@ def through_the_cache(module: CausalLM) -> Callable[[Any, Mapping[str, Any]], di
         tokens = np.asarray(inputs["tokens"])
         rows, length = tokens.shape
         prompt = np.pad(tokens[:, :GIVEN], ((0, 0), (0, 3)))
-        logits, cache = module.apply(params, prompt, np.full(rows, GIVEN - 1, np.int32), length, method="prefill")
+        # New functions each time, so that nothing is found again that was traced when the module's code was another.
+        prefill = jax.jit(lambda *given: module.apply(*given, length, method="prefill"))
+        decode = jax.jit(lambda *given: module.apply(*given, method="decode"))
+        logits, cache = prefill(params, prompt, np.full(rows, GIVEN - 1, np.int32))
         found = [logits]
         for place in range(GIVEN, length):
             positions = np.full(rows, place, np.int32)
-            logits, cache = module.apply(params, tokens[:, place], positions, cache, method="decode")
+            logits, cache = decode(params, tokens[:, place], positions, cache)
             found.append(logits)
         return {"logits": jnp.stack(found, axis=1)}
 

@@ -25,7 +25,7 @@ EPSILON = 1e-5
 
 
 IMAGES = "that of the images"
-PRECISION = Precision(activations=IMAGES, residual=IMAGES, scores="none", outputs="float32")
+PRECISION = Precision(activations=IMAGES, residual=IMAGES, heads="none", scores="none", outputs="float32")
 """Multiplier and offset of a normalisation are float32: variances span decades. Then a kernel is rounded once."""
 
 

@@ -3,7 +3,7 @@
 An encoder reads a text, a decoder writes another: gated MLPs by tanh's GELU, norms by the root mean square, scores that
 are not scaled but shifted by how far two tokens are apart, and a head of its own. Sizes are what the program has, so
 heads, the MLP's width and the vocabulary may be padded to what a mesh divides (`zoo.t5.sharding`). Tokens of all rows
-are rows of one matrix [batch * tokens, hidden]; kernels are flax's [in, out]. Everything is float32.
+are rows of one matrix [batch * tokens, hidden]; kernels are flax's [in, out].
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from zoo.layers.cross_attention import Attention, behind
 from zoo.layers.encoder import on_each_chip
 from zoo.layers.fused import gelu_tanh
 from zoo.layers.masks import causal
+from zoo.layers.precision import Precision
+from zoo.layers.rms_norm import RMSNorm
 from zoo.text.embedding import Embedding
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     Memory: TypeAlias = tuple[jax.Array, tuple[Pair, ...]]
     """The inputs' mask [batch, tokens], and keys and values of them for each layer of the decoder."""
     Cache: TypeAlias = tuple[Pair, ...]
+
+PRECISION = Precision()
+"""Float32 as published; parameters in bfloat16 make a program in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +106,6 @@ CONFIGS = {
         _published("flan-t5-xl", layers=24, hidden=2048, heads=32, intermediate=5120),
     )
 }
-
-
-class RMSNorm(nn.Module):
-    """Each row divided by its root mean square, no bias."""
-
-    epsilon: float
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [rows, hidden] to the same."""
-        scale = self.param("scale", nn.initializers.ones_init(), (x.shape[-1],))
-        return x * jax.lax.rsqrt((x * x).mean(axis=-1, keepdims=True) + self.epsilon) * scale
 
 
 @lru_cache(maxsize=8)
@@ -306,8 +299,8 @@ class T5(nn.Module):
     def encode(self, slots: int, input_ids: jax.Array, attention_mask: jax.Array) -> tuple[Memory, Cache]:
         """What the decoder's layers see of the inputs, and an empty cache of `slots` positions (static)."""
         config = self.config
-        empty = jnp.zeros((len(input_ids), config.num_attention_heads, slots, config.head_dim))
         memory = self._memory(self._encoded(self.shared(input_ids), attention_mask))
+        empty = jnp.zeros((len(input_ids), config.num_attention_heads, slots, config.head_dim), memory[0][0].dtype)
         return (attention_mask, memory), ((empty, empty),) * config.num_decoder_layers
 
     def decode(self, tokens: jax.Array, positions: jax.Array, memory: Memory, cache: Cache) -> tuple[jax.Array, Cache]:

@@ -14,6 +14,7 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.authoring.mutants import Mutant, Mutants, changed, epsilon_of, lying, registered, swapped
 from zoo.layers import cross_attention
+from zoo.layers.rms_norm import RMSNorm
 from zoo.t5 import model as t5
 from zoo.t5.model import TINY, DecoderLayer
 
@@ -45,7 +46,7 @@ def _all_readable(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
 
 def _layer_norm(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
     """The mean taken away before each norm."""
-    if isinstance(context.module, t5.RMSNorm) and context.method_name == "__call__":
+    if isinstance(context.module, RMSNorm) and context.method_name == "__call__":
         args = (args[0] - args[0].mean(axis=-1, keepdims=True),)
     return call(*args, **kwargs)
 

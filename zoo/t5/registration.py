@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as
 from zoo.t5 import config_keys, params, reference, sharding
-from zoo.t5.model import CONFIGS, SMALL, T5, TINY
+from zoo.t5.model import CONFIGS, PRECISION, SMALL, T5, TINY
 
 if TYPE_CHECKING:
     from zoo.authoring.mutants import Mutants
@@ -87,6 +87,7 @@ MODEL = Model(
         example=example,
         layer=(("encoder_", "num_hidden_layers"), ("decoder_", "num_decoder_layers")),
         helpers=("params/shared/first_row",),
+        precision=PRECISION,
         work=work,
     ),
     sharding=Sharding(

@@ -9,10 +9,14 @@ from flax import linen as nn
 
 from zoo.layers import encoder
 from zoo.layers.patches import PatchEmbedding
+from zoo.layers.precision import Precision
 
 if TYPE_CHECKING:
     import jax
     from jax.sharding import AbstractMesh
+
+PRECISION = Precision()
+"""Float32 as published; parameters in bfloat16 make a program in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)

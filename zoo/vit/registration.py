@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.registry import FEW, Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as, images_of
 from zoo.vit import config_keys, params, reference, sharding
-from zoo.vit.model import BASE, CONFIGS, TINY, ViT
+from zoo.vit.model import BASE, CONFIGS, PRECISION, TINY, ViT
 
 if TYPE_CHECKING:
     from zoo.authoring.mutants import Mutants
@@ -51,7 +51,14 @@ def demo() -> Demo:
 MODEL = Model(
     name="vit",
     variants=CONFIGS,
-    architecture=Architecture(build=ViT, forward=apply_as("logits"), example=example, layer="layer_", work=images_of),
+    architecture=Architecture(
+        build=ViT,
+        forward=apply_as("logits"),
+        example=example,
+        layer="layer_",
+        precision=PRECISION,
+        work=images_of,
+    ),
     sharding=Sharding(
         meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
         param_specs=sharding.param_specs,

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.registry import Architecture, Checkpoint, GoldenCase, Model, Sharding, apply_as
 from zoo.whisper import config_keys, params, reference, sharding
-from zoo.whisper.model import CONFIGS, SMALLEST, TINY, Whisper
+from zoo.whisper.model import CONFIGS, PRECISION, SMALLEST, TINY, Whisper
 
 if TYPE_CHECKING:
     from zoo.authoring.mutants import Mutants
@@ -94,6 +94,7 @@ MODEL = Model(
         usual=usual,
         layer=(("encoder_", "num_hidden_layers"), ("decoder_", "num_decoder_layers")),
         helpers=("params/words/first_row",),
+        precision=PRECISION,
     ),
     sharding=Sharding(
         meshes=("1x1", "1x2", "1x4", "1x8", "2x4", "8x4"),
