@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
+
+from zoo.text.embedding import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jax.sharding import Mesh
+
     from zoo.parts.sharding import Prepare
+
+Config = TypeVar("Config", bound=Any)
 
 
 class Growth(NamedTuple):
@@ -23,6 +30,25 @@ class Growth(NamedTuple):
 def multiple(size: int, chips: int) -> int:
     """The least multiple of `chips` that is `size` or more."""
     return -(-size // chips) * chips
+
+
+def fit(config: Config, mesh: Mesh) -> Config:
+    """`config` with heads, inner units and, where it has a vocabulary, words that the chips on ``model`` divide.
+
+    The `fit` of models whose config has the zoo's names, and `mesh`.
+    """
+    chips = mesh.shape["model"]
+    grown = {}
+    if hasattr(config, "vocab_padding"):
+        grown["vocab_padding"] = multiple(config.vocab_size, chips) - config.vocab_size
+    fitted: Config = replace(
+        config,
+        num_attention_heads=multiple(config.num_attention_heads, chips),
+        intermediate_size=multiple(config.intermediate_size, chips),
+        mesh=shape_of(mesh),
+        **grown,
+    )
+    return fitted
 
 
 def encoder_growths(heads: int, intermediate: int, tokens: int, no_token: float) -> dict[str, Growth]:

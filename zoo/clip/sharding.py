@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 from jax.sharding import PartitionSpec as P
 
+from zoo.checkpoints import padding
 from zoo.checkpoints.padding import Growth, growing, layer_growths, multiple
 from zoo.layers.encoder import layer_specs
 from zoo.text.embedding import first_rows, shape_of
@@ -79,21 +80,11 @@ def card_collectives(config: CLIPConfig, mesh: Mesh, inputs: Mapping[str, Any]) 
 
 def fit(config: CLIPConfig, mesh: Mesh) -> CLIPConfig:
     """`config` with heads, inner units and words that the chips on ``model`` divide."""
-    chips = mesh.shape["model"]
-
-    def tower(of: TowerConfig) -> TowerConfig:
-        return replace(
-            of,
-            num_attention_heads=multiple(of.num_attention_heads, chips),
-            intermediate_size=multiple(of.intermediate_size, chips),
-            mesh=shape_of(mesh),
-        )
-
     return replace(
         config,
-        text=tower(config.text),
-        vision=tower(config.vision),
-        vocab_padding=multiple(config.vocab_size, chips) - config.vocab_size,
+        text=padding.fit(config.text, mesh),
+        vision=padding.fit(config.vision, mesh),
+        vocab_padding=multiple(config.vocab_size, mesh.shape["model"]) - config.vocab_size,
         mesh=shape_of(mesh),
     )
 

@@ -11,14 +11,14 @@ add exactly 0 to every sum; the padding of the vocabulary has a bias of -1e9, so
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jax.sharding import PartitionSpec as P
 
-from zoo.checkpoints.padding import encoder_growths, growing, multiple
+from zoo.checkpoints.padding import encoder_growths, growing
+from zoo.checkpoints.padding import fit as fit
 from zoo.layers.masks import MASKED
-from zoo.text.embedding import first_rows, shape_of
+from zoo.text.embedding import first_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,18 +70,6 @@ def output_specs(config: DistilBertConfig, mesh: Mesh) -> dict[str, P]:
 def collectives(config: DistilBertConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
     """All-reduces: one for the words, one after attention and one after the MLP of each layer."""
     return {"all-reduce": 2 * config.num_hidden_layers + 1} if mesh.shape["model"] > 1 else {}
-
-
-def fit(config: DistilBertConfig, mesh: Mesh) -> DistilBertConfig:
-    """`config` with heads, inner units and words that the chips on ``model`` divide."""
-    chips = mesh.shape["model"]
-    return replace(
-        config,
-        num_attention_heads=multiple(config.num_attention_heads, chips),
-        intermediate_size=multiple(config.intermediate_size, chips),
-        vocab_padding=multiple(config.vocab_size, chips) - config.vocab_size,
-        mesh=shape_of(mesh),
-    )
 
 
 def prepare(config: DistilBertConfig, mesh: Mesh) -> Prepare:

@@ -9,15 +9,15 @@ gelu(0) is 0.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jax.sharding import PartitionSpec as P
 
-from zoo.checkpoints.padding import Growth, growing, multiple
+from zoo.checkpoints.padding import Growth, growing
+from zoo.checkpoints.padding import fit as fit
 from zoo.gpt2.model import GPT2
 from zoo.layers.masks import MASKED
-from zoo.text.embedding import first_rows, shape_of
+from zoo.text.embedding import first_rows
 from zoo.text.generation import Decoder
 
 if TYPE_CHECKING:
@@ -32,18 +32,6 @@ ROWS = P("batch", None)
 LOGITS = P("batch", None, "model")
 NEXT_LOGITS = P("batch", "model")
 CACHE = P("batch", "model", None, None)
-
-
-def fit(config: GPT2Config, mesh: Mesh) -> GPT2Config:
-    """The config with heads, the MLP's width and vocabulary rounded up to what the axis ``model`` divides."""
-    chips: int = mesh.shape["model"]
-    return replace(
-        config,
-        num_attention_heads=multiple(config.num_attention_heads, chips),
-        intermediate_size=multiple(config.intermediate_size, chips),
-        vocab_padding=multiple(config.vocab_size, chips) - config.vocab_size,
-        mesh=shape_of(mesh),
-    )
 
 
 def prepare(config: GPT2Config, mesh: Mesh) -> Prepare:

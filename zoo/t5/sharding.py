@@ -8,14 +8,14 @@ does not divide by the chips is padded with zeros, exactly: a head of zeros give
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jax.sharding import PartitionSpec as P
 
-from zoo.checkpoints.padding import Growth, growing, multiple
+from zoo.checkpoints.padding import Growth, growing
+from zoo.checkpoints.padding import fit as fit
 from zoo.t5.model import T5
-from zoo.text.embedding import first_rows, shape_of
+from zoo.text.embedding import first_rows
 from zoo.text.encoder_decoder import EncoderDecoder
 
 if TYPE_CHECKING:
@@ -29,18 +29,6 @@ if TYPE_CHECKING:
 ROWS = P("batch", None)
 PART = P("batch", "model", None, None)
 """Of keys and values, [batch, heads, tokens, head_dim]."""
-
-
-def fit(config: T5Config, mesh: Mesh) -> T5Config:
-    """The config with heads, the MLP's width and vocabulary rounded up to what the axis ``model`` divides."""
-    chips: int = mesh.shape["model"]
-    return replace(
-        config,
-        num_attention_heads=multiple(config.num_attention_heads, chips),
-        intermediate_size=multiple(config.intermediate_size, chips),
-        vocab_padding=multiple(config.vocab_size, chips) - config.vocab_size,
-        mesh=shape_of(mesh),
-    )
 
 
 def prepare(config: T5Config, mesh: Mesh) -> Prepare:

@@ -9,14 +9,13 @@ Heads and inner units grow to the next multiple of the chips on ``model``, by ze
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jax.sharding import PartitionSpec as P
 
-from zoo.checkpoints.padding import growing, layer_growths, multiple
+from zoo.checkpoints.padding import fit as fit
+from zoo.checkpoints.padding import growing, layer_growths
 from zoo.layers.encoder import layer_specs
-from zoo.text.embedding import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,17 +45,6 @@ def output_specs(config: ViTConfig, mesh: Mesh) -> dict[str, P]:
 def collectives(config: ViTConfig, mesh: Mesh, inputs: Mapping[str, Any]) -> dict[str, int]:
     """All-reduces: one after attention and one after the MLP of each layer."""
     return {"all-reduce": 2 * config.num_hidden_layers} if mesh.shape["model"] > 1 else {}
-
-
-def fit(config: ViTConfig, mesh: Mesh) -> ViTConfig:
-    """`config` with heads and inner units that the chips on ``model`` divide."""
-    chips = mesh.shape["model"]
-    return replace(
-        config,
-        num_attention_heads=multiple(config.num_attention_heads, chips),
-        intermediate_size=multiple(config.intermediate_size, chips),
-        mesh=shape_of(mesh),
-    )
 
 
 def prepare(config: ViTConfig, mesh: Mesh) -> Prepare:
