@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import jaxlib.version
 import pytest
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if not os.environ.get(SLOW):
     # Of a small program's time nearly all goes to XLA's optimizing it. jax reads this when it is imported, also in the
     # processes that tests start. The long tests run what users' programs become.
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
+if os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS") == "true":
+    # Nor kernels made by MLIR, nor a program in pieces. Newer versions stop at the first flag, which they do not know.
+    little = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    os.environ["XLA_FLAGS"] = little if jaxlib.version.__version_info__ < (0, 11) else ""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -64,8 +64,8 @@ OF_OPERATIONS = tuple(
 )
 LEFT_OUT = {"floor": OF_NO_VERSION + OF_OPERATIONS, "newest": OF_NO_VERSION + OF_PYTEST_AND_CARDS}
 
-# MIDDLE_JAX compiles for the CPU in a quarter of the time if a program is one piece, without kernels made by MLIR.
-# Other versions may not know the flags, and stop at them. Not where rounding is emulated, which needs multiply-adds.
+# As conftest.py has it for tests. MIDDLE_JAX compiles for the CPU in a quarter of the time if a program is one piece,
+# without kernels made by MLIR.
 LITTLE_CODE = {"XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"}
 
 # The plugin of the package index that registers the platform `tt` with jax; there are wheels for one system only.

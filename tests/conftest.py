@@ -27,14 +27,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     outer run XLA optimizes little.
     """
     for name in list(os.environ):
-        if name == "JAX_DISABLE_MOST_OPTIMIZATIONS":
+        if name in ("JAX_DISABLE_MOST_OPTIMIZATIONS", "XLA_FLAGS"):
             continue
         if name.startswith(("PYTEST_TT_", "JAX_", "TT_")) or name in (
             "CI",
             "PYTEST_ADDOPTS",
             "PYTEST_PLUGINS",
             "PYTHONDONTWRITEBYTECODE",
-            "XLA_FLAGS",
         ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
