@@ -21,8 +21,8 @@ DATA = Path(__file__).with_name("skipped.json")
 
 FIRST = "n150 1x1"
 
-CI_MESH = "1x8"
-"""All variants are compiled for it by nox's session compiler."""
+HAND_MESH = "1x8"
+"""All variants are compiled for it by hand, ``python -m zoo compile --system t3k --mesh 1x8``: minutes."""
 
 _HEAD = """# JAX models that TT-XLA skips
 
@@ -43,8 +43,8 @@ up by itself.
   the model claims. A variant without a golden of its own has the code of one with a golden; its placement is tested on
   every mesh.
 - **Compile**: device ops of one call of `forward` on n150, by {compiler},
-  and where else that record has it ([all its figures](compiled_models.md)). Others are compiled by CI alone, for
-  t3k 1x8.
+  and where else that record has it ([all its figures](compiled_models.md)). Others compile for t3k 1x8, by
+  `python -m zoo compile --system t3k --mesh 1x8`, which CI does not run.
 - **Emulation**: the least correlation (PCC) with a golden on emulated chips, with weights in bfloat16 / bfp8.
 
 """
@@ -189,7 +189,7 @@ def _simulated(variant: Variant) -> str:
 
 def _compiled(variant: Variant) -> str:
     if not variant.ops:
-        return "in CI" if CI_MESH in variant.meshes else "not recorded"
+        return f"t3k {HAND_MESH}" if HAND_MESH in variant.meshes else "not recorded"
     refused = [place for place, ops in variant.ops.items() if ops is None]
     if refused:
         return f"refused on {', '.join(refused)}"
