@@ -21,11 +21,12 @@ VERDICTS = Record.read(HERE.parent / "benchmarks/constructs/recorded.json").verd
 
 WRONG = [
     "reverse", "cumsum", "update", "reduce_a_plus_2b", "sum_from_one", "sort_by_two_keys", "nan_mask", "old_cache",
-    "one_query",
+    "one_query", "gather_two_axes",
 ]  # fmt: skip
 INSTEAD = [
     "reverse_instead", "cumsum_instead", "update_instead", "reduce_instead", "sum_from_one_instead", "sort_instead",
     "nan_mask_instead", "old_cache_instead", "one_query_instead", "whole_instead",
+    "gather_two_axes_instead",
 ]  # fmt: skip
 RIGHT = ["iota", "slice", "dynamic_slice_spread", "dynamic_slice_beyond"]
 

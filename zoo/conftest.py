@@ -18,11 +18,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from jax.sharding import Mesh
+
+    from pytest_tt import TTRun
     from zoo.registry import Model
 
 
+NOT_COMPILED = ("1x3", "1x5", "1x7", "4x6")
+"""Meshes of our tests that TT's compiler refuses ("Mesh is not valid"), so that nothing is emulated on them."""
+
 FEW = 8
 """Compiling what makes parameters takes XLA many seconds for more chips."""
+
+
+@pytest.fixture
+def any_mesh(tt_run: TTRun, tt_mesh: Mesh) -> Mesh:
+    """`tt_mesh`, also of a number of chips that divides nothing; skips where TT's compiler has none of this shape."""
+    if tt_run.backend == "emu" and str(tt_run.mesh) in NOT_COMPILED:
+        pytest.skip(f"TT's compiler has no mesh {tt_run.mesh}")
+    return tt_mesh
 
 
 def pytest_tt_zoo_models() -> Iterable[Model]:

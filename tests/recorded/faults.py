@@ -54,6 +54,11 @@ def whole(x: jax.Array, mesh: Any) -> jax.Array:
     return lax.with_sharding_constraint(x, NamedSharding(mesh, P()))
 
 
+def along_one_axis_first(x: jax.Array, mesh: Any) -> jax.Array:
+    """`x`, split by both axes, gathered along the one that varies fastest."""
+    return lax.with_sharding_constraint(x, NamedSharding(mesh, P(None, "batch")))
+
+
 def cumsum_in_parts(x: jax.Array, mesh: Any) -> jax.Array:
     """The sums of each chip's part, and those of the parts before it."""
 
@@ -111,6 +116,11 @@ def spread(name: str, function: Callable[..., Any], *arguments: Argument, out: A
     return Program(name, function, arguments, mesh="1x2", out=out)
 
 
+def gathered(name: str, function: Callable[..., Any]) -> Program:
+    """A program on eight chips, which split the columns by both axes of the mesh: each gets all of the result."""
+    return Program(name, function, (X.spread(None, ("batch", "model")),), mesh="2x4", out=())
+
+
 def single(name: str, function: Callable[..., Any], *arguments: Argument) -> Program:
     """A program on one chip."""
     return Program(name, function, arguments)
@@ -121,6 +131,8 @@ PROGRAMS = (
     spread("reverse_instead", lambda x, mesh: whole(x, mesh)[:, ::-1], SPREAD),
     spread("cumsum", lambda x: jnp.cumsum(x, axis=1), SPREAD),
     spread("cumsum_instead", cumsum_in_parts, SPREAD),
+    gathered("gather_two_axes", lambda x: x + 1),
+    gathered("gather_two_axes_instead", lambda x, mesh: along_one_axis_first(x + 1, mesh)),
     spread("update", lambda x, u, i: lax.dynamic_update_slice(x, u, (0, i[0])), SPREAD, f32(32, 1), i32(1)),
     spread("update_instead", lambda x, u, i: jnp.where(jnp.arange(64) == i[0], u, x), SPREAD, f32(32, 1), i32(1)),
     spread("whole", doubled, X),
@@ -185,7 +197,7 @@ def record(devices: list[jax.Device], *names: str) -> None:
 
 
 if __name__ == "__main__":
-    pytest_tt.open_chips("1x2", backend="sim")
+    pytest_tt.open_chips("2x4", backend="sim")
     if sys.argv[1:2] == ["record"]:
         record(jax.devices("tt"), *sys.argv[2:])
     else:

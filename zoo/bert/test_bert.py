@@ -52,23 +52,23 @@ def fake_mesh(chips: int) -> Any:
 
 
 @pytest.mark.tt(mesh=["1x3", "1x5", "1x7"])
-def test_any_number_of_chips(tt_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: Any) -> None:
+def test_any_number_of_chips(any_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: Any) -> None:
     """Neither heads nor inner units nor vocabulary are a multiple of 5 or 7."""
-    config = MODEL.sharding.fit(TINY, tt_mesh)
+    config = MODEL.sharding.fit(TINY, any_mesh)
     run = tt_jit(
         forward(Bert(config)),
-        in_shardings=(sharding.param_specs(config, tt_mesh), sharding.input_specs(config, tt_mesh)),
-        out_shardings=sharding.output_specs(config, tt_mesh),
+        in_shardings=(sharding.param_specs(config, any_mesh), sharding.input_specs(config, any_mesh)),
+        out_shardings=sharding.output_specs(config, any_mesh),
     )
     golden = tt_golden.load("tiny", reference=reference.CASES["tiny"])
-    outputs = run(place_params(MODEL, TINY, tt_mesh, tiny), dict(golden.inputs))
+    outputs = run(place_params(MODEL, TINY, any_mesh, tiny), dict(golden.inputs))
     (program,) = run.programs
     assert refused(program.stablehlo) == ()
-    assert program.collectives in (sharding.collectives(config, tt_mesh, {}), None)
-    share = -(-TINY.vocab_size // tt_mesh.size)
+    assert program.collectives in (sharding.collectives(config, any_mesh, {}), None)
+    share = -(-TINY.vocab_size // any_mesh.size)
     assert {shard.data.shape[-1] for shard in outputs["logits"].addressable_shards} == {share}
     beyond = np.asarray(outputs["logits"])[..., TINY.vocab_size :]
-    assert beyond.shape[-1] == share * tt_mesh.size - TINY.vocab_size
+    assert beyond.shape[-1] == share * any_mesh.size - TINY.vocab_size
     assert (beyond < -1e8).all()  # never chosen, and of probability 0
     tt_golden(reference.everything(TINY, outputs), "tiny", reference=reference.CASES["tiny"], weights=tiny)
 

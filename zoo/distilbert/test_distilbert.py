@@ -55,12 +55,12 @@ def padded(ids: list[int], padding: int = 0) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.tt(mesh="1x7")
-def test_any_number_of_chips(tt_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: Any) -> None:
+def test_any_number_of_chips(any_mesh: Any, tt_jit: Any, tt_golden: Any, tiny: Any) -> None:
     """Neither heads nor inner units nor vocabulary are a multiple of 7."""
-    config = MODEL.sharding.fit(TINY, tt_mesh)
+    config = MODEL.sharding.fit(TINY, any_mesh)
     golden = tt_golden.load("tiny", reference=MODEL.goldens["tiny"].reference)
-    run = tt_jit(forward(DistilBert(config)), out_shardings=sharding.output_specs(config, tt_mesh))
-    outputs = run(place_params(MODEL, TINY, tt_mesh, tiny), dict(golden.inputs))
+    run = tt_jit(forward(DistilBert(config)), out_shardings=sharding.output_specs(config, any_mesh))
+    outputs = run(place_params(MODEL, TINY, any_mesh, tiny), dict(golden.inputs))
     (program,) = run.programs
     assert refused(program.stablehlo) == ()
     beyond = np.asarray(outputs["logits"])[..., TINY.vocab_size :]

@@ -17,6 +17,9 @@ from zoo.evaluation.language_model import LanguageModel, bucket
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+NEAR_TIE = 0.1
+"""Margin in standard deviations of the logits below which a chip's arithmetic may choose another token."""
+
 # All of them in nox's session evaluation.
 MESHES = ["1x1", "1x8", "2x4"] if os.environ.get(registry.SLOW) else ["1x8"]
 GPT2_MESHES = ["1x2", "2x4"] if os.environ.get(registry.SLOW) else ["2x4"]
@@ -39,6 +42,17 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
+def tolerance_of(run: Any) -> float:
+    """How far a token's logarithm may be from that of transformers."""
+    return 2e-5 if run.backend == "sim" else 0.1
+
+
+def margins(logs: np.ndarray) -> np.ndarray:
+    """By how much the likeliest token is ahead of the next one, [...] of `logs` [..., tokens]."""
+    best = np.sort(logs, axis=-1)
+    return np.asarray(best[..., -1] - best[..., -2])
+
+
 @pytest.mark.parametrize("length", [1, 32, 33, 48, 49, 64, 65, 96, 97, 1000, 1500, 32768])
 def test_buckets_waste_at_most_half(length: int) -> None:
     size = bucket(length)
@@ -56,7 +70,7 @@ def test_others_write_no_text(name: str) -> None:
 
 
 @pytest.mark.tt(mesh=MESHES, model="qwen2_5", variant="tiny-28-4")
-def test_continues_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
+def test_continues_as_transformers_does(tt_run: Any, tt_mesh: Any, tt_jit: Any) -> None:
     from zoo.qwen2_5.reference import REFERENCE
     from zoo.references.decoder import NEW_TOKENS
 
@@ -64,7 +78,12 @@ def test_continues_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
     golden = golden_of("qwen2_5", "generation-28-4")
     given, stops = REFERENCE.prompts(model.config), set(golden.inputs["stops"].tolist())
     never = dict(model.continued(given, NEW_TOKENS, ended=lambda number, tokens: False))
-    assert [never[number] for number in range(len(given))] == golden.outputs["greedy"].tolist()
+    greedy = np.array([never[number] for number in range(len(given))])
+    # On chips a row may go its own way once rounding has decided.
+    apart = 0 if tt_run.backend == "sim" else NEAR_TIE
+    sure = np.logical_and.accumulate(golden.inputs["margins"] > apart, axis=1)
+    assert sure.all() or apart
+    np.testing.assert_array_equal(greedy[sure], golden.outputs["greedy"][sure])
 
     def until_stop(row: Sequence[int]) -> list[int]:
         return list(row[: next((at for at, token in enumerate(row) if token in stops), len(row))])
@@ -78,7 +97,7 @@ def test_continues_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
 
 
 @pytest.mark.tt(mesh=MESHES, model="qwen2_5", variant="tiny-28-4")
-def test_scores_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
+def test_scores_as_transformers_does(tt_run: Any, tt_mesh: Any, tt_jit: Any) -> None:
     from zoo.references.decoder import GIVEN, TEXT
 
     model = make("qwen2_5", "tiny-28-4", tt_mesh, tt_jit, rows=3)
@@ -89,16 +108,16 @@ def test_scores_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
     texts = [tokens[row, :length].tolist() for row, length in enumerate(lengths)]
     found = {number: (logs, likeliest) for number, logs, likeliest in model.scored(texts)}
     assert sorted(found) == [0, 1, 2, 3]
-    greedy = 0
+    away, greedy = tolerance_of(tt_run), 0
     for row, length in enumerate(lengths):
         logs, likeliest = found[row]
         assert len(logs) == len(likeliest) == length - 1
         after = expected[row, : length - GIVEN]
         next_tokens = tokens[row, GIVEN:length]
-        np.testing.assert_allclose(
-            logs[GIVEN - 1 :], np.take_along_axis(after, next_tokens[:, None], axis=-1)[:, 0], rtol=2e-5, atol=2e-5
-        )
-        np.testing.assert_array_equal(likeliest[GIVEN - 1 :], after.argmax(axis=-1) == next_tokens)
+        of_next = np.take_along_axis(after, next_tokens[:, None], axis=-1)[:, 0]
+        np.testing.assert_allclose(logs[GIVEN - 1 :], of_next, rtol=away, atol=away)
+        sure = margins(after) > 2 * away
+        np.testing.assert_array_equal(likeliest[GIVEN - 1 :][sure], (after.argmax(axis=-1) == next_tokens)[sure])
         greedy += int(likeliest.sum())
 
     best = [[*text, int(expected[row, len(text) - GIVEN].argmax())] for row, text in enumerate(texts)]
@@ -107,7 +126,7 @@ def test_scores_as_transformers_does(tt_mesh: Any, tt_jit: Any) -> None:
 
 
 @pytest.mark.tt(mesh=GPT2_MESHES, model="gpt2", variant="tiny")
-def test_gpt2_is_scored_and_continued_too(tt_mesh: Any, tt_jit: Any) -> None:
+def test_gpt2_is_scored_and_continued_too(tt_run: Any, tt_mesh: Any, tt_jit: Any) -> None:
     model = make("gpt2", "tiny", tt_mesh, tt_jit, rows=3)
     golden = golden_of("gpt2", "tiny")
     mask = golden.inputs["attention_mask"] != 0
@@ -116,10 +135,12 @@ def test_gpt2_is_scored_and_continued_too(tt_mesh: Any, tt_jit: Any) -> None:
     begin = int(mask[:row].sum())
     expected = log_softmax(golden.outputs["logits"][begin : begin + len(text)])
     ((_, logs, likeliest),) = model.scored([text])
-    np.testing.assert_allclose(logs, expected[np.arange(len(text) - 1), text[1:]], rtol=2e-5, atol=2e-5)
-    np.testing.assert_array_equal(likeliest, expected[:-1].argmax(axis=-1) == text[1:])
+    away = tolerance_of(tt_run)
+    np.testing.assert_allclose(logs, expected[np.arange(len(text) - 1), text[1:]], rtol=away, atol=away)
+    sure = margins(expected) > 2 * away
+    np.testing.assert_array_equal(likeliest[sure[:-1]], (expected[:-1].argmax(axis=-1) == text[1:])[sure[:-1]])
     ((_, tokens),) = model.continued([text], 1, ended=lambda number, tokens: False)
-    assert tokens == [int(expected[-1].argmax())]
+    assert tokens == [int(expected[-1].argmax())] or not sure[-1]
 
 
 @pytest.mark.tt(mesh="1x8", model="qwen2_5", variant="tiny-28-4")

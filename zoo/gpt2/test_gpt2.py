@@ -56,23 +56,23 @@ def test_sizes(variant: str) -> None:
 
 @pytest.mark.tt(mesh=["1x3", "1x5", "1x7", "4x6"])
 def test_numbers_of_chips_that_divide_nothing(
-    weights: dict[str, Any], tt_mesh: Any, tt_jit: Any, tt_golden: Any
+    weights: dict[str, Any], any_mesh: Any, tt_jit: Any, tt_golden: Any
 ) -> None:
     golden = tt_golden.load("tiny", reference=lambda: reference("tiny"))
-    fitted = fit(TINY, tt_mesh)
-    specs = input_specs(fitted, tt_mesh)
+    fitted = fit(TINY, any_mesh)
+    specs = input_specs(fitted, any_mesh)
     assert set(specs) == set(golden.inputs)
     forward = tt_jit(
         MODEL.architecture.forward(GPT2(fitted)),
-        in_shardings=(param_specs(fitted, tt_mesh), specs),
-        out_shardings=output_specs(fitted, tt_mesh),
+        in_shardings=(param_specs(fitted, any_mesh), specs),
+        out_shardings=output_specs(fitted, any_mesh),
     )
-    outputs = forward(prepared(prepare(TINY, tt_mesh), weights), golden.inputs)
+    outputs = forward(prepared(prepare(TINY, any_mesh), weights), golden.inputs)
     (program,) = forward.programs
     assert refused(program.stablehlo) == ()
     assert program.collectives in ({"all-reduce": 2 * TINY.num_hidden_layers + 1}, None)
     logits = np.asarray(outputs["logits"])
-    chips = tt_mesh.shape["model"]
+    chips = any_mesh.shape["model"]
     assert logits.shape[-1] % chips == fitted.num_attention_heads % chips == fitted.intermediate_size % chips == 0
     assert (logits[..., TINY.vocab_size :] == MASKED).all()
     tt_golden(select(TINY, {"logits": logits}), "tiny", reference=lambda: reference("tiny"), weights=weights)

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from zoo.layers.gated_mlp import GatedMLP
 from zoo.layers.grouped_attention import Attention
@@ -166,7 +168,12 @@ class CausalLM(nn.Module):
 
     def _logits(self, x: jax.Array) -> jax.Array:
         weight = self.embed.embedding if self.config.tie_word_embeddings else self.head.weight
-        return product(self.norm(x), weight).astype(jnp.float32)
+        logits, config = product(self.norm(x), weight).astype(jnp.float32), self.config
+        if len(config.summed_axes) > 1 and not self.is_initializing():
+            # TT's compiler gathers over two axes at once in the wrong order: docs/compiler_faults.md.
+            along_one = NamedSharding(config.mesh, P(config.rows, config.axes[0]))
+            logits = jax.lax.with_sharding_constraint(logits, along_one)
+        return logits
 
 
 def architecture_of(build: Callable[[Any], CausalLM], precision: Precision | None = None) -> Architecture:

@@ -129,11 +129,11 @@ def cache_specs(config: DecoderConfig) -> tuple[tuple[P, P], ...]:
 def collectives(config: DecoderConfig, mesh: Mesh | AbstractMesh, inputs: Mapping[str, Any]) -> dict[str, int]:
     """Kind to count, of one forward pass, prefill or step: two sums a layer, those of the embedding; the logits.
 
-    The embedding and attention are summed along one axis of the mesh after the other, the MLP and the logits by XLA's
-    partitioner at once.
+    The embedding and attention are summed along one axis of the mesh after the other, and logits gathered so; the MLP
+    is summed by XLA's partitioner at once.
     """
     axes, layers = len(config.summed_axes), config.num_hidden_layers
-    return {"all-reduce": (axes + 1) * layers + axes, "all-gather": 1} if axes else {}
+    return {"all-reduce": (axes + 1) * layers + axes, "all-gather": axes} if axes else {}
 
 
 def card_collectives(config: DecoderConfig, mesh: Mesh | AbstractMesh, inputs: Mapping[str, Any]) -> dict[str, int]:

@@ -13,7 +13,7 @@ import pytest
 from pytest_tt.compare import compare
 from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.placement import place_params
-from zoo.layers.decoder_sharding import SHARDING, cache_bytes, collectives, fit
+from zoo.layers.decoder_sharding import SHARDING, cache_bytes, fit
 from zoo.qwen2_5 import params as qwen_params
 from zoo.qwen2_5.model import CONFIGS
 from zoo.qwen2_5.reference import REFERENCE
@@ -70,11 +70,13 @@ def test_equals_transformers_token_for_token(
 
     # One program each, whatever the step, the lengths of the prompts and the rows still running.
     generator([[1] * length for length in (PROMPT_SLOTS, 1, 5, 2, 8)], 3, sampling=Sampling(seed=1))
+    fitted = fit(replace(config, spread=spread), tt_mesh)
+    declared = SHARDING.declared(fitted, tt_mesh, {}, card=tt_run.runs_tt)
     for function in (generator.prefill, generator.decode):
         (program,) = function.programs
         assert refused(program.stablehlo) == ()
         assert "dynamic_slice" not in program.stablehlo
-        assert program.collectives in (collectives(fit(replace(config, spread=spread), tt_mesh), tt_mesh, {}), None)
+        assert program.collectives in (declared, None)
 
 
 @pytest.mark.tt(mesh=["1x8", "2x4"])

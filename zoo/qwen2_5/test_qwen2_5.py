@@ -127,27 +127,34 @@ def ways() -> list[Any]:
 
 @pytest.mark.parametrize(("variant", "spread", "dtype"), ways())
 def test_golden_in_other_ways(
-    variant: str, spread: str, dtype: str, weights: dict[str, Any], tt_mesh: Any, tt_jit: Any, tt_golden: Any
+    variant: str,
+    spread: str,
+    dtype: str,
+    weights: dict[str, Any],
+    tt_run: Any,
+    tt_jit: Any,
+    tt_golden: Any,
+    any_mesh: Any,
 ) -> None:
     case = variant.removesuffix("-4k-words")
     golden = tt_golden.load(case, reference=lambda: REFERENCE.golden(variant))
     config = replace(CONFIGS[variant], spread=spread, dtype=dtype)
-    fitted = fit(config, tt_mesh)
+    fitted = fit(config, any_mesh)
     made = weights.get(variant) or qwen_params.synthetic_params(CONFIGS[variant])
     params = jax.tree.map(
         lambda leaf, like: leaf.astype(like.dtype, copy=False), made, MODEL.architecture.shapes(config)
     )
     forward = tt_jit(
         MODEL.architecture.forward(Qwen2(fitted)),
-        in_shardings=(param_specs(fitted, tt_mesh), input_specs(fitted, tt_mesh)),
-        out_shardings=output_specs(fitted, tt_mesh),
+        in_shardings=(param_specs(fitted, any_mesh), input_specs(fitted, any_mesh)),
+        out_shardings=output_specs(fitted, any_mesh),
     )
-    outputs = forward(place_params(MODEL, config, tt_mesh, params), golden.inputs)
+    outputs = forward(place_params(MODEL, config, any_mesh, params), golden.inputs)
     (program,) = forward.programs
     assert refused(program.stablehlo) == ()
     # The TT compiler takes one mesh a program; jax 0.12 writes the same one down twice.
     assert len(set(re.findall(r"sdy\.mesh @\w+ = (<\[.*?\]>)", program.stablehlo))) == 1
-    assert program.collectives in (collectives(fitted, tt_mesh, golden.inputs), None)
+    assert program.collectives in (SHARDING.declared(fitted, any_mesh, golden.inputs, card=tt_run.runs_tt), None)
     logits = np.asarray(outputs["logits"])
     assert logits.shape[-1] == fitted.padded_vocab_size
     assert (logits[..., config.vocab_size :] == 0).all()
