@@ -169,7 +169,7 @@ class CausalLM(nn.Module):
     def _logits(self, x: jax.Array) -> jax.Array:
         weight = self.embed.embedding if self.config.tie_word_embeddings else self.head.weight
         logits, config = product(self.norm(x), weight).astype(jnp.float32), self.config
-        if len(config.summed_axes) > 1 and not self.is_initializing():
+        if config.mesh is not None and len(config.summed_axes) > 1 and not self.is_initializing():
             # TT's compiler gathers over two axes at once in the wrong order: docs/compiler_faults.md.
             along_one = NamedSharding(config.mesh, P(config.rows, config.axes[0]))
             logits = jax.lax.with_sharding_constraint(logits, along_one)
