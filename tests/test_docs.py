@@ -49,7 +49,7 @@ RUN_IN_NOX = {
 NEED = {
     "README.md": {"jax-tt-plugin": 2},
     "docs/compile.md": {"jax-tt-plugin": 6},
-    "docs/compiler_faults.md": {"jax-tt-plugin": 2},
+    "docs/compiler_faults.md": {"jax-tt-plugin": 3},
     "docs/emulation.md": {"jax-tt-plugin": 2},
     "docs/models_on_the_chip.md": {"jax-tt-plugin": 1},
     "docs/pytorch.md": {"torchax": 1, "torchax, jax-tt-plugin": 1},

@@ -74,10 +74,10 @@ def test_what_the_zoo_lacks_is_said(page: Any) -> None:
         "architectures": [
             {"name": "Other", "model_type": "other", "cases": {"other/jax-A": "someone/other"}},
             {"name": "BERT", "model_type": "bert", "cases": {"bert/jax-B": "someone/bert", "bert/jax-C": None}},
-            {"name": "GPT-2", "model_type": "gpt2", "cases": {"gpt2/jax-D": "OpenAI-community/GPT2"}},
+            {"name": "GPT-2", "model_type": "gpt2", "cases": {"gpt2/jax-D": "OpenAI-community/GPT2-XL"}},
         ]
     }
     other, someones, none, gpt2 = page.cases(data)
     assert (other.variant, other.others, someones.variant, none.variant) == (None, (), None, None)
     assert {variant.model for variant in someones.others} == {"bert"}
-    assert (gpt2.variant.model, gpt2.variant.name, gpt2.variant.of_tiny) == ("gpt2", "gpt2", True)
+    assert (gpt2.variant.model, gpt2.variant.name, gpt2.variant.of_tiny) == ("gpt2", "gpt2-xl", True)
