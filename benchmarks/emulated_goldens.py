@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
     from zoo.registry import Model
 
-PLACES = {"1x1": "p150", "1x2": "n300", "1x8": "t3k", "2x4": "t3k"}
+USUAL = {"1x1": "p150", "1x2": "n300", "1x8": "t3k", "2x4": "t3k"}
+PLACES = {**USUAL, "1x4": "t3k", "1x16": "galaxy", "1x32": "galaxy", "8x4": "galaxy"}
 """Whose chips are emulated on each mesh."""
 SMALL = "tiny"
 """In the names of a model's small goldens, if it has others."""
@@ -95,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="only goldens whose name, MODEL:CASE, contains this text")
     parser.add_argument(
-        "--mesh", nargs="+", choices=PLACES, default=list(PLACES), help=f"default: {' '.join(PLACES)}",
+        "--mesh", nargs="+", choices=PLACES, default=list(USUAL), help=f"default: {' '.join(USUAL)}",
     )  # fmt: skip
     parser.add_argument("--exact", action="store_true", help="without the chip's numbers, which XLA takes long for")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where to keep compiled programs between runs")
