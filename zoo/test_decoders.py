@@ -16,6 +16,7 @@ from pytest_tt.tt_compiler.upstream import refused
 from zoo import registry
 from zoo.checkpoints.placement import place_params
 from zoo.references.decoder import GIVEN, NEW_TOKENS, TEXT
+from zoo.references.huggingface import NEAR_TIE
 from zoo.registry import SLOW
 from zoo.text.generation import Generator
 from zoo.text.sampling import Sampling
@@ -29,9 +30,6 @@ VARIANTS = {"llama": {"tiny": "1x2", "tiny-window": "1x8"}, "qwen3": {"tiny": "1
 MESHES = ("1x1", "1x2", "1x8", "2x4")
 
 PROMPT_SLOTS, SLOTS = 12, 28
-
-NEAR_TIE = 0.1
-"""Margin in standard deviations of the logits below which bfloat16 arithmetic may choose another token."""
 
 
 def ways() -> list[Any]:

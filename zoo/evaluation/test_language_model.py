@@ -13,12 +13,10 @@ from pytest_tt.tt_compiler.upstream import refused
 from zoo import registry
 from zoo.checkpoints.placement import place_params
 from zoo.evaluation.language_model import LanguageModel, bucket
+from zoo.references.huggingface import NEAR_TIE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-NEAR_TIE = 0.1
-"""Margin in standard deviations of the logits below which a chip's arithmetic may choose another token."""
 
 # All of them in nox's session evaluation.
 MESHES = ["1x1", "1x8", "2x4"] if os.environ.get(registry.SLOW) else ["1x8"]

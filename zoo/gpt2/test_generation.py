@@ -15,14 +15,12 @@ from zoo.gpt2 import params as gpt2_params
 from zoo.gpt2.model import GPT2, TINY
 from zoo.gpt2.reference import NEW_TOKENS, SAMPLINGS, generation, prompts
 from zoo.gpt2.sharding import collectives, decoder, fit, prepare
+from zoo.references.huggingface import NEAR_TIE
 from zoo.registry import SLOW
 from zoo.text.generation import Generator
 from zoo.text.sampling import Sampling, draw, probabilities
 
 PROMPT_SLOTS, SLOTS = 12, 40
-
-NEAR_TIE = 0.1
-"""Margin in standard deviations of the logits below which bfloat16 arithmetic may choose another token."""
 
 
 @pytest.fixture(scope="module")

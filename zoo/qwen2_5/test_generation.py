@@ -20,15 +20,13 @@ from zoo.qwen2_5.reference import REFERENCE
 from zoo.qwen2_5.registration import MODEL
 from zoo.qwen2_5.sharding import decoder
 from zoo.references.decoder import GIVEN, NEW_TOKENS, TEXT
+from zoo.references.huggingface import NEAR_TIE
 from zoo.registry import SLOW
 from zoo.text.accuracy import token_accuracy
 from zoo.text.generation import Generator
 from zoo.text.sampling import Sampling
 
 PROMPT_SLOTS, SLOTS = 12, 28
-
-NEAR_TIE = 0.1
-"""Margin in standard deviations of the logits below which bfloat16 arithmetic may choose another token."""
 
 
 def ways() -> list[Any]:

@@ -21,6 +21,9 @@ _SILENT = "TRANSFORMERS_NO_ADVISORY_WARNINGS"
 BATCH, LENGTH = 8, 16
 """The shape of `ragged_inputs`."""
 
+NEAR_TIE = 0.1
+"""Margin of `Generated` below which bfloat16 or a chip's arithmetic may choose another token."""
+
 
 def ragged_inputs(model: str, variant: str, vocab: int) -> dict[str, np.ndarray]:
     """A decoder's token numbers, masks and positions [batch, length] int32; half of the rows begin with padding.

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.placement import prepared
+from zoo.references.huggingface import NEAR_TIE
 from zoo.registry import SLOW
 from zoo.t5 import params as t5_params
 from zoo.t5.model import TINY
@@ -19,9 +20,6 @@ from zoo.text.encoder_decoder import Writer
 from zoo.text.sampling import Sampling
 
 SLOTS = 32
-
-NEAR_TIE = 0.1
-"""Margin in standard deviations of the logits below which bfloat16 arithmetic may choose another token."""
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,13 @@ import pytest
 
 from pytest_tt.tt_compiler.upstream import refused
 from zoo.checkpoints.placement import prepared
+from zoo.references.huggingface import NEAR_TIE
 from zoo.registry import SLOW
 from zoo.text.encoder_decoder import Writer
 from zoo.whisper import params as whisper_params
 from zoo.whisper.model import SMALLEST, TINY, WhisperConfig
 from zoo.whisper.reference import FIRST_SUPPRESSED, HEARD, NEW_TOKENS, SUPPRESSED, spectrogram, start, transcription
 from zoo.whisper.sharding import collectives, prepare, writer
-
-NEAR_TIE = 0.1
-"""Margin in standard deviations of the logits below which bfloat16 arithmetic may choose another token."""
 
 
 def make(config: WhisperConfig, mesh: Any, jit: Any) -> tuple[Writer, dict[str, Any]]:
