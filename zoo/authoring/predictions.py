@@ -90,11 +90,13 @@ def recorded(model: Model) -> tuple[str, list[Prediction]]:
 
 
 def with_recorded(model: Model, compiler: str, found: Sequence[Prediction]) -> list[Prediction]:
-    """`found`, and what is recorded of the model's other goldens by the same compiler, in the order of its goldens."""
+    """`found`, and what the same compiler gave before of other goldens and places, in the order of both."""
     before, others = recorded(model)
-    asked = {one.case for one in found}
-    kept = [one for one in others if one.case not in asked and one.case in model.goldens and before == compiler]
-    return sorted([*found, *kept], key=lambda one: list(model.goldens).index(one.case))
+    again = {(one.case, one.system, one.mesh) for one in found}
+    kept = [one for one in others if before == compiler and one.case in model.goldens]
+    kept = [one for one in kept if (one.case, one.system, one.mesh) not in again]
+    order = list(model.goldens)
+    return sorted([*found, *kept], key=lambda one: (order.index(one.case), PLACES.index((one.system, one.mesh))))
 
 
 def record_of(compiler: str, found: Iterable[Prediction]) -> str:

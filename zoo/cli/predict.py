@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", help="with --mesh: only these chips (default: those of the READMEs' tables)")
     parser.add_argument("--mesh", metavar="ROWSxCOLS", help="with --system")
     parser.add_argument(
-        "--record", action="store_true", help="write predicted.json and the README's table; others' rows are kept"
+        "--record",
+        action="store_true",
+        help="write predicted.json and the README's table; what is not asked for is kept",
     )
 
 
@@ -41,9 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UnusableError("--system and --mesh: expected both, or neither")
     if arguments.system is not None:
         places = ((arguments.system, arguments.mesh),)
-    if arguments.record and arguments.system is not None:
-        raise UnusableError("--record: expected no --system")
     if arguments.record:
+        if unknown := set(places) - set(predictions.PLACES):
+            have = ", ".join(" ".join(place) for place in predictions.PLACES)
+            raise UnusableError(f"--record: READMEs have no {' '.join(*unknown)}, expected one of {have}")
         for model, _ in chosen:  # now, not after minutes
             try:
                 predictions.replaced((model.files / "README.md").read_text(encoding="utf-8"), "")
