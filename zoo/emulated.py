@@ -9,14 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from pytest_tt.targets.systems import SYSTEMS
 from zoo.checkpoints.placement import place_params
 from zoo.programs import jitted
+from zoo.text.generation import Generator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from jax.sharding import Mesh
 
@@ -59,24 +61,46 @@ class EmulatedChips:
         None leaves them as they are. Raises TTCompileError for a program that TT's compiler refuses, EmulationError
         for one that the emulator does not understand, CompilerMissing without the compiler.
         """
-        import jax
-
         config = model.config_of(case) if config is None else config
-        if weights == "bfloat16" and hasattr(config, "dtype"):
-            config = replace(config, dtype=weights)
+        config, params = _with_weights(config, params, weights)
         fitted = model.sharding.fit(config, self.mesh)
         function = jitted(model, fitted, self.mesh, model.goldens[case].forward)
-        if weights == "bfloat16":
-            params = jax.tree.map(_as_bfloat16, params)
-        placed = place_params(model, config, self.mesh, params)
-        given = (placed, {name: np.asarray(value) for name, value in inputs.items()})
+        given = (place_params(model, config, self.mesh, params), {name: np.asarray(x) for name, x in inputs.items()})
         outputs = model.sharding.output_specs(fitted, self.mesh)
-        results = self._program(function, given, WEIGHTS[weights] if weights else {})(*jax.tree.leaves(given))
+        results = jax.tree.leaves(self._emulated(function, weights)(*given))
         return {name: np.asarray(value) for name, value in zip(sorted(outputs), results, strict=True)}
+
+    def follow(
+        self, model: Model, case: str, params: Any, tokens: np.ndarray, given: int, *, weights: str | None = None
+    ) -> np.ndarray:
+        """As `Generator.follow`: logits after each of `tokens` [texts, length] from the last of the `given` on, by a
+        prefill and a step for each token. Otherwise as `forward`.
+        """
+        assert model.decoder is not None
+        config, params = _with_weights(model.config_of(case), params, weights)
+        generator = Generator(
+            model.decoder(config, self.mesh),
+            place_params(model, config, self.mesh, params),
+            self.mesh,
+            prompt_slots=given,
+            slots=tokens.shape[1],
+            jit=lambda function, **options: self._emulated(jax.jit(function, **options), weights),
+        )
+        return generator.follow(tokens.tolist(), given)
 
     def forget(self) -> None:
         """Give up the programs."""
         self._programs.clear()
+
+    def _emulated(self, function: Any, weights: str | None) -> Callable[..., Any]:
+        """`function`, jitted, as the chips compute it."""
+        options = WEIGHTS[weights] if weights else {}
+
+        def call(*given: Any) -> Any:
+            results = self._program(function, given, options)(*jax.tree.leaves(given))
+            return jax.tree.unflatten(jax.tree.structure(jax.eval_shape(function, *given)), results)
+
+        return call
 
     def _program(self, function: Any, given: tuple[Any, ...], options: Mapping[str, str]) -> Emulator:
         from pytest_tt.emulator.numerics import chip
@@ -92,6 +116,13 @@ class EmulatedChips:
             numerics = chip(SYSTEMS[self.system].arch)
             self._programs[key] = Emulator.of(card, lowered, self.mesh, numerics)
         return self._programs[key]
+
+
+def _with_weights(config: Any, params: Any, weights: str | None) -> tuple[Any, Any]:
+    """`config` and `params` with `weights`, of `WEIGHTS`."""
+    if weights != "bfloat16":
+        return config, params
+    return replace(config, dtype=weights) if hasattr(config, "dtype") else config, jax.tree.map(_as_bfloat16, params)
 
 
 def _as_bfloat16(leaf: Any) -> Any:

@@ -14,6 +14,7 @@ from pytest_tt.compare import compare
 from pytest_tt.golden import load
 from pytest_tt.targets.mesh import MeshShape
 from zoo.emulated import WEIGHTS, EmulatedChips
+from zoo.references.decoder import GIVEN, through_the_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 PLACES = (("p150", "1x1"), ("n300", "1x2"), ("t3k", "1x8"), ("t3k", "2x4"))
 """System and mesh of each column: a chip of either architecture, and the meshes that most boxes have."""
+
+TEXT = "1x2"
+"""The mesh of texts through the cache, a prefill and many steps."""
 
 LEAST_PCC = 0.99
 """The default bound of real chips: what is predicted to be below it is named."""
@@ -48,8 +52,12 @@ class Prediction:
 
 
 def cases_of(model: Model, mesh: str) -> tuple[str, ...]:
-    """The golden cases that are compared on `mesh`."""
-    return tuple(case for case in model.goldens if mesh in model.meshes_of(case))
+    """The golden cases that are compared on `mesh`, and on `TEXT` those that go through the cache."""
+    return tuple(
+        case
+        for case, golden in model.goldens.items()
+        if mesh in ((TEXT,) if golden.forward is through_the_cache else model.meshes_of(case))
+    )
 
 
 def predictions(model: Model, cases: Iterable[str], chips: EmulatedChips) -> Iterator[Prediction]:
@@ -63,7 +71,11 @@ def predictions(model: Model, cases: Iterable[str], chips: EmulatedChips) -> Ite
         for weights in WEIGHTS:
             where = (case, chips.system, mesh, weights)
             try:
-                outputs = chips.forward(model, case, params, golden.inputs, weights=weights)
+                if model.goldens[case].forward is through_the_cache:
+                    tokens = golden.inputs["tokens"]
+                    outputs = {"logits": chips.follow(model, case, params, tokens, GIVEN, weights=weights)}
+                else:
+                    outputs = chips.forward(model, case, params, golden.inputs, weights=weights)
             except (TTCompileError, EmulationError) as error:
                 yield Prediction(*where, None, None, " ".join(str(error).split()))
                 continue
