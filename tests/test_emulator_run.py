@@ -11,6 +11,7 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from pytest_tt.emulator import run
 from pytest_tt.emulator.differences import costs, first_difference
 from pytest_tt.emulator.errors import ChipsDisagreeError, EmulationError
 from pytest_tt.emulator.numerics import EXACT, chip
@@ -105,6 +106,36 @@ def test_eight_chips(name: str, spec: P, tt_mesh: Any) -> None:
     case = Recorded(name, tt_mesh, spec=spec)
     (result,) = case.emulator(*case.arguments)
     assert_exact(result, case.jitted(*case.arguments))
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        pytest.param(name, spec, marks=pytest.mark.tt(mesh=mesh), id=name)
+        for mesh, names, spec in [
+            ("1x1", ("mlp", "loop", "branches", "constants", "low_precision"), None),
+            ("1x2", ("tensor_parallel",), None),
+            ("1x2", ("caching",), P(None, "model")),
+            ("2x4", ("collectives",), P("batch", "model")),
+        ]
+        for name in names
+    ],
+)
+def test_large_programs_are_executed_op_by_op(
+    name: str, spec: P | None, tt_mesh: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each digit is the same, also of the chip's numbers."""
+    for numerics in (EXACT, chip("wormhole")):
+        case = Recorded(name, tt_mesh, spec=spec, numerics=numerics)
+        at_once = case.emulator(*case.arguments)
+        with monkeypatch.context() as patched:
+            patched.setattr(run, "LARGE", 0)
+            emulator = case.emulator.by(numerics)
+            assert not isinstance(emulator.compile(*case.arguments), jax.stages.Compiled)
+            op_by_op = emulator(*case.arguments)
+        for one, other in zip(at_once, op_by_op, strict=True):
+            assert (one.shape, one.dtype, one.sharding) == (other.shape, other.dtype, other.sharding)
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(other), strict=True)
 
 
 @pytest.mark.tt(mesh="2x4")

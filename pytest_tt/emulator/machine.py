@@ -97,8 +97,12 @@ class Machine:
                     for one, kind in zip(values, op.result_types, strict=True)
                 )
 
-            function = self._traced[key] = jax.jit(compute)
+            function = self._traced[key] = self._compiled(compute)
         return function
+
+    def _compiled(self, compute: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
+        """`compute`, which gives an op's results of its operands, as a function that jax traces once."""
+        return jax.jit(compute)
 
     def _stored(self, value: Any, kind: Tensor, op: Op) -> Any:
         """`value` as the tensor of type `kind` holds it."""

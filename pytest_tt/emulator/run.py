@@ -1,8 +1,11 @@
-"""Runs a compiled program on simulated chips: one jitted function, each chip with its share of the arrays."""
+"""Runs a compiled program on simulated chips, each chip with its share of the arrays: one jitted function, or one for
+each op of a large program.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -16,12 +19,13 @@ from pytest_tt.emulator.errors import ChipsDisagreeError, EmulationError
 from pytest_tt.emulator.exports import export_key
 from pytest_tt.emulator.machine import AXES, Machine
 from pytest_tt.emulator.numerics import EXACT
+from pytest_tt.emulator.op_by_op import SHARES, OpByOp
 from pytest_tt.emulator.pairs import joined, laid_out, split
 from pytest_tt.emulator.program import EmulatedProgram
 from pytest_tt.emulator.sharding import on_mesh, spec_of, spec_of_shares, unsplit_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_tt.emulator.exports import Exports
     from pytest_tt.emulator.numerics import Numerics
@@ -39,6 +43,9 @@ _SAME_ROUNDED = 2e-2
 # vector_unit.
 _OPTIMIZED = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
 _NOT_OPTIMIZED = {"xla_backend_optimization_level": 0}
+
+LARGE = 200
+"""Ops of a program from which on it is executed op by op: see op_by_op."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ class Emulator:
         self._specs = [self._spec(output.sharding, output.shape) for output in self.outputs]
         for output, spec, kind in zip(self.outputs, self._specs, self._main.results, strict=True):
             self._check_share(f"result{output.path}", output.shape, output.dtype, spec, kind)
-        self._compiled: dict[object, Any] = {}
+        self._compiled: dict[object, Callable[..., Any]] = {}
 
     @classmethod
     def of(
@@ -149,8 +156,9 @@ class Emulator:
                 leaves[number].delete()
         return list(results)
 
-    def compile(self, *leaves: Any) -> Any:
-        """What XLA made of the program for these leaves, a jax.stages.Compiled; the next call uses it."""
+    def compile(self, *leaves: Any) -> Callable[..., Any]:
+        """What XLA made of the program for arrays like these leaves; the next call uses it. Of a large program each op
+        is compiled when it is first executed."""
         return self._function(self._placed(leaves))
 
     def placed(self, leaves: Sequence[Any]) -> list[Any]:
@@ -177,16 +185,47 @@ class Emulator:
         arrays = self.placed(leaves)
         return [arrays[number] for number in kept]
 
-    def _function(self, arrays: Sequence[Any]) -> Any:
+    def _function(self, arrays: Sequence[Any]) -> Callable[..., Any]:
         key = tuple((x.shape, x.dtype, x.sharding) for x in arrays)
         if key not in self._compiled:
             try:
-                self._compiled[key] = self._lowered(arrays).compile(
-                    _NOT_OPTIMIZED if self.numerics == EXACT else _OPTIMIZED
-                )
+                if self._is_large:
+                    self._compiled[key] = self._op_by_op(arrays)
+                else:
+                    self._compiled[key] = self._lowered(arrays).compile(self._options)
             except EmulationError as error:
                 raise error.of(self.program.name) from None
         return self._compiled[key]
+
+    @property
+    def _is_large(self) -> bool:
+        return sum(map(len, self.program.functions.values())) > LARGE
+
+    @property
+    def _options(self) -> Mapping[str, Any]:
+        """For XLA."""
+        return _NOT_OPTIMIZED if self.numerics == EXACT else _OPTIMIZED
+
+    def _op_by_op(self, arrays: Sequence[Any]) -> Callable[..., Any]:
+        """What computes the results of `arrays` op by op."""
+        machine = OpByOp(self.program, self.numerics, grid=self._grid, options=self._options)
+        take = [
+            machine.everywhere(partial(_share, argument.type), in_specs=(spec,), out_specs=SHARES)
+            for argument, spec in zip(self._main.arguments, self._in_specs(arrays), strict=True)
+        ]
+        finish = machine.everywhere(
+            lambda *shares: self._finished([share[0, 0] for share in shares]),
+            in_specs=SHARES, out_specs=(*self._specs, PartitionSpec()),
+        )  # fmt: skip
+
+        def call(*arrays: Any) -> Any:
+            try:
+                results = machine.main([of_argument(x) for of_argument, x in zip(take, arrays, strict=True)])
+            except EmulationError as error:
+                raise error.of(self.program.name) from None
+            return jax.device_put(finish(*results), self._out_shardings)
+
+        return call
 
     def _lowered(self, arrays: Sequence[Any]) -> Any:
         """The program for `arrays` as jax lowers it, by an earlier run if it was kept."""
@@ -272,8 +311,7 @@ class Emulator:
 
     def _given(self, shares: Sequence[Any]) -> list[Any]:
         """A chip's arguments as the program takes them."""
-        kinds = [argument.type for argument in self._main.arguments]
-        return [share if kind is None else _taken(share, kind) for share, kind in zip(shares, kinds, strict=True)]
+        return [_taken(share, argument.type) for share, argument in zip(shares, self._main.arguments, strict=True)]
 
     def _in_specs(self, arrays: Sequence[Any]) -> tuple[PartitionSpec, ...]:
         """How the arguments are split among the chips. Raises EmulationError if the program expects it otherwise."""
@@ -286,17 +324,18 @@ class Emulator:
 
     def _jit(self, arrays: Sequence[Any]) -> Any:
         machine = Machine(self.program, self.numerics)
-        unsplit = [unsplit_axes(spec, AXES) for spec in self._specs]
-
-        def on_a_chip(*shares: Any) -> tuple[Any, ...]:
-            results = machine.main(self._given(shares))
-            differences = [_difference(x, axes) for x, axes in zip(results, unsplit, strict=True)]
-            worst = jax.lax.pmax(jnp.stack(differences), AXES) if differences else jnp.zeros(0)
-            typed = [_typed(x, output) for x, output in zip(results, self.outputs, strict=True)]
-            return (*typed, worst)
-
-        mapped = self._mapped(on_a_chip, arrays, (*self._specs, PartitionSpec()))
+        mapped = self._mapped(
+            lambda *shares: self._finished(machine.main(self._given(shares))),
+            arrays, (*self._specs, PartitionSpec()),
+        )  # fmt: skip
         return jax.jit(mapped, out_shardings=self._out_shardings)
+
+    def _finished(self, results: Sequence[Any]) -> tuple[Any, ...]:
+        """A chip's results in the user's types, and how far chips differ in each."""
+        unsplit = [unsplit_axes(spec, AXES) for spec in self._specs]
+        differences = [_difference(x, axes) for x, axes in zip(results, unsplit, strict=True)]
+        worst = jax.lax.pmax(jnp.stack(differences), AXES) if differences else jnp.zeros(0)
+        return (*(_typed(x, output) for x, output in zip(results, self.outputs, strict=True)), worst)
 
     @property
     def _out_shardings(self) -> tuple[NamedSharding, ...]:
@@ -331,8 +370,15 @@ class Emulator:
         return EmulationError(sentence, op=None, program=self.program.name)
 
 
-def _taken(share: Any, kind: Tensor) -> Any:
+def _share(kind: Tensor | None, share: Any) -> Any:
+    """As `_taken`, with two axes for the chips."""
+    return _taken(share, kind)[None, None]
+
+
+def _taken(share: Any, kind: Tensor | None) -> Any:
     """An argument of a chip as its tensor holds it."""
+    if kind is None:
+        return share
     return (split(share) if share.ndim < len(kind.shape) else share).astype(dtype_of(kind))
 
 
