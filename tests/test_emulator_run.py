@@ -121,15 +121,13 @@ def test_eight_chips(name: str, spec: P, tt_mesh: Any) -> None:
         for name in names
     ],
 )
-def test_large_programs_are_executed_op_by_op(
-    name: str, spec: P | None, tt_mesh: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_op_by_op_as_at_once(name: str, spec: P | None, tt_mesh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each digit is the same, also of the chip's numbers."""
     for numerics in (EXACT, chip("wormhole")):
         case = Recorded(name, tt_mesh, spec=spec, numerics=numerics)
         at_once = case.emulator(*case.arguments)
         with monkeypatch.context() as patched:
-            patched.setattr(run, "LARGE", 0)
+            patched.setattr(run, "MANY", 0)
             emulator = case.emulator.by(numerics)
             assert not isinstance(emulator.compile(*case.arguments), jax.stages.Compiled)
             op_by_op = emulator(*case.arguments)

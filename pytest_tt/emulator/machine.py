@@ -78,8 +78,7 @@ class Machine:
     def _function(self, known: KnownOp) -> Callable[..., Any]:
         """What computes an op. The same for equal ops, which a program has many of: jax traces it once."""
         op = known.op
-        key = (op.name, op.attributes, op.operand_types, op.result_types)
-        function = self._traced.get(key)
+        function = self._traced.get(known.kind)
         if function is None:
             meaning = meanings()[op.name].function
             step = Step(op, known.attributes, self.numerics, AXES, self.program.grid, self.program.build, self)
@@ -97,7 +96,7 @@ class Machine:
                     for one, kind in zip(values, op.result_types, strict=True)
                 )
 
-            function = self._traced[key] = self._compiled(compute)
+            function = self._traced[known.kind] = self._compiled(compute)
         return function
 
     def _compiled(self, compute: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:

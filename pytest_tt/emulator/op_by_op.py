@@ -1,7 +1,7 @@
-"""Executes a program op by op, each a program of its own for XLA, which compiles those that are alike once.
+"""Executes a program op by op, each a program of its own for XLA, which compiles those of one kind once.
 
 In one program XLA has a copy of an op at each place where it is, so that twelve layers take it twelve times as long as
-one. Op by op a call dispatches as often as there are ops, which costs large programs little.
+one. Op by op, a call dispatches as often as there are ops, which costs little beside what large ones compute.
 """
 
 from __future__ import annotations

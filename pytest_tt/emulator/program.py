@@ -38,6 +38,11 @@ class KnownOp:
     op: Op
     attributes: dict[str, Value]
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What it computes: the same of ops that differ in their operands' values alone."""
+        return (self.op.name, self.op.attributes, self.op.operand_types, self.op.result_types)
+
 
 @dataclass(frozen=True)
 class EmulatedProgram:
@@ -67,6 +72,12 @@ class EmulatedProgram:
     def ops(self) -> tuple[Op, ...]:
         """Those of the main function. What an op writes into in place is its result here."""
         return tuple(known.op for known in self.functions[self.module.main.name])
+
+    @property
+    def repeats(self) -> float:
+        """How often it has each kind of op, on average."""
+        kinds = [known.kind for ops in self.functions.values() for known in ops]
+        return len(kinds) / max(1, len(set(kinds)))
 
     @property
     def written(self) -> Mapping[int, Op]:
