@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from jax.sharding import AbstractMesh
 
 
+BLOCK = 16
+"""Columns of a weight that share an exponent in bfp8."""
+
+
 class EncoderConfig(Protocol):
     """The sizes that a layer needs, and the mesh that it lies on, None: one chip."""
 
@@ -128,10 +132,11 @@ def split_heads(
     The chip does that to parameters once; scores it would scale at each call. The scale is shared out by powers of two
     of each `layer`'s own, which are exact: TT's compiler computes the weights that share a constant in one step, and
     then holds the queries' kernels of all layers twice, their few heads padded to 32 (256 MiB for BERT-base on 1x8, in
-    place of 109).
+    place of 109). Not so where 16 columns, which have one exponent in weights of 8 bits, hold queries and keys: as in tiny
+    models, for which it does not matter.
     """
-    up, down = size_scale(kernels[0].shape[2], layer)
     hidden, heads, size = kernels[0].shape
+    up, down = size_scale(size, layer) if heads * size % BLOCK == 0 else (size**-0.5, 1.0)
     # As matrices: the chip pads the last two axes to 32, and so few heads would become 32.
     query, key, value = (kernel.reshape(hidden, heads * size) for kernel in kernels)
     kernel = jnp.concatenate([query * up, key * down, value], axis=1)
