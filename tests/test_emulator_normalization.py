@@ -10,7 +10,7 @@ import pytest
 from emulated_ops import emulated
 
 from pytest_tt.emulator.errors import EmulationError
-from pytest_tt.emulator.numerics import CHIP
+from pytest_tt.emulator.numerics import CHIP, EXACT, Numerics
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 3, 8)) * 3
@@ -79,6 +79,17 @@ def test_an_rms_norm_of_a_sum_with_an_activation() -> None:
     expected = normed(X + 1, 0.5) * WEIGHT
     found = run("dit_rms_norm_unary_fused", attributes, types, X, WEIGHT, np.ones_like(X))
     np.testing.assert_allclose(found, expected / (1 + np.exp(-expected)), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("numerics", [EXACT, CHIP])
+def test_an_rms_norm_of_a_sum_and_the_sum(numerics: Numerics) -> None:
+    types = "(tensor<6x8xbf16>, tensor<6x8xbf16>, tensor<8xbf16>) -> (tensor<6x8xbf16>, tensor<6x8xbf16>)"
+    given = (X.reshape(6, 8), X[::-1].reshape(6, 8), WEIGHT)
+    x, around, weight = (np.asarray(jnp.asarray(a, jnp.bfloat16), np.float32) for a in given)
+    found = emulated("rms_norm_residual", "epsilon = 0.5 : f32", types, x, around, weight, numerics=numerics)
+    total = x + around
+    np.testing.assert_allclose(found[1], total, rtol=0 if numerics is EXACT else 2**-8)
+    np.testing.assert_allclose(found[0], normed(total, 0.5) * weight, rtol=1e-4 if numerics is EXACT else 2e-2)
 
 
 def test_batch_norm_of_channels() -> None:

@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.layers import encoder
 from zoo.layers.fused import normalised, quick_gelu
-from zoo.layers.masks import MASKED, causal
+from zoo.layers.masks import MASKED, causal_without_padding
 from zoo.layers.patches import PatchEmbedding
 from zoo.layers.precision import Precision
 from zoo.text.embedding import Embedding
@@ -108,8 +108,7 @@ CONFIGS = {config.name: config for config in (BASE, LARGE, TINY)}
 
 def text_bias(mask: jax.Array) -> jax.Array:
     """What is added to scores: nothing for tokens up to oneself that `mask` [batch, tokens] has as 1."""
-    seen = causal(mask.shape[1])[None, None] & (mask[:, None, None, :] > 0)
-    return jnp.where(seen, 0.0, MASKED)
+    return jnp.where(causal_without_padding(mask), 0.0, MASKED)
 
 
 def at_first(ids: jax.Array, token: int, hidden: jax.Array) -> jax.Array:

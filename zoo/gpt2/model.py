@@ -21,7 +21,7 @@ from jax.sharding import PartitionSpec as P
 from zoo.layers.cache import write
 from zoo.layers.encoder import LayerNorm, RowParallel, on_each_chip, summed_product
 from zoo.layers.fused import gelu_tanh
-from zoo.layers.masks import causal
+from zoo.layers.masks import causal_without_padding
 from zoo.layers.paged_attention import masked, of_prompt, of_step
 from zoo.layers.precision import Precision
 from zoo.text.embedding import Embedding
@@ -291,8 +291,8 @@ class GPT2(nn.Module):
 
         All arguments are [batch, length]; where `attention_mask` is 0 there is padding, which nothing attends to.
         """
-        allowed = causal(input_ids.shape[1]) & (attention_mask != 0)[:, None, None, :]
-        x = (self.wte(input_ids) + self.wpe(position_ids)).reshape(-1, self.config.hidden_size)
+        allowed = causal_without_padding(attention_mask)
+        x = self._embedded(input_ids, position_ids)
         for block in self.h:
             x, _ = block(x, input_ids.shape[1], allowed)
         return self._logits(x).reshape(*input_ids.shape, -1)
@@ -304,7 +304,7 @@ class GPT2(nn.Module):
         padding leaves in the cache is never read: `decode` overwrites a slot before it allows it.
         """
         batch, length = input_ids.shape
-        x = (self.wte(input_ids) + self.wpe(jnp.arange(length))).reshape(-1, self.config.hidden_size)
+        x = self._embedded(input_ids, jnp.arange(length)[None, :])
         cache = []
         for block in self.h:
             x, (k, v) = block(x, length)
@@ -320,12 +320,23 @@ class GPT2(nn.Module):
 
         `tokens` [batch] at `positions` [batch], which are their slots in the cache as well.
         """
-        x = (self.wte(tokens[:, None]) + self.wpe(positions[:, None])).reshape(-1, self.config.hidden_size)
+        x = self._embedded(tokens[:, None], positions[:, None])
         written = []
         for block, layer in zip(self.h, cache, strict=True):
             x, layer = block(x, 1, None, layer, positions)
             written.append(layer)
         return self._logits(x), tuple(written)
+
+    def _embedded(self, ids: jax.Array, positions: jax.Array) -> jax.Array:
+        """The sum of what is looked up for `ids` [batch, length] and `positions` [batch or 1, length].
+
+        To [batch * length, hidden].
+        """
+        if self.config.mesh is None:
+            # TT's compiler looks up one row of vectors: with all ids in one row it reshapes the sum alone, and not each
+            # summand. Several chips share the rows of the batch.
+            ids, positions = (jnp.broadcast_to(given, ids.shape).reshape(1, -1) for given in (ids, positions))
+        return (self.wte(ids) + self.wpe(positions)).reshape(-1, self.config.hidden_size)
 
     def _logits(self, x: jax.Array) -> jax.Array:
         return self.lm_head(self.ln_f(x), self.wte.embedding)

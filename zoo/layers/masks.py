@@ -24,8 +24,16 @@ def causal(length: int, window: int | None = None) -> jax.Array:
     return seen if window is None else seen & (places[:, None] - places[None, :] < window)
 
 
+def causal_without_padding(mask: jax.Array) -> jax.Array:
+    """`causal` for keys that are not padding, bool [batch, 1, length, length]; `mask` int32 [batch, length] is 1 for
+    those, 0 for padding. One comparison with a constant.
+    """
+    limits = jnp.where(causal(mask.shape[1]), 0, jnp.iinfo(mask.dtype).max)
+    return mask[:, None, None, :] > limits
+
+
 def filled(slots: int, positions: jax.Array, window: int | None = None) -> jax.Array:
-    """Whether the query at each row's position, `positions` [batch], may attend to a slot, bool [batch, slots]."""
-    places = jnp.arange(slots)[None, :]
-    seen = places <= positions[:, None]
-    return seen if window is None else seen & (positions[:, None] - places < window)
+    """Whether the query at each of `positions` [...] may attend to a slot, bool [..., slots]."""
+    places, positions = jnp.arange(slots), positions[..., None]
+    seen = places <= positions
+    return seen if window is None else seen & (positions - places < window)

@@ -55,7 +55,7 @@ def of_step(
 
     def plain(query: jax.Array, keys: jax.Array, values: jax.Array, positions: jax.Array) -> jax.Array:
         _, batch, heads, size = query.shape
-        seen = filled(keys.shape[2], positions, window)[:, None, None, :]
+        seen = filled(keys.shape[2], positions[:, None, None], window)
         grouped = query.reshape(batch, keys.shape[1], heads // keys.shape[1], size)
         return masked(grouped, keys, values, seen).reshape(query.shape)
 

@@ -49,7 +49,7 @@ class Embedding(nn.Module):
         """
         if self.mesh is None or self._chips() == 1 or self.is_initializing():
             rows = jnp.take(self.embedding, ids, axis=0, mode="clip")
-            return jnp.where(is_token(ids, self.tokens)[..., None], rows, jnp.nan)
+            return jnp.where(is_token(ids[..., None], self.tokens), rows, jnp.nan)
         if not jnp.issubdtype(self.first_row.dtype, jnp.integer):
             raise TypeError(
                 f"{'/'.join(self.path)}/first_row is {self.first_row.dtype.name}, expected int32: it holds numbers of "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
+from pytest_tt.emulator.compute_config import ComputeConfig
 from pytest_tt.emulator.elements import element_of
 from pytest_tt.emulator.ops.elementwise import activated
 from pytest_tt.emulator.ops.operands import spread
@@ -54,6 +55,23 @@ def layer_norm(step: Step, *operands: jax.Array) -> jax.Array:
     element = step.elements[0]
     normed: jax.Array = step.numerics.layer_norm(rows, _row(weight), _row(bias), epsilon, element, step.config)
     return normed.reshape(x.shape)
+
+
+@meaning("rms_norm_residual", attributes="epsilon")
+def rms_norm_residual(step: Step, x: jax.Array, around: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The RMS norm of the sum of `x` and what goes around it, and that sum, which is rounded before it is normalised.
+
+    Source: rms_norm_residual.cpp of jax-tt-plugin 0.1.3, whose units always compute with hifi4 into float32. It
+    multiplies by the weight first, which this does last.
+    """
+    given, (normed, total) = step.elements, step.results
+    added = step.numerics.binary("add", x, around, (*given[:2], element_of(total)))
+    added = step.numerics.store(added, element_of(total), computed=True)
+    rows, config = jnp.atleast_2d(added), ComputeConfig("hifi4", fp32_dest_acc=True)
+    found: jax.Array = step.numerics.rms_norm(
+        rows, _row(weight), None, number(step, "epsilon", 1e-12), element_of(normed), config
+    )
+    return found.reshape(x.shape), added
 
 
 @meaning("dit_rms_norm_unary_fused", attributes="epsilon activation")
