@@ -132,8 +132,8 @@ def split_heads(
     The chip does that to parameters once; scores it would scale at each call. The scale is shared out by powers of two
     of each `layer`'s own, which are exact: TT's compiler computes the weights that share a constant in one step, and
     then holds the queries' kernels of all layers twice, their few heads padded to 32 (256 MiB for BERT-base on 1x8, in
-    place of 109). Not so where 16 columns, which have one exponent in weights of 8 bits, hold queries and keys: as in tiny
-    models, for which it does not matter.
+    place of 109). Not so where 16 columns, which have one exponent in weights of 8 bits, hold queries and keys: tiny
+    models have no memory to save.
     """
     hidden, heads, size = kernels[0].shape
     up, down = size_scale(size, layer) if heads * size % BLOCK == 0 else (size**-0.5, 1.0)
