@@ -122,10 +122,14 @@ def _with_weights(config: Any, params: Any, weights: str | None) -> tuple[Any, A
     """`config` and `params` with `weights`, of `WEIGHTS`."""
     if weights != "bfloat16":
         return config, params
-    return replace(config, dtype=weights) if hasattr(config, "dtype") else config, jax.tree.map(_as_bfloat16, params)
+    return replace(config, dtype=weights) if hasattr(config, "dtype") else config, in_bfloat16(params)
 
 
-def _as_bfloat16(leaf: Any) -> Any:
+def in_bfloat16(params: Any) -> Any:
+    """A tree of numpy arrays, those of float32 rounded to bfloat16."""
     import ml_dtypes
 
-    return leaf.astype(ml_dtypes.bfloat16) if leaf.dtype == np.float32 else leaf
+    def rounded(leaf: np.ndarray) -> np.ndarray:
+        return leaf.astype(ml_dtypes.bfloat16) if leaf.dtype == np.float32 else leaf
+
+    return jax.tree.map(rounded, params)

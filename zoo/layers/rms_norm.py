@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 def normalised(x: jax.Array, scale: jax.Array, epsilon: float) -> jax.Array:
     """`x` [..., units] divided by the root mean square of its last axis, times `scale`, in the dtype of `x`."""
+    if scale.dtype != x.dtype == SHARED.norms:
+        # Without the barrier TT's compiler rounds `x` first, and normalises in the dtype of the scale.
+        scale = jax.lax.optimization_barrier(scale.astype(x.dtype))
     wide = x.astype(SHARED.norms)
     wide = wide * jax.lax.rsqrt((wide * wide).mean(axis=-1, keepdims=True) + epsilon) * scale
     return wide.astype(x.dtype)

@@ -11,7 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pytest_tt.compare import Bounds, compare
+from pytest_tt.golden import load
 from zoo import registry
+from zoo.emulated import in_bfloat16
 from zoo.layers.precision import PARAMETERS
 
 if TYPE_CHECKING:
@@ -49,6 +52,24 @@ def test_precision(name: str) -> None:
     assert set(_factors_of_scores(traced.jaxpr)) == heads[precision.heads]
     expected = precision.outputs if precision.outputs in ("float32", "bfloat16") else "bfloat16"
     assert {found.dtype.name for name, found in results.items() if name.startswith("logits")} == {expected}
+
+
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.writer is not None])
+def test_parameters_in_bfloat16(name: str) -> None:
+    """Of models with an encoder all else is float32, keys and values that are kept as well."""
+    model, golden = MODELS[name], load(MODELS[name].golden_path("tiny"))
+    module, rounded = model.architecture.build(model.config_of("tiny")), in_bfloat16(model.weights_of("tiny"))
+    read = [value for key, value in golden.inputs.items() if key != "decoder_input_ids"]
+    first = np.zeros(len(read[0]), np.int32)
+    with jax.default_device(jax.devices("cpu")[0]):
+        outputs = jax.jit(model.architecture.forward(module))(rounded, golden.inputs)
+        memory, cache = jax.eval_shape(lambda: module.apply(rounded, 8, *read, method="encode"))
+        step = jax.eval_shape(lambda *kept: module.apply(rounded, first, first, *kept, method="decode"), memory, cache)
+    made = [leaf.dtype for leaf in jax.tree.leaves((outputs, memory, cache, step))]
+    assert {dtype.name for dtype in made if jnp.issubdtype(dtype, jnp.floating)} == {"float32"}
+    outputs = {key: np.asarray(value) for key, value in outputs.items()}
+    verdict = compare(model.selected("tiny", outputs), golden.outputs, backend="hw", bounds=Bounds(pcc=0.999))
+    assert verdict.passed, verdict.text()
 
 
 def _factors_of_scores(jaxpr: Any) -> Iterator[str]:

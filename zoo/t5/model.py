@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     """The inputs' mask [batch, tokens], and keys and values of them for each layer of the decoder."""
     Cache: TypeAlias = tuple[Pair, ...]
 
-PRECISION = Precision()
-"""Float32 as published; parameters in bfloat16 make a program in bfloat16."""
+PRECISION = Precision(activations="float32", residual="float32", heads="float32", outputs="float32")
+"""Float32, as published; parameters may be bfloat16, which the card multiplies with float32 as they are. With the rest
+rounded as well, the golden of FLAN-T5 small is at a PCC of 0.9984 in place of 0.999 (emulated)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +291,7 @@ class T5(nn.Module):
         parted = on_each_chip(lambda x: (x[:, :tokens], x[:, tokens:]), mesh, rows, (rows, rows))
         read, written = parted(embedded)
         encoded = self._encoded(read, attention_mask)
-        x = behind(written, encoded).reshape(-1, self.config.hidden_size)
+        x = _wide(behind(written, encoded)).reshape(-1, self.config.hidden_size)
         memory, bias = self._memory(encoded), self.decoder_bias(length)
         for layer, read in zip(self.decoder, memory, strict=True):
             x = layer(x, causal(length)[None, None], bias, read, _allowed(attention_mask))
@@ -310,7 +311,7 @@ class T5(nn.Module):
         """
         slots = cache[0][0].shape[2]
         allowed = (jnp.arange(slots)[None, :] <= positions[:, None])[:, None, None, :]
-        x, bias, readable = self.shared(tokens), self.decoder_bias.step(positions, slots), _allowed(memory[0])
+        x, bias, readable = _wide(self.shared(tokens)), self.decoder_bias.step(positions, slots), _allowed(memory[0])
         written = []
         for layer, own, read in zip(self.decoder, cache, memory[1], strict=True):
             x, own = layer.step(x, own, positions, allowed, bias, read, readable)
@@ -319,7 +320,7 @@ class T5(nn.Module):
 
     def _encoded(self, embedded: jax.Array, attention_mask: jax.Array) -> jax.Array:
         """What the encoder makes of `embedded` [batch, tokens, hidden], of the same shape."""
-        x, bias = embedded.reshape(-1, embedded.shape[-1]), self.encoder_bias(embedded.shape[1])
+        x, bias = _wide(embedded).reshape(-1, embedded.shape[-1]), self.encoder_bias(embedded.shape[1])
         for layer in self.encoder:
             x = layer(x, _allowed(attention_mask), bias)
         return self.encoder_norm(x).reshape(embedded.shape)
@@ -332,6 +333,10 @@ class T5(nn.Module):
     def _logits(self, x: jax.Array) -> jax.Array:
         y: jax.Array = self.lm_head(self.decoder_norm(x))
         return y
+
+
+def _wide(x: jax.Array) -> jax.Array:
+    return x.astype(PRECISION.residual)
 
 
 def _allowed(mask: jax.Array) -> jax.Array:
