@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 WEIGHTS: Mapping[str, Mapping[str, str]] = {"bfloat16": {}, "bfp_bf8": {"experimental_weight_dtype": "bfp_bf8"}}
 """Ways to store weights, by the name that predictions give them, and the options of TT's compiler for each.
 
-``bfloat16``: the parameters are bfloat16, so the program computes in it. ``bfp_bf8``: the parameters are the golden's
-own, and the compiler stores those that it is told to be weights in blocks of 8 bits."""
+``bfloat16``: the parameters are rounded to it, and have the dtypes of published ones: float32 where the module of
+a config with a dtype says so (scales of norms), else bfloat16. ``bfp_bf8``: the parameters are the golden's own, and
+the compiler stores those that it is told to be weights in blocks of 8 bits."""
 
 
 @dataclass
@@ -67,7 +68,7 @@ class EmulatedChips:
         fitted = model.sharding.fit(config, self.mesh)
         function = jitted(model, fitted, self.mesh, model.goldens[case].forward)
         if weights == "bfloat16":
-            params = jax.tree.map(_as_bfloat16, params)
+            params = _in_bfloat16(model, config, params)
         placed = place_params(model, config, self.mesh, params)
         given = (placed, {name: np.asarray(value) for name, value in inputs.items()})
         outputs = model.sharding.output_specs(fitted, self.mesh)
@@ -94,7 +95,15 @@ class EmulatedChips:
         return self._programs[key]
 
 
-def _as_bfloat16(leaf: Any) -> Any:
+def _in_bfloat16(model: Model, config: Any, params: Any) -> Any:
+    """`params` of `config` as `WEIGHTS` says of bfloat16."""
+    import jax
     import ml_dtypes
 
-    return leaf.astype(ml_dtypes.bfloat16) if leaf.dtype == np.float32 else leaf
+    def rounded(leaf: Any, shape: jax.ShapeDtypeStruct) -> Any:
+        if leaf.dtype != np.float32:
+            return leaf
+        found = leaf.astype(ml_dtypes.bfloat16)
+        return found.astype(shape.dtype) if hasattr(config, "dtype") else found
+
+    return jax.tree.map(rounded, params, model.architecture.shapes(config))
