@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 WEIGHTS: Mapping[str, Mapping[str, str]] = {"bfloat16": {}, "bfp_bf8": {"experimental_weight_dtype": "bfp_bf8"}}
 """Ways to store weights, by the name that predictions give them, and the options of TT's compiler for each.
 
-``bfloat16``: the parameters are bfloat16, so the program computes in it. ``bfp_bf8``: the parameters are the golden's
-own, and the compiler stores those that it is told to be weights in blocks of 8 bits."""
+``bfloat16``: the parameters are rounded to it, and have the dtypes of published ones: float32 where the module of
+a config with a dtype says so (scales of norms), else bfloat16. ``bfp_bf8``: the parameters are the golden's own, and
+the compiler stores those that it is told to be weights in blocks of 8 bits."""
 
 
 @dataclass
@@ -62,7 +63,7 @@ class EmulatedChips:
         for one that the emulator does not understand, CompilerMissing without the compiler.
         """
         config = model.config_of(case) if config is None else config
-        config, params = _with_weights(config, params, weights)
+        config, params = _with_weights(model, config, params, weights)
         fitted = model.sharding.fit(config, self.mesh)
         function = jitted(model, fitted, self.mesh, model.goldens[case].forward)
         given = (place_params(model, config, self.mesh, params), {name: np.asarray(x) for name, x in inputs.items()})
@@ -77,7 +78,7 @@ class EmulatedChips:
         prefill and a step for each token. Otherwise as `forward`.
         """
         assert model.decoder is not None
-        config, params = _with_weights(model.config_of(case), params, weights)
+        config, params = _with_weights(model, model.config_of(case), params, weights)
         generator = Generator(
             model.decoder(config, self.mesh),
             place_params(model, config, self.mesh, params),
@@ -118,11 +119,16 @@ class EmulatedChips:
         return self._programs[key]
 
 
-def _with_weights(config: Any, params: Any, weights: str | None) -> tuple[Any, Any]:
+def _with_weights(model: Model, config: Any, params: Any, weights: str | None) -> tuple[Any, Any]:
     """`config` and `params` with `weights`, of `WEIGHTS`."""
     if weights != "bfloat16":
         return config, params
-    return replace(config, dtype=weights) if hasattr(config, "dtype") else config, in_bfloat16(params)
+    params = in_bfloat16(params)
+    if not hasattr(config, "dtype"):
+        return config, params
+    config = replace(config, dtype=weights)
+    shapes = model.architecture.shapes(config)
+    return config, jax.tree.map(lambda leaf, shape: leaf.astype(shape.dtype), params, shapes)
 
 
 def in_bfloat16(params: Any) -> Any:

@@ -5,9 +5,9 @@ Sizes are what the program has: heads, the MLP's width and the vocabulary may be
 Python loops, positions as data, no sharded iota. Tokens of all sentences are rows of one matrix [batch * queries,
 hidden]: of a product of three axes TT's compiler makes one of two, and reshapes around it.
 
-Activations, the residual sum and the cache are numbers of the config's `dtype`, as TT's chips have them between
-operations; products are summed, norms and softmax computed, in float32. So are queries and keys in one pass over texts
-(`zoo.layers.precision`): it costs no operation there.
+In prefill and decode, activations, the residual sum and the cache are numbers of the config's `dtype`, as TT's chips
+have them between operations; products are summed, norms and softmax computed, in float32. One pass over texts has
+weights of that dtype alone, and all else in float32 (`zoo.layers.precision`): it costs no operation there.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class CausalLM(nn.Module):
         allowed = {
             window: causal(length, window) & (attention_mask != 0)[:, None, None, :] for window in self._windows()
         }
-        x = self._embedded(input_ids)
+        x = self._embedded(input_ids, DECODER.residual)
         for block, view, rotation in self._blocks(position_ids, batch, DECODER.heads):
             x, _ = block(x, rotation, self._grouped(allowed[view.window]))
         return self._logits(x).reshape(*input_ids.shape, -1)
@@ -149,9 +149,12 @@ class CausalLM(nn.Module):
         for block, view in zip(self.layers, views, strict=True):
             yield block, view, turns[view.rotary]
 
-    def _embedded(self, ids: jax.Array) -> jax.Array:
-        x: jax.Array = self.embed(ids).reshape(-1, self.config.hidden_size)
+    def _embedded(self, ids: jax.Array, dtype: str | None = None) -> jax.Array:
+        """The rows of `ids`, scaled, in `dtype` (default: the config's), which all that is made of them has."""
+        x: jax.Array = self.embed(ids).reshape(-1, self.config.hidden_size).astype(dtype or self.config.dtype)
         scale = self.config.embedding_scale
+        # Behind the barrier TT's compiler knows the norm of what was converted.
+        x = jax.lax.optimization_barrier(x)
         return x if scale == 1.0 else x * jnp.asarray(scale, x.dtype)
 
     def _rotation(self, positions: jax.Array, rotary: Rotary, dtype: str) -> jax.Array:

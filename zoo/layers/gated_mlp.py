@@ -21,8 +21,8 @@ class GatedMLP(nn.Module):
     def setup(self) -> None:
         config = self.config
         self.gate, self.up = (
-            Linear(config.hidden_size, config.intermediate_size, config.dtype),
-            Linear(config.hidden_size, config.intermediate_size, config.dtype),
+            Linear(config.hidden_size, config.intermediate_size, config.dtype, alone=False),
+            Linear(config.hidden_size, config.intermediate_size, config.dtype, alone=False),
         )
         self.down = Linear(config.intermediate_size, config.hidden_size, config.dtype)
 

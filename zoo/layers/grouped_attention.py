@@ -52,7 +52,7 @@ class Attention(nn.Module):
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """`x` [batch * queries, hidden], `rotation` [batch, queries, head_dim, head_dim] of `rotary.matrices`.
 
-        Queries and keys have the dtype of `rotation`; other than that of `x` only where there is `allowed`.
+        Both have one dtype, which queries, keys and values have, too.
 
         `allowed` bool [batch or 1, 1, group * queries, keys]; None: each query sees what is not behind it, or the
         `window` of the last. Gives the same shape as `x`, and keys and values [batch, kv heads, keys, head_dim]: of
@@ -105,7 +105,7 @@ class Attention(nn.Module):
         # The card writes tokens of all rows into the cache at once: a step's rows are its tokens.
         places = (1, batch) if steps else (batch, queries)
         y = y.reshape(*places, -1, size)
-        turning = y[:, :, : heads + kv_heads].astype(rotation.dtype)
+        turning = y[:, :, : heads + kv_heads]
         if scales:
             turning = normalised_heads(turning, scales, (heads, kv_heads), self.config.rms_norm_eps)
         turned = rotated(turning, rotation.reshape(*places, size, size))

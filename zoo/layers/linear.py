@@ -23,6 +23,8 @@ class Linear(nn.Module):
     features: int
     dtype: str
     biased: bool = False
+    alone: bool = True
+    """As `zoo.layers.products.product` says."""
 
     def setup(self) -> None:
         dtype = jnp.dtype(self.dtype)
@@ -32,7 +34,7 @@ class Linear(nn.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`x` [rows, in] to [rows, out]."""
-        y = product(x, self.weight)
+        y = product(x, self.weight, alone=self.alone)
         return y + self.bias if self.biased else y
 
     @property

@@ -55,6 +55,9 @@ class Precision:
 SHARED = Precision()
 """What the shared layers do; a model's own differs in what its config and its head decide."""
 
-DECODER = replace(SHARED, parameters="bfloat16", heads="float32", outputs="float32")
-"""Of decoders whose config says the dtype, and whose published weights are bfloat16. Queries and keys are float32 in
-one pass over texts, where that is no operation more; a step and a prompt have them in the config's dtype."""
+DECODER = replace(
+    SHARED, parameters="bfloat16", activations="float32", residual="float32", heads="float32", outputs="float32"
+)
+"""Of decoders whose config says the dtype, and whose published weights are bfloat16. All but these is float32 in one
+pass over texts: the card multiplies float32 with bfloat16, so that it is fewer operations, not more. In a step and a
+prompt activations, residual and heads are as `SHARED` says, in the config's dtype, which the cache has."""

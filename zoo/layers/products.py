@@ -24,8 +24,25 @@ def summed(factor: jax.Array) -> jnp.dtype:
     return jnp.dtype(jnp.float32) if SUMS_FLOAT32 else factor.dtype
 
 
-def product(x: jax.Array, weight: jax.Array) -> jax.Array:
-    """`x` [rows, in] times `weight` [out, in], of one dtype: [rows, out] of it."""
+def product(x: jax.Array, weight: jax.Array, *, alone: bool = True) -> jax.Array:
+    """`x` [rows, in] times `weight` [out, in]: [rows, out] in the dtype of `x`.
+
+    Those are of one dtype, or `x` is float32 and `weight` bfloat16: the card multiplies such as they are and makes no
+    float32 of the weight. XLA's CPU compiler would at each call, which takes several times as long, so that the
+    simulation rounds `x` instead. `alone` False: what is made of the result may become one operation with the product,
+    as an activation does. With an addition TT's compiler would do so, too, but of a float32 copy of the weight.
+    """
+    if x.dtype != weight.dtype:
+
+        def rounded(x: jax.Array, weight: jax.Array) -> jax.Array:
+            return jnp.einsum("ri,oi->ro", x.astype(weight.dtype), weight, preferred_element_type=x.dtype)
+
+        def mixed(x: jax.Array, weight: jax.Array) -> jax.Array:
+            made = jnp.einsum("ri,oi->ro", x, weight.astype(x.dtype))
+            return jax.lax.optimization_barrier(made) if alone else made
+
+        both: jax.Array = jax.lax.platform_dependent(x, weight, cpu=rounded if SUMS_FLOAT32 else mixed, default=mixed)
+        return both
     if x.shape[0] == 1 and x.dtype == jnp.bfloat16 and SUMS_FLOAT32:
 
         def two_rows(x: jax.Array, weight: jax.Array) -> jax.Array:

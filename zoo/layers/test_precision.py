@@ -15,7 +15,7 @@ from pytest_tt.compare import Bounds, compare
 from pytest_tt.golden import load
 from zoo import registry
 from zoo.emulated import in_bfloat16
-from zoo.layers.precision import PARAMETERS
+from zoo.layers.precision import DECODER, PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,8 @@ LESSONS = {"cnn", "mlp"}
 """Those that say nothing: as short as they can be, and float32."""
 
 MODELS = {name: registry.model(name) for name in registry.names() if name not in LESSONS}
+
+DECODERS = [name for name, model in MODELS.items() if model.architecture.precision is DECODER]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -72,16 +74,53 @@ def test_parameters_in_bfloat16(name: str) -> None:
     assert verdict.passed, verdict.text()
 
 
+@pytest.mark.parametrize("name", DECODERS)
+def test_residual_sum_of_decoders(name: str) -> None:
+    model = MODELS[name]
+    precision, config = model.architecture.precision, replace(model.config(model.small[0]), dtype="bfloat16")
+    assert precision is not None
+    module, params, inputs = (
+        model.architecture.build(config),
+        model.architecture.shapes(config),
+        model.architecture.example(config),
+    )
+    ids = inputs["input_ids"]
+
+    def prompt(params: Any, ids: jax.Array, last: jax.Array) -> Any:
+        return module.apply(params, ids, last, ids.shape[1], method="prefill")
+
+    for function, arguments, dtype in (
+        (model.architecture.forward(module), (params, inputs), precision.residual),
+        (prompt, (params, ids, np.zeros(len(ids), np.int32)), "bfloat16"),
+    ):
+        traced = jax.make_jaxpr(function)(*arguments)
+        sums = list(_sums(traced.jaxpr, (ids.size, config.hidden_size)))
+        assert sums == [dtype] * 2 * config.num_hidden_layers
+
+
+def _sums(jaxpr: Any, shape: tuple[int, ...]) -> Iterator[str]:
+    """The dtype of each addition of two arrays of `shape`."""
+    for equation in _equations(jaxpr):
+        if equation.primitive.name == "add" and {each.aval.shape for each in equation.invars} == {shape}:
+            yield equation.outvars[0].aval.dtype.name
+
+
 def _factors_of_scores(jaxpr: Any) -> Iterator[str]:
     """Dtypes of both factors of each product [..., queries, size] x [..., keys, size], of heads."""
-    for equation in jaxpr.eqns:
+    for equation in _equations(jaxpr):
         if equation.primitive.name == "dot_general":
             contracted, batch = equation.params["dimension_numbers"]
             if contracted == ((3,), (3,)) and batch == ((0, 1), (0, 1)):
                 yield from (factor.aval.dtype.name for factor in equation.invars)
+
+
+def _equations(jaxpr: Any) -> Iterator[Any]:
+    """All of them, those of inner functions too."""
+    for equation in jaxpr.eqns:
+        yield equation
         for inner in jax.tree.leaves(equation.params, is_leaf=lambda value: hasattr(value, "eqns")):
             if hasattr(inner, "eqns"):
-                yield from _factors_of_scores(inner)
+                yield from _equations(inner)
 
 
 def _in_bfloat16(leaf: Any) -> jax.ShapeDtypeStruct:
