@@ -75,9 +75,11 @@ def test_what_the_zoo_lacks_is_said(page: Any) -> None:
             {"name": "Other", "model_type": "other", "cases": {"other/jax-A": "someone/other"}},
             {"name": "BERT", "model_type": "bert", "cases": {"bert/jax-B": "someone/bert", "bert/jax-C": None}},
             {"name": "GPT-2", "model_type": "gpt2", "cases": {"gpt2/jax-D": "OpenAI-community/GPT2-XL"}},
+            {"name": "ViT", "model_type": "vit", "cases": {"vit/jax-E": "google/vit-large-patch16-224"}},
         ]
     }
-    other, someones, none, gpt2 = page.cases(data)
+    other, someones, none, gpt2, vit = page.cases(data)
     assert (other.variant, other.others, someones.variant, none.variant) == (None, (), None, None)
     assert {variant.model for variant in someones.others} == {"bert"}
-    assert (gpt2.variant.model, gpt2.variant.name, gpt2.variant.of_tiny) == ("gpt2", "gpt2-xl", True)
+    assert (gpt2.variant.model, gpt2.variant.name, gpt2.variant.of_tiny) == ("gpt2", "gpt2-xl", False)
+    assert (vit.variant.model, vit.variant.name, vit.variant.of_tiny) == ("vit", "vit-large-patch16-224", True)

@@ -58,8 +58,12 @@ class OpByOp(Machine):
     def _step(self, known: KnownOp, operands: list[Any]) -> list[Any]:
         if known.op.name not in (control.WHILE, control.CASE):
             return super()._step(known, operands)
-        inside = Machine(self.program, self.numerics)  # what they call is a part of theirs
-        return list(self._compiled(lambda *values: tuple(inside._step(known, list(values))))(*operands))
+        function = self._traced.get(known.kind)
+        if function is None:
+            inside = Machine(self.program, self.numerics)  # what they call is a part of theirs
+            function = self._compiled(lambda *values: tuple(inside._step(known, list(values))))
+            self._traced[known.kind] = function
+        return list(function(*operands))
 
     def _compiled(self, compute: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
         def on_a_chip(*values: Any) -> tuple[Any, ...]:
