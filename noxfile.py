@@ -419,6 +419,9 @@ def emulator(session: nox.Session) -> None:
         options = ("-n", str(workers), "-p", "pytest_tt", "--tt-backend", "emu", "--tt-system", system)
         files = ("zoo/mlp", "zoo/test_contract.py") if system == "n300" else ("zoo/test_contract.py",)
         session.run("pytest", *options, "--tt-mesh", mesh, *files, "-k", chosen)
+    # Weights in bfloat16 and bfp8: goldens that feel each rounding. All of them, in an hour, by hand.
+    cases = ("bert:scores", "qwen2_5:scores")
+    session.run("python", "-m", "zoo", "predict", "--check", "--system", "n300", "--mesh", "1x2", *cases)
     session.run("python", "-m", "zoo", "mutants", "mlp")  # session mutants has the others, not emulated
     # Two minutes more, by hand: ZOO_SLOW=1 pytest tests/test_calibration.py, every recorded kernel and program.
 

@@ -62,7 +62,7 @@ _PREDICTED = """
 The lowest correlation (PCC) of any output with its golden, on emulated chips: [how that is done](../emulation.md),
 [how near it comes](../calibration.md). Aims: 0.999 with weights in bfloat16, 0.99 in bfp8;
 [what keeps some below](../models_on_the_chip.md#where-bfloat16-costs-digits). `text` is a prefill and twelve steps
-through the cache. `ZOO_SLOW=1 python -m zoo predict --record` writes the figures.
+through the cache. `ZOO_SLOW=1 python -m zoo predict --record` writes the figures, `--check` compares with them.
 
 """
 

@@ -31,6 +31,9 @@ TEXT = "1x2"
 LEAST_PCC = 0.99
 """The default bound of real chips: what is predicted to be below it is named."""
 
+MARGIN, LEAST_MARGIN = 1.25, 1e-5
+"""How much farther from 1 than recorded a PCC may be, times and plus."""
+
 WIDTH = 120
 """Of the text above a table."""
 
@@ -109,6 +112,25 @@ def with_recorded(model: Model, compiler: str, found: Sequence[Prediction]) -> l
     kept = [one for one in kept if (one.case, one.system, one.mesh) not in again]
     order = list(model.goldens)
     return sorted([*found, *kept], key=lambda one: (order.index(one.case), PLACES.index((one.system, one.mesh))))
+
+
+def farther(model: Model, found: Iterable[Prediction]) -> list[str]:
+    """Those of `found` that are farther from their goldens than is recorded, and those without a record, one line each.
+
+    The record is of one compiler and one jax, others round a little otherwise: by `MARGIN`.
+    """
+    _, before = recorded(model)
+    of = {(one.case, one.system, one.mesh, one.weights): one.pcc for one in before}
+    lines = []
+    for one in found:
+        known = of.get((one.case, one.system, one.mesh, one.weights))
+        where = f"{model.name} {one.case} on {one.system} {one.mesh}, {one.weights}"
+        if known is None:
+            lines.append(f"{where}: not recorded")
+        elif one.pcc is None or 1 - one.pcc > MARGIN * (1 - known) + LEAST_MARGIN:
+            now = one.problem if one.pcc is None else f"PCC {one.pcc:.6f}"
+            lines.append(f"{where}: {now}, recorded {known:.6f}")
+    return lines
 
 
 def record_of(compiler: str, found: Iterable[Prediction]) -> str:

@@ -59,6 +59,18 @@ def test_what_is_recorded_of_other_goldens_is_kept(tmp_path: Path) -> None:
     assert predictions.with_recorded(model, "compiler 2", [other]) == [other], "of another compiler"
 
 
+def test_what_is_farther_than_recorded(tmp_path: Path) -> None:
+    model = replace(registry.model("mlp"), folder=tmp_path)
+    predictions.path_of(model).write_text(predictions.record_of("compiler 1", FOUND[:2]))
+    near, far = (replace(FOUND[1], pcc=1 - (1 - 0.98) * factor) for factor in (1.2, 1.3))
+    assert predictions.farther(model, [FOUND[0], near]) == []
+    assert predictions.farther(model, [far, replace(near, pcc=None, problem="refused"), FOUND[2]]) == [
+        "mlp dense on p150 1x1, bfp_bf8: PCC 0.974000, recorded 0.980000",
+        "mlp dense on p150 1x1, bfp_bf8: refused, recorded 0.980000",
+        "mlp dense on t3k 2x4, bfloat16: not recorded",
+    ]
+
+
 @pytest.mark.parametrize("name", registry.names())
 def test_records_of_the_zoo(name: str) -> None:
     model = registry.model(name)
@@ -96,12 +108,8 @@ def _has_compiler() -> bool:
 @pytest.mark.skipif(not _has_compiler(), reason="TT's compiler is not installed")
 def test_predicted_as_recorded(capsys: pytest.CaptureFixture[str]) -> None:
     """By this machine's compiler and the emulator as it is."""
-    assert main(["predict", "mlp:megatron", "--system", "p150", "--mesh", "1x1"]) == 0
+    assert main(["predict", "mlp:megatron", "--system", "p150", "--mesh", "1x1", "--check"]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "none is farther from its golden than recorded"
     told = {words[4]: float(words[5]) for words in (line.split() for line in lines[1:3])}
-    _, recorded = predictions.recorded(registry.model("mlp"))
-    before = {
-        one.weights: one.pcc for one in recorded if (one.case, one.system, one.mesh) == ("megatron", "p150", "1x1")
-    }
-    assert told == pytest.approx(before, abs=2e-5)
     assert told["bfp_bf8"] < told["bfloat16"] < 1

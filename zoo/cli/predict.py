@@ -26,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", metavar="MODEL[:GOLDEN]", nargs="*", help="only these (default: all)")
     parser.add_argument("--system", help="with --mesh: only these chips (default: those of the READMEs' tables)")
     parser.add_argument("--mesh", metavar="ROWSxCOLS", help="with --system")
-    parser.add_argument(
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument(
+        "--check", action="store_true", help="exit with 1 where it is farther from a golden than recorded"
+    )
+    kept.add_argument(
         "--record",
         action="store_true",
         help="write predicted.json and the README's table; what is not asked for is kept",
@@ -34,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a row for each golden. Returns 0, or 1 where nothing can be predicted, or less than 0.99."""
+    """Print a row for each golden. Returns 0, or 1 where nothing can be predicted, or less than 0.99 or is recorded."""
     from zoo.authoring import predictions
 
     chosen = _chosen(arguments.models)
@@ -65,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         for one in of_model
         if one.problem or (one.pcc is not None and one.pcc < predictions.LEAST_PCC)
     ]
+    if arguments.check:
+        return _check(chosen, found, compiler)
     print("\n".join(low) if low else f"none is below {predictions.LEAST_PCC}")
     if arguments.record:
         for name, of_model in found.items():
@@ -131,6 +137,21 @@ def _of_cases(model: Model, cases: Sequence[str], chips: EmulatedChips) -> Itera
             print(f"{model.name} {case} is left out: {error}", file=sys.stderr, flush=True)
 
 
+def _check(chosen: Sequence[tuple[Model, tuple[str, ...]]], found: dict[str, list[Prediction]], compiler: str) -> int:
+    """1 if a prediction is farther from its golden than recorded by this compiler."""
+    from zoo.authoring import predictions
+
+    far: list[str] = []
+    for model, _ in chosen:
+        before, _ = predictions.recorded(model)
+        if before not in ("", compiler):
+            print(f"{model.name}: recorded by {before}, this is {compiler}: nothing is compared")
+        else:
+            far += predictions.farther(model, found[model.name])
+    print("\n".join(far) if far else "none is farther from its golden than recorded")
+    return int(bool(far))
+
+
 def _record(name: str, compiler: str, found: Sequence[Prediction]) -> None:
     from zoo import registry
     from zoo.authoring import predictions
@@ -152,7 +173,8 @@ COMMAND = Command(
     help="predict by emulation how near chips come to each golden",
     description="Execute what TT's compiler makes of each golden's forward pass with a chip's numbers, emulated, and "
     "print how far it is from the golden, with weights as bfloat16 and as bfp_bf8. Needs pytest-tt[compiler], no card; "
-    "nothing of it is measured. Exit with 1 if a golden is predicted to be below a PCC of 0.99, or nothing can be.",
+    "nothing of it is measured. Exit with 1 if a golden is predicted to be below a PCC of 0.99 (--check: farther from "
+    "its golden than recorded), or nothing can be.",
     arguments=add_arguments,
     run=run,
 )
