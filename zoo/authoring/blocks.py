@@ -132,8 +132,11 @@ def first_difference(
     for path in (path for path in ours if path in pairs):
         name = pairs[path]
         actual = ours[path]
-        if mask is not None and len(actual) == mask.size and theirs[name].shape[:2] == mask.shape:
-            actual = actual.reshape(*mask.shape, *actual.shape[1:])  # rows of ours are the tokens of all sentences
+        if mask is not None and theirs[name].shape[:2] == mask.shape:
+            if actual.shape[:2] == (1, mask.size):
+                actual = actual[0]
+            if len(actual) == mask.size:  # the tokens of all sentences, as rows or in one row
+                actual = actual.reshape(*mask.shape, *actual.shape[1:])
         expected = _laid_out_as(actual.shape, theirs[name])
         if expected is None:
             problem = f"ours has shape {ours[path].shape}, the reference's {theirs[name].shape}"

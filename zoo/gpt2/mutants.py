@@ -15,9 +15,8 @@ from jax.sharding import PartitionSpec as P
 
 from zoo.authoring.mutants import Leaves, Mutant, Mutants, changed, epsilon_of, lying, other_table, registered, swapped
 from zoo.checkpoints.synthetic import uniform
-from zoo.gpt2 import model as gpt2
 from zoo.gpt2.model import TINY, Attention, Block
-from zoo.layers import paged_attention
+from zoo.layers import masks, paged_attention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,11 +99,11 @@ def _scaled_scores(factor: float) -> Mutant:
 def _causal(offset: int) -> Mutant:
     """Each query sees `offset` more keys behind itself."""
 
-    def causal(length: int) -> jax.Array:
+    def causal(length: int, window: int | None = None) -> jax.Array:
         places = jnp.arange(length)
         return places[:, None] + offset >= places[None, :]
 
-    return Mutant(patch=lambda: mock.patch.object(gpt2, "causal", causal))
+    return Mutant(patch=lambda: mock.patch.object(masks, "causal", causal))
 
 
 def _positions(change: Callable[[np.ndarray], np.ndarray]) -> Mutant:
