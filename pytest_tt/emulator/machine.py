@@ -51,14 +51,18 @@ class Machine:
         return self._run(name, values, None)
 
     def _run(self, name: str, values: Sequence[Any], watch: Callable[[Op, Sequence[Any]], None] | None) -> list[Any]:
-        function = self.program.module.functions[name]
+        function, ops = self.program.module.functions[name], self.program.functions[name]
+        last = {operand: known for known in ops for operand in known.op.operands}
         held = dict(zip((argument.name for argument in function.arguments), values, strict=True))
-        for known in self.program.functions[name]:
+        for known in ops:
             op = known.op
             results = self._step(known, [held[operand] for operand in op.operands])
             held.update(zip(op.results, results, strict=True))
             if watch is not None:
                 watch(op, results)
+            for operand in set(op.operands).difference(function.returned, op.results):
+                if last[operand] is known:  # executed op by op, it has memory
+                    del held[operand]
         return [held[value] for value in function.returned]
 
     def _step(self, known: KnownOp, operands: list[Any]) -> list[Any]:

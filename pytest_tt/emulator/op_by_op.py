@@ -16,12 +16,11 @@ from pytest_tt.emulator import control
 from pytest_tt.emulator.machine import AXES, Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from jax.sharding import Mesh
 
     from pytest_tt.emulator.program import KnownOp
-    from pytest_tt.tt_compiler.ttnn_module import Op
 
 SHARES = PartitionSpec(*AXES)
 """Of arrays ``[rows, columns, …]`` that hold what each chip has."""
@@ -39,21 +38,6 @@ class OpByOp(Machine):
         """`function`, executed on each chip, as one program. `specs`: those of jax.shard_map."""
         mapped = jax.shard_map(function, mesh=self.grid, check_vma=False, **specs)
         return jax.jit(mapped, compiler_options=dict(self.options))
-
-    def _run(self, name: str, values: Sequence[Any], watch: Callable[[Op, Sequence[Any]], None] | None) -> list[Any]:
-        function, ops = self.program.module.functions[name], self.program.functions[name]
-        last = {operand: known for known in ops for operand in known.op.operands}
-        held = dict(zip((argument.name for argument in function.arguments), values, strict=True))
-        for known in ops:
-            op = known.op
-            results = self._step(known, [held[operand] for operand in op.operands])
-            held.update(zip(op.results, results, strict=True))
-            if watch is not None:
-                watch(op, results)
-            for operand in set(op.operands).difference(function.returned, op.results):
-                if last[operand] is known:  # the memory of a large one is needed
-                    del held[operand]
-        return [held[value] for value in function.returned]
 
     def _step(self, known: KnownOp, operands: list[Any]) -> list[Any]:
         if known.op.name not in (control.WHILE, control.CASE):

@@ -5,7 +5,6 @@ each kind of op where a program repeats them often.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -206,10 +205,10 @@ class Emulator:
     def _op_by_op(self, arrays: Sequence[Any]) -> Callable[..., Any]:
         """What computes the results of `arrays` op by op."""
         machine = OpByOp(self.program, self.numerics, grid=self._grid, options=self._options)
-        take = [
-            machine.everywhere(partial(_share, argument.type), in_specs=(spec,), out_specs=SHARES)
-            for argument, spec in zip(self._main.arguments, self._in_specs(arrays), strict=True)
-        ]
+        take = machine.everywhere(
+            lambda *shares: tuple(share[None, None] for share in self._given(shares)),
+            in_specs=self._in_specs(arrays), out_specs=SHARES,
+        )  # fmt: skip
         finish = machine.everywhere(
             lambda *shares: self._finished([share[0, 0] for share in shares]),
             in_specs=SHARES, out_specs=(*self._specs, PartitionSpec()),
@@ -217,7 +216,7 @@ class Emulator:
 
         def call(*arrays: Any) -> Any:
             try:
-                results = machine.main([of_argument(x) for of_argument, x in zip(take, arrays, strict=True)])
+                results = machine.main(take(*arrays))
             except EmulationError as error:
                 raise error.of(self.program.name) from None
             return jax.device_put(finish(*results), self._out_shardings)
@@ -308,7 +307,8 @@ class Emulator:
 
     def _given(self, shares: Sequence[Any]) -> list[Any]:
         """A chip's arguments as the program takes them."""
-        return [_taken(share, argument.type) for share, argument in zip(shares, self._main.arguments, strict=True)]
+        kinds = [argument.type for argument in self._main.arguments]
+        return [share if kind is None else _taken(share, kind) for share, kind in zip(shares, kinds, strict=True)]
 
     def _in_specs(self, arrays: Sequence[Any]) -> tuple[PartitionSpec, ...]:
         """How the arguments are split among the chips. Raises EmulationError if the program expects it otherwise."""
@@ -367,15 +367,8 @@ class Emulator:
         return EmulationError(sentence, op=None, program=self.program.name)
 
 
-def _share(kind: Tensor | None, share: Any) -> Any:
-    """As `_taken`, with two axes for the chips."""
-    return _taken(share, kind)[None, None]
-
-
-def _taken(share: Any, kind: Tensor | None) -> Any:
+def _taken(share: Any, kind: Tensor) -> Any:
     """An argument of a chip as its tensor holds it."""
-    if kind is None:
-        return share
     return (split(share) if share.ndim < len(kind.shape) else share).astype(dtype_of(kind))
 
 
