@@ -67,9 +67,7 @@ class EmulatedChips:
         fitted = model.sharding.fit(config, self.mesh)
         function = jitted(model, fitted, self.mesh, model.goldens[case].forward)
         given = (place_params(model, config, self.mesh, params), {name: np.asarray(x) for name, x in inputs.items()})
-        outputs = model.sharding.output_specs(fitted, self.mesh)
-        results = jax.tree.leaves(self._emulated(function, weights)(*given))
-        return {name: np.asarray(value) for name, value in zip(sorted(outputs), results, strict=True)}
+        return {name: np.asarray(value) for name, value in self._emulated(function, weights)(*given).items()}
 
     def follow(
         self, model: Model, case: str, params: Any, tokens: np.ndarray, given: int, *, weights: str | None = None
@@ -94,12 +92,16 @@ class EmulatedChips:
         self._programs.clear()
 
     def _emulated(self, function: Any, weights: str | None) -> Callable[..., Any]:
-        """`function`, jitted, as the chips compute it."""
+        """`function`, jitted, as the chips compute it, of arguments that are always of the same shapes."""
         options = WEIGHTS[weights] if weights else {}
+        made: list[tuple[Emulator, Any]] = []
 
         def call(*given: Any) -> Any:
-            results = self._program(function, given, options)(*jax.tree.leaves(given))
-            return jax.tree.unflatten(jax.tree.structure(jax.eval_shape(function, *given)), results)
+            if not made:  # a text calls it for each token, and lowering takes as long as executing
+                structure = jax.tree.structure(jax.eval_shape(function, *given))
+                made.append((self._program(function, given, options), structure))
+            ((emulator, structure),) = made
+            return jax.tree.unflatten(structure, emulator(*jax.tree.leaves(given)))
 
         return call
 
