@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 PLACES = (("p150", "1x1"), ("n300", "1x2"), ("t3k", "1x8"), ("t3k", "2x4"))
 """System and mesh of each column: a chip of either architecture, and the meshes that most boxes have."""
 
-TEXT = "1x2"
-"""The mesh of texts through the cache, a prefill and many steps."""
+TEXT_MESH = "1x2"
+"""That of texts through the cache, a prefill and many steps."""
 
 LEAST_PCC = 0.99
 """The default bound of real chips: what is predicted to be below it is named."""
@@ -53,13 +53,16 @@ class Prediction:
     rel_l2: float | None
     problem: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.case} on {self.system} {self.mesh}, {self.weights}"
+
 
 def cases_of(model: Model, mesh: str) -> tuple[str, ...]:
-    """The golden cases that are compared on `mesh`, and on `TEXT` those that go through the cache."""
+    """The golden cases that are compared on `mesh`, and on `TEXT_MESH` those that go through the cache."""
     return tuple(
         case
         for case, golden in model.goldens.items()
-        if mesh in ((TEXT,) if golden.forward is through_the_cache else model.meshes_of(case))
+        if mesh in ((TEXT_MESH,) if golden.forward is through_the_cache else model.meshes_of(case))
     )
 
 
@@ -124,12 +127,11 @@ def farther(model: Model, found: Iterable[Prediction]) -> list[str]:
     lines = []
     for one in found:
         known = of.get((one.case, one.system, one.mesh, one.weights))
-        where = f"{model.name} {one.case} on {one.system} {one.mesh}, {one.weights}"
         if known is None:
-            lines.append(f"{where}: not recorded")
+            lines.append(f"{model.name} {one}: not recorded")
         elif one.pcc is None or 1 - one.pcc > MARGIN * (1 - known) + LEAST_MARGIN:
             now = one.problem if one.pcc is None else f"PCC {one.pcc:.6f}"
-            lines.append(f"{where}: {now}, recorded {known:.6f}")
+            lines.append(f"{model.name} {one}: {now}, recorded {known:.6f}")
     return lines
 
 

@@ -84,6 +84,7 @@ def test_records_of_the_zoo(name: str) -> None:
     [
         (["mlpp"], "mlpp: expected one of bert, clip, cnn"),
         (["mlp:wide"], "mlp:wide: expected one of dense, megatron, sum"),
+        (["gpt2:tiny", "gpt2:generation"], "gpt2:generation: no program is compared with it on 1x1, 1x2, 1x8, 2x4"),
         (["mlp", "--system", "n300"], "--system and --mesh: expected both, or neither"),
         (
             ["mlp", "--system", "n300", "--mesh", "2x1", "--record"],
@@ -110,6 +111,11 @@ def test_predicted_as_recorded(capsys: pytest.CaptureFixture[str]) -> None:
     """By this machine's compiler and the emulator as it is."""
     assert main(["predict", "mlp:megatron", "--system", "p150", "--mesh", "1x1", "--check"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "none is farther from its golden than recorded"
+    assert lines[-1] == "none of 2 is farther from its golden than recorded"
     told = {words[4]: float(words[5]) for words in (line.split() for line in lines[1:3])}
+    _, recorded = predictions.recorded(registry.model("mlp"))
+    before = {
+        one.weights: one.pcc for one in recorded if (one.case, one.system, one.mesh) == ("megatron", "p150", "1x1")
+    }
+    assert told == pytest.approx(before, abs=2e-5)
     assert told["bfp_bf8"] < told["bfloat16"] < 1

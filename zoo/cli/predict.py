@@ -47,6 +47,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise UnusableError("--system and --mesh: expected both, or neither")
     if arguments.system is not None:
         places = ((arguments.system, arguments.mesh),)
+    there = {
+        f"{model.name}:{case}"
+        for model, _ in chosen
+        for _, mesh in places
+        for case in predictions.cases_of(model, mesh)
+    }
+    if missing := [word for word in arguments.models if ":" in word and word not in there]:
+        meshes = ", ".join(mesh for _, mesh in places)
+        raise UnusableError(f"{missing[0]}: no program is compared with it on {meshes} (ZOO_SLOW=1 adds large goldens)")
     if arguments.record:
         if unknown := set(places) - set(predictions.PLACES):
             have = ", ".join(" ".join(place) for place in predictions.PLACES)
@@ -63,14 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
         for one in of_model
     ]
     print(table([HEADER, *rows], right=RIGHT))
+    if arguments.check:
+        return _check(chosen, found, compiler)
     low = [
-        f"{model} {one.case} on {one.system} {one.mesh}, {one.weights}: {one.problem or f'PCC {one.pcc:.4f}'}"
+        f"{model} {one}: {one.problem or f'PCC {one.pcc:.4f}'}"
         for model, of_model in found.items()
         for one in of_model
         if one.problem or (one.pcc is not None and one.pcc < predictions.LEAST_PCC)
     ]
-    if arguments.check:
-        return _check(chosen, found, compiler)
     print("\n".join(low) if low else f"none is below {predictions.LEAST_PCC}")
     if arguments.record:
         for name, of_model in found.items():
@@ -142,13 +151,15 @@ def _check(chosen: Sequence[tuple[Model, tuple[str, ...]]], found: dict[str, lis
     from zoo.authoring import predictions
 
     far: list[str] = []
+    compared = 0
     for model, _ in chosen:
         before, _ = predictions.recorded(model)
         if before not in ("", compiler):
             print(f"{model.name}: recorded by {before}, this is {compiler}: nothing is compared")
         else:
             far += predictions.farther(model, found[model.name])
-    print("\n".join(far) if far else "none is farther from its golden than recorded")
+            compared += len(found[model.name])
+    print("\n".join(far) if far else f"none of {compared} is farther from its golden than recorded")
     return int(bool(far))
 
 
