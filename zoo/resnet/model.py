@@ -106,8 +106,9 @@ def own(constant: float, path: Sequence[str]) -> np.float32:
 class Convolution(nn.Module):
     """Convolution whose output channels are multiplied by `multiplier` and moved by `offset`, then ReLU if `relu`.
 
-    The multiplier acts on the kernel: that product is of weights alone, and TT's compiler computes it once, not at
-    every call. It is rounded once to the dtype of `x`. Offset and ReLU are part of the convolution's op on the chip.
+    On the card the multiplier acts on the kernel, which is rounded once to the dtype of `x`: that product is of weights
+    alone, and TT's compiler computes it once. Elsewhere that would be done at each call, so that it acts on what is
+    convolved. Offset and ReLU are part of the convolution's op on the chip.
     """
 
     features: int
@@ -126,15 +127,28 @@ class Convolution(nn.Module):
         size = () if self.kernel == 1 else (self.kernel, self.kernel)
         shape = (*size, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, PRECISION.parameters)
-        kernel, offset = (kernel * multiplier).astype(x.dtype), offset.astype(x.dtype)
-        if size:
+        # Of a kernel of 1, a matrix product of pixels: on the CPU a quarter faster than the convolution, and on the
+        # chip without the layout moves before and after it.
+        x = x[:, :: self.stride, :: self.stride] if not size and self.stride > 1 else x
+
+        def convolved(kernel: jax.Array) -> jax.Array:
+            if not size:
+                return flat(x) @ kernel.astype(x.dtype)
             stride, layout = (self.stride, self.stride), ("NHWC", "HWIO", "NHWC")
-            y = jax.lax.conv_general_dilated(x, kernel, stride, self.padding, dimension_numbers=layout)
-            return activation(y + offset)
-        # A matrix product of pixels: on the CPU a quarter faster than the convolution, and on the chip without the
-        # layout moves before and after it.
-        x = x[:, :: self.stride, :: self.stride] if self.stride > 1 else x
-        return activation(flat(x) @ kernel + offset).reshape(*x.shape[:-1], self.features)
+            y: jax.Array = jax.lax.conv_general_dilated(
+                x, kernel.astype(x.dtype), stride, self.padding, dimension_numbers=layout
+            )
+            return y
+
+        def of_weights(kernel: jax.Array, multiplier: jax.Array, offset: jax.Array) -> jax.Array:
+            return convolved(kernel * multiplier) + offset.astype(x.dtype)
+
+        def of_results(kernel: jax.Array, multiplier: jax.Array, offset: jax.Array) -> jax.Array:
+            return (convolved(kernel) * multiplier + offset).astype(x.dtype)
+
+        y: jax.Array = jax.lax.platform_dependent(kernel, multiplier, offset, tt=of_weights, default=of_results)
+        y = activation(y)
+        return y if size else y.reshape(*x.shape[:-1], self.features)
 
 
 class ConvNorm(nn.Module):
